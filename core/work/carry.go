@@ -1,0 +1,336 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"virga/core/db"
+)
+
+// alarmAfter is the number of failed undo calls after which an operator is called.
+const alarmAfter = 5
+
+// carry claims an operation and takes it as far as it goes now.
+func (e *Engine) carry(ctx context.Context, id string) {
+	o, claimed, err := e.claim(ctx, id)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.cfg.Log.Error("claim operation", "operation", id, "error", err)
+		}
+		return
+	}
+	for claimed && ctx.Err() == nil {
+		more, err := e.advance(ctx, &o)
+		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, ErrCrash) {
+				e.cfg.Log.Error("carry operation", "operation", id, "kind", o.Kind, "step", o.StepName, "error", err)
+			}
+			return
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// errLost is returned when the lease went to somebody else; the effects that were made
+// are fenced by the epoch and will be repeated by the new owner.
+var errLost = errors.New("the lease was lost")
+
+// advance makes one step, forward or back; more tells that the next can follow at once.
+func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err error) {
+	kind := e.kinds[o.Kind]
+	if kind == nil || o.Step >= len(kind.steps) || kind.load(o) != nil {
+		e.metrics.alarms.WithLabelValues(o.Kind).Inc()
+		e.cfg.Log.Error("operation cannot be loaded; it waits for an operator", "operation", o.ID, "kind", o.Kind, "version", o.Version)
+		return false, e.nap(ctx, o, time.Minute)
+	}
+	if o.State == Running && o.Step <= kind.pivot {
+		switch {
+		case o.Cancelled:
+			e.turnBack(o, -1, ErrCancelled)
+		case e.cfg.Clock.Now().After(o.Deadline):
+			e.turnBack(o, -1, ErrDeadline)
+		}
+	}
+	if o.State == Undoing {
+		return e.stepBack(ctx, kind, o)
+	}
+	return e.stepForward(ctx, kind, o)
+}
+
+// call runs a step's function under a context that ends before the lease does.
+func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool) ([]func(*db.Tx) error, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Lease*9/10)
+	defer cancel()
+	if e.cfg.Hook != nil {
+		if err := e.cfg.Hook(*o, undo, false); err != nil {
+			return nil, err
+		}
+	}
+	var commit []func(*db.Tx) error
+	var err error
+	if fn != nil {
+		commit, err = fn(ctx, o)
+	}
+	if e.cfg.Hook != nil {
+		if hookErr := e.cfg.Hook(*o, undo, true); hookErr != nil {
+			return nil, hookErr
+		}
+	}
+	return commit, err
+}
+
+func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) (bool, error) {
+	step := kind.steps[o.Step]
+	began := e.cfg.Clock.Now()
+	commit, stepErr := e.call(ctx, o, step.do, false)
+	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
+		return false, errors.Join(stepErr, ctx.Err())
+	}
+	e.metrics.steps.WithLabelValues(o.Kind, step.name).Observe(e.cfg.Clock.Now().Sub(began).Seconds())
+	if stepErr == nil {
+		return e.entered(ctx, kind, o, commit)
+	}
+	result := asOutcome(stepErr)
+	if result != nil && result.kind == outcomeWait {
+		return false, e.nap(ctx, o, result.after)
+	}
+	o.Tries++
+	if o.Step <= kind.pivot {
+		switch {
+		case result != nil && result.kind == outcomeBack:
+			return true, e.goBack(ctx, kind, o, result)
+		case result != nil && result.kind == outcomeFail, o.Tries >= step.tries:
+			return true, e.fail(ctx, o, stepErr)
+		}
+	}
+	wait := backoff(o.Tries)
+	if result != nil && result.kind == outcomeRetry {
+		wait = result.after
+	}
+	e.alarm(o, stepErr)
+	return false, e.nap(ctx, o, wait)
+}
+
+// entered ends the current step well and enters the next, or ends the operation.
+func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, commit []func(*db.Tx) error) (bool, error) {
+	event := e.event(o, false, nil)
+	last := o.Step == len(kind.steps)-1
+	next := *o
+	next.Tries = 0
+	if last {
+		next.State, next.FinishedAt = Done, event.FinishedAt
+	} else {
+		next.Step++
+		next.StepName, next.StepStartedAt = kind.steps[next.Step].name, event.FinishedAt
+	}
+	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
+		for _, fn := range commit {
+			if err := fn(tx); err != nil {
+				return err
+			}
+		}
+		if last {
+			return kind.finish(tx, &next)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, e.commitFailed(ctx, o, err)
+	}
+	*o = next
+	if last {
+		e.ended(o)
+	}
+	return !last, nil
+}
+
+// commitFailed has a step whose writes were refused called again later, so that a
+// passing fault of the database costs time only; the error counts as a try.
+func (e *Engine) commitFailed(ctx context.Context, o *Operation, err error) error {
+	if errors.Is(err, errLost) || ctx.Err() != nil {
+		return err
+	}
+	o.Tries++
+	e.alarm(o, err)
+	return e.nap(ctx, o, backoff(o.Tries))
+}
+
+// fail notes why and turns the operation round at its current step.
+func (e *Engine) fail(ctx context.Context, o *Operation, reason error) error {
+	event := e.event(o, false, reason)
+	e.turnBack(o, -1, reason)
+	return e.store(ctx, o, &event, nil)
+}
+
+// goBack turns the operation round until the step that the outcome names.
+func (e *Engine) goBack(ctx context.Context, kind *compiled, o *Operation, result *outcome) error {
+	target := -1
+	for i, step := range kind.steps[:o.Step+1] {
+		if step.name == result.step {
+			target = i
+		}
+	}
+	if target < 0 {
+		return e.fail(ctx, o, fmt.Errorf("go back to step %q, which is not before %q: %w", result.step, o.StepName, result.err))
+	}
+	event := e.event(o, false, result.err)
+	e.turnBack(o, target, result.err)
+	return e.store(ctx, o, &event, nil)
+}
+
+func (e *Engine) turnBack(o *Operation, target int, reason error) {
+	o.State, o.BackTo, o.Tries, o.StepStartedAt = Undoing, target, 0, e.cfg.Clock.Now()
+	o.Error = reason.Error()
+}
+
+// stepBack undoes the current step and moves to the one before it; at the end of the
+// way the operation begins again or has failed.
+func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bool, error) {
+	commit, stepErr := e.call(ctx, o, kind.steps[o.Step].undo, true)
+	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
+		return false, errors.Join(stepErr, ctx.Err())
+	}
+	if stepErr != nil {
+		if result := asOutcome(stepErr); result != nil && result.kind == outcomeWait {
+			return false, e.nap(ctx, o, result.after)
+		}
+		o.Tries++
+		e.alarm(o, stepErr)
+		return false, e.nap(ctx, o, backoff(o.Tries))
+	}
+	event := e.event(o, true, nil)
+	next := *o
+	next.Tries, next.StepStartedAt = 0, event.FinishedAt
+	switch {
+	case next.Step == next.BackTo && !next.Cancelled:
+		next.State, next.BackTo, next.Error = Running, -1, ""
+	case next.Step == 0:
+		next.State, next.FinishedAt = Failed, event.FinishedAt
+		if next.Cancelled {
+			next.Error = ErrCancelled.Error()
+		}
+	default:
+		next.Step--
+	}
+	next.StepName = kind.steps[next.Step].name
+	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
+		for _, fn := range commit {
+			if err := fn(tx); err != nil {
+				return err
+			}
+		}
+		if next.State == Failed {
+			return kind.fail(tx, &next, next.Error)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, e.commitFailed(ctx, o, err)
+	}
+	*o = next
+	if o.State == Failed {
+		e.ended(o)
+	}
+	return o.State != Failed, nil
+}
+
+// store writes what a step led to, if the lease still holds, and reads back what came
+// from outside meanwhile: signals and cancellation.
+func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also func(*db.Tx) error) error {
+	return e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		now := e.cfg.Clock.Now()
+		leaseUntil := now.Add(e.cfg.Lease)
+		if !o.FinishedAt.IsZero() {
+			leaseUntil = time.Time{}
+		}
+		changed, err := tx.Exec("UPDATE operations SET state = ?, step = ?, step_name = ?, step_started_at = ?, back_to = ?, tries = ?,"+
+			" frame = ?, error = ?, lease_until = ?, updated_at = ?, finished_at = ? WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
+			o.State, o.Step, o.StepName, o.StepStartedAt, o.BackTo, o.Tries, o.Frame, o.Error, leaseUntil, now, o.FinishedAt,
+			o.ID, o.LeaseOwner, o.Epoch)
+		if err != nil {
+			return fmt.Errorf("store operation %s: %w", o.ID, err)
+		}
+		if changed == 0 {
+			return errLost
+		}
+		if event != nil {
+			if err := tx.Insert("operation_events", *event); err != nil {
+				return err
+			}
+		}
+		if !o.FinishedAt.IsZero() { // whoever waits for its end looks again
+			return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID)
+		}
+		outside, err := Find(tx, o.ID)
+		o.Signals, o.Cancelled = outside.Signals, outside.Cancelled
+		return err
+	})
+}
+
+// nap gives the lease back until a signal comes or d is over. A signal that came since
+// the operation was read ends the nap before it begins.
+func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
+	now := e.cfg.Clock.Now()
+	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+		wakeAt := now.Add(d)
+		outside, err := Find(tx, o.ID)
+		if err != nil {
+			return err
+		}
+		if outside.Signals != o.Signals {
+			wakeAt = now
+		}
+		changed, err := tx.Exec("UPDATE operations SET state = ?, tries = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?"+
+			" WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
+			o.State, o.Tries, o.Frame, o.Error, o.BackTo, wakeAt, now, o.ID, o.LeaseOwner, o.Epoch)
+		if err == nil && changed == 0 {
+			err = errLost
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("put operation %s to sleep: %w", o.ID, err)
+	}
+	return nil
+}
+
+func (e *Engine) event(o *Operation, undo bool, err error) Event {
+	event := Event{OperationID: o.ID, Step: o.StepName, Undo: undo, StartedAt: o.StepStartedAt, FinishedAt: e.cfg.Clock.Now()}
+	if err != nil {
+		event.Error = err.Error()
+	}
+	return event
+}
+
+// ended tells the world about a finished operation.
+func (e *Engine) ended(o *Operation) {
+	e.metrics.ended.WithLabelValues(o.Kind, string(o.State)).Inc()
+	e.metrics.seconds.WithLabelValues(o.Kind, string(o.State)).Observe(o.FinishedAt.Sub(o.CreatedAt).Seconds())
+	e.cfg.Log.Info("operation ended", "operation", o.ID, "kind", o.Kind, "resource", o.ResourceID, "state", o.State, "error", o.Error)
+}
+
+// alarm notes a failed call; when an undo fails again and again an operator is called.
+func (e *Engine) alarm(o *Operation, err error) {
+	level := e.cfg.Log.Warn
+	if o.State == Undoing && o.Tries >= alarmAfter {
+		e.metrics.alarms.WithLabelValues(o.Kind).Inc()
+		level = e.cfg.Log.Error
+	}
+	level("step of operation failed", "operation", o.ID, "kind", o.Kind, "step", o.StepName, "state", o.State, "tries", o.Tries, "error", err)
+}
+
+// backoff is 0.2 s doubled with each try up to a minute, and up to half of it more by chance.
+func backoff(tries int) time.Duration {
+	d := min(200*time.Millisecond<<min(tries-1, 10), time.Minute)
+	return d + rand.N(d/2+1)
+}

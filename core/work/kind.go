@@ -1,0 +1,158 @@
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"virga/core/db"
+)
+
+// Kind is a sort of operation: its steps, in order, over parameters P (fixed at the
+// start) and a frame F (results that later steps and the undo need). Both are JSON.
+type Kind[P, F any] struct {
+	// Name is how the operation is called in rows, logs and metrics: "server_create".
+	Name string
+	// Version is raised when the steps change in a way that old rows do not understand.
+	Version int
+	// Deadline is how long the operation may run before it fails with ErrDeadline;
+	// undoing is not bounded by it.
+	Deadline time.Duration
+	Steps    []Step[P, F]
+	// Finished is called in the transaction that ends the operation well; may be nil.
+	Finished func(tx *db.Tx, run *Run[P, F]) error
+	// Failed is called in the transaction that ends the operation after everything was
+	// undone; reason is what the user reads; may be nil.
+	Failed func(tx *db.Tx, run *Run[P, F], reason string) error
+}
+
+// Step is one labelled part of a kind.
+type Step[P, F any] struct {
+	Name string
+	Do   func(ctx context.Context, run *Run[P, F]) error
+	// Undo takes back what Do did, or half did; nil where there is nothing to take back.
+	Undo func(ctx context.Context, run *Run[P, F]) error
+	// Tries is how often a failing Do is called before the operation fails; 0 means 5.
+	Tries int
+	// Pivot marks the point of no return: after this step the operation only goes forward.
+	Pivot bool
+}
+
+// Run is what a step works with.
+type Run[P, F any] struct {
+	// Operation is the row as it was when the step began; Epoch is the fence for effects.
+	Operation Operation
+	Params    P
+	// Frame may be changed by the step; it is stored when the step ends, whatever its outcome.
+	Frame  F
+	commit []func(tx *db.Tx) error
+}
+
+// InCommit has fn called in the transaction that ends the step well.
+func (r *Run[P, F]) InCommit(fn func(tx *db.Tx) error) { r.commit = append(r.commit, fn) }
+
+// Registrable is a Kind of any type parameters.
+type Registrable interface{ compile() (*compiled, error) }
+
+// compiled is a kind without its type parameters, as the engine uses it.
+type compiled struct {
+	name     string
+	version  int
+	deadline time.Duration
+	steps    []compiledStep
+	pivot    int
+	finish   func(tx *db.Tx, o *Operation) error
+	fail     func(tx *db.Tx, o *Operation, reason string) error
+	// load checks that the parameters and the frame of a row can be read.
+	load func(o *Operation) error
+}
+
+type compiledStep struct {
+	name  string
+	tries int
+	do    stepFunc
+	undo  stepFunc
+}
+
+// stepFunc calls a step: it changes o.Frame and returns what is to be written with the commit.
+type stepFunc func(ctx context.Context, o *Operation) ([]func(tx *db.Tx) error, error)
+
+const defaultTries = 5
+
+func (k Kind[P, F]) compile() (*compiled, error) {
+	if k.Name == "" || len(k.Steps) == 0 || k.Deadline <= 0 {
+		return nil, fmt.Errorf("register kind %q: it needs a name, steps and a deadline", k.Name)
+	}
+	c := &compiled{name: k.Name, version: max(k.Version, 1), deadline: k.Deadline, pivot: len(k.Steps)}
+	seen := map[string]bool{}
+	for i, step := range k.Steps {
+		if step.Name == "" || step.Do == nil || seen[step.Name] {
+			return nil, fmt.Errorf("register kind %s: step %d needs a name of its own and a function", k.Name, i)
+		}
+		seen[step.Name] = true
+		if step.Pivot {
+			c.pivot = min(c.pivot, i)
+		}
+		tries := step.Tries
+		if tries == 0 {
+			tries = defaultTries
+		}
+		c.steps = append(c.steps, compiledStep{name: step.Name, tries: tries, do: k.erase(step.Do), undo: k.erase(step.Undo)})
+	}
+	c.load = func(o *Operation) error {
+		_, err := k.run(o)
+		return err
+	}
+	c.finish = func(tx *db.Tx, o *Operation) error {
+		if k.Finished == nil {
+			return nil
+		}
+		run, err := k.run(o)
+		if err != nil {
+			return err
+		}
+		return k.Finished(tx, run)
+	}
+	c.fail = func(tx *db.Tx, o *Operation, reason string) error {
+		if k.Failed == nil {
+			return nil
+		}
+		run, err := k.run(o)
+		if err != nil {
+			return err
+		}
+		return k.Failed(tx, run, reason)
+	}
+	return c, nil
+}
+
+func (k Kind[P, F]) run(o *Operation) (*Run[P, F], error) {
+	run := &Run[P, F]{Operation: *o}
+	if err := json.Unmarshal([]byte(o.Params), &run.Params); err != nil {
+		return nil, fmt.Errorf("read parameters of operation %s: %w", o.ID, err)
+	}
+	if err := json.Unmarshal([]byte(o.Frame), &run.Frame); err != nil {
+		return nil, fmt.Errorf("read frame of operation %s: %w", o.ID, err)
+	}
+	return run, nil
+}
+
+func (k Kind[P, F]) erase(fn func(context.Context, *Run[P, F]) error) stepFunc {
+	if fn == nil {
+		return nil
+	}
+	return func(ctx context.Context, o *Operation) ([]func(tx *db.Tx) error, error) {
+		run, err := k.run(o)
+		if err != nil {
+			return nil, err
+		}
+		stepErr := fn(ctx, run)
+		frame, err := json.Marshal(run.Frame)
+		if err != nil {
+			return nil, fmt.Errorf("write frame of operation %s: %w", o.ID, err)
+		}
+		o.Frame = string(frame)
+		return run.commit, stepErr
+	}
+}
