@@ -49,7 +49,7 @@ func TestGuestCheckRefuses(t *testing.T) {
 		"the same port twice":          func(g *hypervisor.Guest) { g.NICs = append(g.NICs, g.NICs[0]) },
 		"a machine with a comma":       func(g *hypervisor.Guest) { g.Hints.Machine = "pc,accel=kvm" },
 		"a name that is not UTF-8":     func(g *hypervisor.Guest) { g.Name = "a\xffb" },
-		"a raw image larger than disk": func(g *hypervisor.Guest) { g.Image.DiskFormat, g.Image.SizeBytes = "raw", 2 << 20 },
+		"a raw image larger than disk": func(g *hypervisor.Guest) { g.Image.DiskFormat, g.Image.SizeBytes = "raw", 2<<20 },
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
