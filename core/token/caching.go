@@ -16,6 +16,7 @@ type Caching struct {
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight
+	flying  sync.WaitGroup
 }
 
 // flightKey has the generation in it, so that a request that comes after a revocation does not take the answer to a question
@@ -66,9 +67,12 @@ func (c *Caching) join(ctx context.Context, key digest, token string) *flight {
 	}
 	shared := &flight{done: make(chan struct{})}
 	c.flights[fk] = shared
-	go c.fly(context.WithoutCancel(ctx), fk, shared, token)
+	c.flying.Go(func() { c.fly(context.WithoutCancel(ctx), fk, shared, token) })
 	return shared
 }
+
+// Wait returns when no question is under way any more; it is called at shutdown, when no more requests come.
+func (c *Caching) Wait() { c.flying.Wait() }
 
 // fly asks, and tells all who wait.
 func (c *Caching) fly(ctx context.Context, fk flightKey, shared *flight, token string) {

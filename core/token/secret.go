@@ -9,7 +9,8 @@ import (
 // masked is what a secret shows of itself.
 const masked = "***"
 
-// Secret is a string that must not be shown: whatever prints, logs or marshals it gets three stars.
+// Secret is a string that must not be shown: whatever prints, logs or marshals it gets three stars. It must not be the key
+// of a map, since encoding/json writes keys that are strings as they are.
 type Secret string
 
 // Reveal returns the secret itself, for the one place that must send or compare it.
@@ -27,7 +28,7 @@ func (s Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, m
 // LogValue returns stars.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// MarshalText returns stars; encoders of JSON object keys, XML, YAML and TOML use it.
+// MarshalText returns stars; the encoders of XML, YAML and TOML use it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
 // MarshalJSON returns stars as a JSON string.
