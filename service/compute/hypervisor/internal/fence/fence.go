@@ -4,7 +4,6 @@ package fence
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -109,7 +108,10 @@ func (f *Fence) rewrite(path string) error {
 	for id, e := range f.entries {
 		out.WriteString(e.line(id))
 	}
-	return cmp.Or(out.Flush(), temporary.Sync(), temporary.Close(), os.Rename(temporary.Name(), path))
+	if err := errors.Join(out.Flush(), temporary.Sync(), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
 }
 
 func (e entry) line(id string) string {
