@@ -1,0 +1,147 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+// maxDepth bounds the nesting of a JSON body.
+const maxDepth = 64
+
+// schemas compiles the JSON Schemas of a service, each when it is first needed.
+type schemas struct {
+	files    fs.FS
+	mu       sync.Mutex
+	compiled map[string]*jsonschema.Schema
+}
+
+// get returns the schema NAME.json. Schemas may refer to others of the folder by "NAME.json".
+func (s *schemas) get(name string) (*jsonschema.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if schema := s.compiled[name]; schema != nil {
+		return schema, nil
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	compiler.AssertFormat()
+	compiler.UseLoader(schemaLoader{s.files})
+	schema, err := compiler.Compile("virga:///" + name + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("compile schema %s: %w", name, err)
+	}
+	if s.compiled == nil {
+		s.compiled = map[string]*jsonschema.Schema{}
+	}
+	s.compiled[name] = schema
+	return schema, nil
+}
+
+type schemaLoader struct{ files fs.FS }
+
+// Load implements jsonschema.URLLoader.
+func (l schemaLoader) Load(url string) (any, error) {
+	name := strings.TrimPrefix(url, "virga:///")
+	text, err := fs.ReadFile(l.files, name)
+	if err != nil {
+		return nil, err
+	}
+	return jsonschema.UnmarshalJSON(bytes.NewReader(text))
+}
+
+// readBody reads, bounds and validates a JSON body.
+func (s *schemas) readBody(r io.Reader, limit int64, name string) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, BadRequest("The request body could not be read.").Because(err)
+	}
+	if int64(len(body)) > limit {
+		return nil, TooLarge("Request is too large: the body may have at most %d bytes.", limit)
+	}
+	if tooDeep(body) {
+		return nil, BadRequest("Malformed request body: it is nested more than %d levels deep.", maxDepth)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return nil, BadRequest("Malformed request body: the server could not read it as JSON.").Because(err)
+	}
+	schema, err := s.get(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Validate(value); err != nil {
+		var invalid *jsonschema.ValidationError
+		if errors.As(err, &invalid) {
+			return nil, BadRequest("%s", describe(invalid, value))
+		}
+		return nil, err
+	}
+	return body, nil
+}
+
+// tooDeep counts brackets outside of strings.
+func tooDeep(body []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// describe says of the deepest first mistake where it is and what is wrong there.
+func describe(invalid *jsonschema.ValidationError, value any) string {
+	for len(invalid.Causes) > 0 {
+		deepest := invalid.Causes[0]
+		for _, cause := range invalid.Causes[1:] {
+			if len(cause.InstanceLocation) > len(deepest.InstanceLocation) {
+				deepest = cause
+			}
+		}
+		invalid = deepest
+	}
+	why := invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+	if len(invalid.InstanceLocation) == 0 {
+		return fmt.Sprintf("Invalid input for the request body: %s.", why)
+	}
+	at := value
+	for _, key := range invalid.InstanceLocation {
+		switch container := at.(type) {
+		case map[string]any:
+			at = container[key]
+		case []any:
+			var index int
+			if _, err := fmt.Sscan(key, &index); err == nil && index < len(container) {
+				at = container[index]
+			}
+		}
+	}
+	text, err := json.Marshal(at)
+	if err != nil || len(text) > 100 {
+		text = append(text[:min(len(text), 97)], "..."...)
+	}
+	path := invalid.InstanceLocation
+	return fmt.Sprintf("Invalid input for field/attribute %s. Value: %s. %s.", strings.Join(path[max(0, len(path)-3):], "."),
+		strings.ToValidUTF8(string(text), "?"), why)
+}
