@@ -277,7 +277,8 @@ func (r *payloadReader) time() time.Time {
 	default:
 		seconds = float64(r.uint())
 	}
-	if !(seconds >= 0 && seconds <= maxExpirySeconds) {
+	// Asked this way round, a number that is not a number is refused too.
+	if inRange := seconds >= 0 && seconds <= maxExpirySeconds; !inRange {
 		r.refuse()
 		return time.Time{}
 	}
