@@ -1,0 +1,135 @@
+// Package conf is the configuration: one struct with defaults, help and units, filled
+// from a TOML file, the environment and flags, in rising order of precedence.
+//
+// It owns the settings' names. A setting that nobody knows is an error. Only app and
+// cmd import it: what a service needs is handed to it.
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is every setting of `virga up`. Names in the file are the flags' names, with
+// - or _; the environment's are VIRGA_ and the name in capitals.
+type Config struct {
+	DataDir  string `name:"data-dir" env:"VIRGA_DATA_DIR" default:"/var/lib/virga" help:"Folder for databases, images, disks, keys and credentials."`
+	Listen   string `name:"listen" env:"VIRGA_LISTEN" default:"127.0.0.1:8780" help:"Address and port to serve all APIs on."`
+	Endpoint string `name:"endpoint" env:"VIRGA_ENDPOINT" help:"URL under which clients reach this server; default: http:// and the listening address."`
+	Region   string `name:"region" env:"VIRGA_REGION" default:"RegionOne" help:"Name of the region in the catalog."`
+	Host     string `name:"host" env:"VIRGA_HOST" help:"Name of this machine as a compute and network node; default: the host name."`
+
+	Virt          string `name:"virt" env:"VIRGA_VIRT" enum:"auto,libvirt,fake" default:"auto" help:"Hypervisor: libvirt for real guests, fake for simulated ones, auto: libvirt where it answers."`
+	LibvirtSocket string `name:"libvirt-socket" env:"VIRGA_LIBVIRT_SOCKET" default:"/run/libvirt/libvirt-sock" help:"Socket of libvirtd."`
+
+	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
+	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
+	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`
+	ExternalNAT  bool   `name:"external-nat" env:"VIRGA_EXTERNAL_NAT" help:"Masquerade traffic of the external network behind this machine's own address, so that guests reach the world."`
+
+	AdminPassword string `name:"admin-password" env:"VIRGA_ADMIN_PASSWORD" help:"Password of the user admin when the data folder is new; default: a random one." json:"-"`
+
+	LogLevel  string `name:"log-level" env:"VIRGA_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level of log records."`
+	LogFormat string `name:"log-format" env:"VIRGA_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of log records."`
+}
+
+// Complete fills in what follows from other settings and refuses what cannot work.
+func (c *Config) Complete() error {
+	host, _, found := strings.Cut(c.Listen, ":")
+	if !found {
+		return fmt.Errorf("listen: %q is not ADDRESS:PORT", c.Listen)
+	}
+	if c.Endpoint == "" {
+		if host == "" || host == "0.0.0.0" || strings.HasPrefix(c.Listen, "[::]") {
+			return fmt.Errorf("endpoint: it must be given when listening on every address (%s)", c.Listen)
+		}
+		c.Endpoint = "http://" + c.Listen
+	}
+	c.Endpoint = strings.TrimSuffix(c.Endpoint, "/")
+	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("endpoint: %q is not an http or https URL", c.Endpoint)
+	}
+	for name, cidr := range map[string]string{"external-cidr": c.ExternalCIDR, "private-cidr": c.PrivateCIDR} {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil || !prefix.Addr().Is4() || prefix.Bits() > 28 || prefix != prefix.Masked() {
+			return fmt.Errorf("%s: %q is not an IPv4 network of at least 16 addresses", name, cidr)
+		}
+	}
+	if _, err := netip.ParseAddr(c.TunnelIP); err != nil {
+		return fmt.Errorf("tunnel-ip: %q is not an IP address", c.TunnelIP)
+	}
+	if c.Host == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("host: %w", err)
+		}
+		c.Host = name
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	c.DataDir = dir
+	return nil
+}
+
+// File reads settings from a TOML file. A key that is no setting is an error.
+func File(path string) (kong.Resolver, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	var values map[string]any
+	if err := toml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	settings := map[string]any{}
+	for key, value := range values {
+		switch value.(type) {
+		case string, bool, int64, float64:
+		default:
+			return nil, fmt.Errorf("read configuration %s: %s is not a single value", path, key)
+		}
+		settings[strings.ReplaceAll(key, "_", "-")] = value
+	}
+	return &file{path, settings}, nil
+}
+
+type file struct {
+	path     string
+	settings map[string]any
+}
+
+// Validate implements kong.Resolver: every key must be a flag.
+func (f *file) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	_ = kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			known[flag.Name] = true
+		}
+		return next(nil)
+	})
+	for key := range f.settings {
+		if !known[key] {
+			return fmt.Errorf("configuration %s: there is no setting %q", f.path, key)
+		}
+	}
+	return nil
+}
+
+// Resolve implements kong.Resolver. The environment goes before the file.
+func (f *file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
+	return f.settings[flag.Name], nil
+}

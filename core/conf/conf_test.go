@@ -1,0 +1,63 @@
+package conf_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"virga/core/conf"
+)
+
+func parse(t *testing.T, text string, args ...string) (conf.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "virga.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c conf.Config
+	resolver, err := conf.File(path)
+	if err != nil {
+		return c, err
+	}
+	parser, err := kong.New(&c, kong.Resolvers(resolver), kong.Exit(func(int) {}))
+	if err != nil {
+		return c, err
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return c, err
+	}
+	return c, c.Complete()
+}
+
+func TestPrecedence(t *testing.T) {
+	t.Setenv("VIRGA_REGION", "env")
+	c, err := parse(t, "region = \"file\"\nhost = \"file\"\nlog_level = \"warn\"\nlisten = \"127.0.0.1:1\"\n", "--listen", "127.0.0.1:2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Region != "env" || c.Host != "file" || c.Listen != "127.0.0.1:2" || c.LogLevel != "warn" || c.Endpoint != "http://127.0.0.1:2" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestWrongSettingsAreNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"colour = \"red\"":                "colour",
+		"virt = \"xen\"":                  "virt",
+		"listen = \"x\"":                  "listen",
+		"listen = \"0.0.0.0:80\"":         "endpoint",
+		"endpoint = \"ftp://x\"":          "endpoint",
+		"external-cidr = \"10.0.0.1/24\"": "external-cidr",
+		"private-cidr = \"10.0.0.0/30\"":  "private-cidr",
+		"tunnel-ip = \"here\"":            "tunnel-ip",
+		"[listen]\nport = 1":              "listen",
+		"listen = ":                       "configuration",
+	} {
+		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
