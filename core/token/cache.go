@@ -52,8 +52,7 @@ type cacheEntry struct {
 	key        digest
 	identity   *Identity
 	generation uint64
-	// stale is when the TTL is over; it has a monotonic reading, so that setting the clock back does not lengthen it.
-	stale time.Time
+	added      time.Time
 }
 
 // NewCache returns an empty cache.
@@ -83,12 +82,19 @@ func (c *Cache) get(key digest) (*Identity, bool) {
 		return nil, false
 	}
 	entry := element.Value.(*cacheEntry)
-	if entry.generation < c.floor.Load() || !now.Before(entry.stale) || !now.Before(entry.identity.ExpiresAt) {
+	if entry.generation < c.floor.Load() || !c.fresh(entry, now) {
 		shard.remove(element)
 		return nil, false
 	}
 	shard.order.MoveToFront(element)
 	return entry.identity, true
+}
+
+// fresh tells whether neither the TTL nor the token is over. An entry from the future is not fresh: setting the clock back
+// must not lengthen anything.
+func (c *Cache) fresh(entry *cacheEntry, now time.Time) bool {
+	age := now.Sub(entry.added)
+	return age >= 0 && age < c.ttl && now.Before(entry.identity.ExpiresAt)
 }
 
 // Put remembers the identity, unless something was invalidated since the generation was read.
@@ -97,7 +103,7 @@ func (c *Cache) Put(token string, identity *Identity, since Generation) {
 }
 
 func (c *Cache) put(key digest, identity *Identity, since Generation) {
-	stale := c.clock.Now().Add(c.ttl)
+	added := c.clock.Now()
 	shard := c.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -111,7 +117,7 @@ func (c *Cache) put(key digest, identity *Identity, since Generation) {
 	if len(shard.entries) >= shard.size {
 		shard.remove(shard.order.Back())
 	}
-	entry := &cacheEntry{key: key, identity: identity, generation: uint64(since), stale: stale}
+	entry := &cacheEntry{key: key, identity: identity, generation: uint64(since), added: added}
 	shard.entries[key] = shard.order.PushFront(entry)
 }
 

@@ -49,6 +49,16 @@ func TestCacheForgetsInTime(t *testing.T) {
 	}
 }
 
+func TestCacheForgetsWhenTheClockIsSetBack(t *testing.T) {
+	clock := newClock()
+	cache := newCache(clock, 100)
+	cache.Put("a", caller(clock, "u"), cache.Generation())
+	clock.now = clock.now.Add(-time.Hour)
+	if _, ok := cache.Get("a"); ok {
+		t.Error("an identity from the future was answered")
+	}
+}
+
 func TestCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	clock := newClock()
 	cache := newCache(clock, 160)
