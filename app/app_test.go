@@ -1,0 +1,83 @@
+package app
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"virga/core/conf"
+)
+
+func TestDataFolderHasOneUser(t *testing.T) {
+	dir := t.TempDir()
+	release, err := lockDataDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockDataDir(dir); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second user got in: %v", err)
+	}
+	release()
+	release, err = lockDataDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
+
+// TestCredentialsSurviveHostilePasswords reads both files back with the programs they are for.
+func TestCredentialsSurviveHostilePasswords(t *testing.T) {
+	hostile := `it's $(touch /tmp/x) "` + "`id`" + ` : {a} #\ é`
+	c := &conf.Config{DataDir: t.TempDir(), Endpoint: "http://127.0.0.1:1", Region: "R", AdminPassword: hostile}
+	for range 2 {
+		password, err := adminPassword(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if password.Reveal() != hostile {
+			t.Fatalf("password %q", password.Reveal())
+		}
+		if err := writeCredentials(c, password); err != nil {
+			t.Fatal(err)
+		}
+		c.AdminPassword = "another one, which comes too late"
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", `. "$1"; printf %s "$OS_PASSWORD"`, "sh", filepath.Join(c.DataDir, "admin-openrc")).Output()
+	if err != nil || string(out) != hostile {
+		t.Errorf("the shell reads %q, %v", out, err)
+	}
+	text, err := os.ReadFile(filepath.Join(c.DataDir, "clouds.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clouds struct {
+		Clouds map[string]struct {
+			Auth map[string]string
+		}
+	}
+	if err := yaml.Unmarshal(text, &clouds); err != nil || clouds.Clouds["virga"].Auth["password"] != hostile {
+		t.Errorf("YAML reads %v, %v", clouds, err)
+	}
+	for _, name := range []string{"clouds.yaml", "admin-openrc", "secrets/admin-password"} {
+		info, err := os.Stat(filepath.Join(c.DataDir, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+}
+
+func TestRandomPasswordIsKept(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir()}
+	first, err := adminPassword(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := adminPassword(c)
+	if err != nil || first.Reveal() != second.Reveal() || len(first.Reveal()) < 20 {
+		t.Errorf("%d characters, kept: %v, %v", len(first.Reveal()), first.Reveal() == second.Reveal(), err)
+	}
+}
