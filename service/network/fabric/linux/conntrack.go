@@ -1,0 +1,75 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+
+	"virga/service/network/fabric"
+)
+
+// flowFilter adapts a function to the netlink library's filter.
+type flowFilter func(*netlink.ConntrackFlow) bool
+
+// MatchConntrackFlow implements netlink.CustomConntrackFilter.
+func (f flowFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool { return f(flow) }
+
+// cutFlows deletes the current namespace's connections of a zone for which forbidden says so.
+func cutFlows(zone uint16, forbidden func(*netlink.ConntrackFlow) bool) error {
+	filter := flowFilter(func(flow *netlink.ConntrackFlow) bool { return flow.Zone == zone && forbidden(flow) })
+	var failures []error
+	for _, family := range []netlink.InetFamily{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filter); err != nil {
+			failures = append(failures, fmt.Errorf("cut connections of zone %d: %w", zone, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// forbids tells whether a tracked connection was admitted by this port and would not be any more.
+func (f portFilter) forbids(flow *netlink.ConntrackFlow) bool {
+	sent := int(flow.Mark&markInMask)>>16 == f.number
+	received := int(flow.Mark&markOutMask) == f.number
+	if flow.Mark&ctmarkOurs != ctmarkOurs || !sent && !received {
+		return false
+	}
+	if f.closed {
+		return true
+	}
+	if f.open { // nothing is asked any more; the answers would pass as well
+		return false
+	}
+	opened := fabric.Flow{
+		Source: toAddr(flow.Forward.SrcIP), Destination: toAddr(flow.Forward.DstIP),
+		Protocol: int(flow.Forward.Protocol), DestinationPort: int(flow.Forward.DstPort),
+	}
+	if sent && !(f.mayUse(opened.Source) && (implied(opened) || fabric.Permits(f.rules, fabric.Egress, opened))) {
+		return true
+	}
+	return received && !(f.mayUse(opened.Destination) && fabric.Permits(f.rules, fabric.Ingress, opened))
+}
+
+// mayUse tells whether an address is one that the port may send from; multicast and broadcast destinations are nobody's, but every guest's.
+func (f portFilter) mayUse(address netip.Addr) bool {
+	if address.IsUnspecified() || address.IsMulticast() || address.IsLinkLocalUnicast() && address.Is6() {
+		return true
+	}
+	return slices.ContainsFunc(f.sources, func(s fabric.Source) bool { return s.Prefix.Contains(address) })
+}
+
+// implied is what every guest may open without a rule: DHCP and metadata.
+func implied(flow fabric.Flow) bool {
+	if flow.Protocol == fabric.ProtoTCP {
+		return flow.Destination == fabric.MetadataAddress() && flow.DestinationPort == 80
+	}
+	return flow.Protocol == fabric.ProtoUDP && (flow.DestinationPort == 67 || flow.DestinationPort == 547)
+}
+
+func toAddr(ip net.IP) netip.Addr {
+	address, _ := netip.AddrFromSlice(ip)
+	return address.Unmap()
+}

@@ -1,0 +1,261 @@
+package linux
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"virga/service/network/fabric"
+)
+
+// nftMsgGetGen asks for the ruleset's generation number (linux/netfilter/nf_tables.h NFT_MSG_GETGEN, NFTA_GEN_ID).
+const (
+	nftMsgGetGen = 16
+	nftaGenID    = 1
+)
+
+// filterState is what the driver remembers of the host's ruleset, so that an Ensure without a difference runs no nft.
+type filterState struct {
+	generation uint32            // of the ruleset after our own last change
+	known      bool              // applied and numbers agree with the kernel as of generation
+	applied    map[string]string // text last applied, by object ("base", "network ID", "port ID")
+	numbers    map[string]int    // of ports, as in the kernel's maps
+}
+
+func newFilterState() filterState {
+	return filterState{applied: map[string]string{}, numbers: map[string]int{}}
+}
+
+// rulesetGeneration reads the number that grows with every change of the namespace's ruleset, whoever makes it.
+func rulesetGeneration() (uint32, error) {
+	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|nftMsgGetGen, 0)
+	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
+	answers, err := request.Execute(unix.NETLINK_NETFILTER, 0)
+	if err != nil {
+		return 0, fmt.Errorf("read generation of the ruleset: %w", err)
+	}
+	for _, answer := range answers {
+		if len(answer) < nl.SizeofNfgenmsg {
+			continue
+		}
+		attributes, err := nl.ParseRouteAttr(answer[nl.SizeofNfgenmsg:])
+		if err != nil {
+			return 0, fmt.Errorf("read generation of the ruleset: %w", err)
+		}
+		for _, attribute := range attributes {
+			if attribute.Attr.Type == nftaGenID && len(attribute.Value) >= 4 {
+				return binary.BigEndian.Uint32(attribute.Value), nil
+			}
+		}
+	}
+	return 0, errors.New("read generation of the ruleset: no answer")
+}
+
+// nft runs one transaction in the current namespace: all of it takes effect or nothing.
+func (d *Driver) nft(ctx context.Context, text string) error {
+	command := exec.CommandContext(ctx, d.config.NFT, "-f", "-")
+	command.Stdin = strings.NewReader(text)
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Run(); err != nil {
+		message := output.String()
+		if len(message) > 1000 {
+			message = message[:1000] + "…"
+		}
+		return fmt.Errorf("apply nftables rules: %w: %s", err, strings.TrimSpace(message))
+	}
+	return nil
+}
+
+// refresh forgets what was applied when somebody else changed the ruleset since, and learns the ports' numbers from the kernel.
+func (d *Driver) refresh(ctx context.Context) error {
+	generation, err := rulesetGeneration()
+	if err != nil {
+		return err
+	}
+	if d.filter.known && generation == d.filter.generation {
+		return nil
+	}
+	numbers, err := d.readPortNumbers(ctx)
+	if err != nil {
+		return err
+	}
+	taken := map[int]bool{}
+	for _, number := range numbers {
+		taken[number] = true
+	}
+	for id, number := range d.filter.numbers { // the kernel's word first, then ours where it does not contradict
+		if _, ok := numbers[id]; !ok && !taken[number] {
+			numbers[id] = number
+		}
+	}
+	d.filter = filterState{generation: generation, known: true, applied: map[string]string{}, numbers: numbers}
+	return nil
+}
+
+// apply runs one object's transaction unless the same text is in force already; it tells whether it ran. The tables' frame goes in front
+// when it is not known to be there.
+func (d *Driver) apply(ctx context.Context, object, text string) (bool, error) {
+	if d.filter.applied[object] == text && d.filter.applied["base"] != "" {
+		return false, nil
+	}
+	frame := ""
+	if d.filter.applied["base"] == "" {
+		frame = renderBase()
+	}
+	if err := d.commit(ctx, frame+text); err != nil {
+		return false, err
+	}
+	d.filter.applied[object] = text
+	d.filter.applied["base"] = "in force"
+	return true, nil
+}
+
+// commit runs a transaction and keeps track of the generation; a change by others in between makes everything suspect.
+func (d *Driver) commit(ctx context.Context, text string) error {
+	before := d.filter.generation
+	if err := d.nft(ctx, text); err != nil {
+		return err
+	}
+	after, err := rulesetGeneration()
+	if err != nil || after != before+1 {
+		d.filter.known = false
+	}
+	d.filter.generation = after
+	return nil
+}
+
+func (d *Driver) applyNetworkFilter(ctx context.Context, network fabric.Network, bridge string, zone uint16) error {
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	text := renderNetwork(network.ID, bridge, zone, network.HostAddress, network.HostNAT)
+	_, err := d.apply(ctx, "network "+network.ID, text)
+	return err
+}
+
+func (d *Driver) removeNetworkFilter(ctx context.Context, id string) error {
+	return d.removeFilter(ctx, "network "+id, renderNetworkRemoval(id, bridgeName(id)))
+}
+
+// removeFilter takes one object's part out of the tables, and the tables themselves when nothing of Virga's is left on the host.
+func (d *Driver) removeFilter(ctx context.Context, object, text string) error {
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	there, err := d.tablesExist(ctx)
+	if err != nil || !there {
+		return err
+	}
+	if err := d.commit(ctx, renderBase()+text); err != nil {
+		return err
+	}
+	delete(d.filter.applied, object)
+	links, err := ownedLinks()
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if link.owner.kind == "network" || link.owner.kind == "port" {
+			return nil
+		}
+	}
+	if err := d.commit(ctx, "delete table bridge virga\ndelete table inet virga\n"); err != nil {
+		return err
+	}
+	d.filter.applied = map[string]string{}
+	return nil
+}
+
+func (d *Driver) tablesExist(ctx context.Context) (bool, error) {
+	var listing struct {
+		Nftables []struct {
+			Table *struct{ Name string }
+		}
+	}
+	if err := d.listJSON(ctx, &listing, "list", "tables"); err != nil {
+		return false, err
+	}
+	for _, object := range listing.Nftables {
+		if object.Table != nil && object.Table.Name == "virga" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (d *Driver) listJSON(ctx context.Context, into any, args ...string) error {
+	var stderr bytes.Buffer
+	command := exec.CommandContext(ctx, d.config.NFT, append([]string{"-j"}, args...)...)
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		return fmt.Errorf("read nftables (%s): %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	if err := json.Unmarshal(output, into); err != nil {
+		return fmt.Errorf("read nftables (%s): %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
+
+// readPortNumbers reads the ports that have chains, and their numbers, from the map of ingress chains.
+func (d *Driver) readPortNumbers(ctx context.Context) (map[string]int, error) {
+	there, err := d.tablesExist(ctx)
+	if err != nil || !there {
+		return map[string]int{}, err
+	}
+	var listing struct {
+		Nftables []struct {
+			Map *struct {
+				Family, Table, Name string
+				Elem                [][2]json.RawMessage
+			}
+		}
+	}
+	if err := d.listJSON(ctx, &listing, "list", "maps", "inet"); err != nil {
+		return nil, err
+	}
+	numbers := map[string]int{}
+	for _, object := range listing.Nftables {
+		if object.Map == nil || object.Map.Table != "virga" || object.Map.Name != "ingress" {
+			continue
+		}
+		for _, element := range object.Map.Elem {
+			var number int
+			var verdict struct{ Jump struct{ Target string } }
+			if err := errors.Join(json.Unmarshal(element[0], &number), json.Unmarshal(element[1], &verdict)); err != nil {
+				return nil, fmt.Errorf("read numbers of ports: %w", err)
+			}
+			if id, ok := strings.CutPrefix(verdict.Jump.Target, "ingress-"); ok {
+				numbers[id] = number
+			}
+		}
+	}
+	return numbers, nil
+}
+
+// portNumber gives a port the number that it has, or the lowest free one.
+func (d *Driver) portNumber(id string) (int, error) {
+	if number, ok := d.filter.numbers[id]; ok {
+		return number, nil
+	}
+	used := make(map[int]bool, len(d.filter.numbers))
+	for _, number := range d.filter.numbers {
+		used[number] = true
+	}
+	for number := 1; number <= maxPort; number++ {
+		if !used[number] {
+			d.filter.numbers[id] = number
+			return number, nil
+		}
+	}
+	return 0, fmt.Errorf("number port %s: %d ports are on this host already", id, maxPort)
+}
