@@ -1,0 +1,75 @@
+# What a person and the CI run; `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO ?= go
+VIRT ?= auto
+GUESTS ?= 0
+VERSION := $(shell git describe --tags --always --dirty 2> /dev/null || echo unknown)
+GUEST_IMAGE := build/virga-guest.qcow2
+GUEST_RECIPE := packaging/guest/build packaging/guest/fetch packaging/guest/modules packaging/guest/initramfs-init packaging/make/guest \
+	$(shell find packaging/guest/rootfs -type f)
+SCRIPTS := .ci/run $(wildcard packaging/make/*) packaging/guest/build packaging/guest/fetch packaging/guest/test
+GUEST_SCRIPTS := packaging/guest/initramfs-init $(filter-out %.awk,$(wildcard packaging/guest/rootfs/usr/lib/virga/*))
+GOLANGCI_VERSION := v2.15.0
+LINTER := bin/tools/golangci-lint
+
+export CGO_ENABLED = 0
+export VIRT GUESTS
+
+.DEFAULT_GOAL := help
+.PHONY: help up down build guest deps test test-e2e test-guest bench lint tools clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## install what lacks, build, start the cloud, boot a first server (VIRT=fake: without root and guests)
+	@packaging/make/up
+
+down: ## stop the cloud; GUESTS=1 shuts its guests down, too
+	@packaging/make/down
+
+build: ## build bin/virga
+	$(GO) build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/virga ./cmd/virga
+
+guest: $(GUEST_IMAGE) ## make the tiny guest image, when its recipe has changed
+
+$(GUEST_IMAGE): $(GUEST_RECIPE)
+	packaging/make/guest $@
+
+deps: ## install the Debian packages that building, running and testing need (root)
+	packaging/make/deps build guest run test
+
+test: ## run all tests that need neither root nor a hypervisor
+	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json ./...
+
+test-e2e: ## run the tests with real guests (root)
+	@packaging/make/test-e2e
+
+test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
+	packaging/guest/test $(GUEST_IMAGE)
+
+bench: ## measure, on simulated guests
+	$(GO) run ./test/bench
+
+lint: ## check form and common mistakes
+	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	@if command -v shellcheck > /dev/null; then \
+		echo shellcheck; shellcheck -x $(SCRIPTS) && shellcheck -s dash $(GUEST_SCRIPTS); \
+	elif [[ $${CI:-} == true ]]; then echo "lint: shellcheck is missing" >&2; exit 1; \
+	else echo "lint: shellcheck is missing, scripts are not checked" >&2; fi
+	@linter=$$(command -v $(LINTER) || command -v golangci-lint || true); \
+	if [[ -n $$linter ]]; then echo "$$linter run"; "$$linter" run ./...; \
+	elif [[ $${CI:-} == true ]]; then echo "lint: golangci-lint is missing (make tools)" >&2; exit 1; \
+	else echo "lint: golangci-lint is missing (make tools builds it), only vet has run" >&2; fi
+
+tools: $(LINTER) ## build the linter into bin/tools
+
+$(LINTER):
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+clean: ## remove everything built
+	rm -rf bin build dist
