@@ -82,7 +82,7 @@ type pass struct {
 // Read implements io.Reader.
 func (p *pass) Read(b []byte) (int, error) {
 	n, err := p.hasher.Read(b)
-	if err == io.EOF { //nolint:errorlint // readers return it bare
+	if err == io.EOF {
 		if err := p.settle(); err != nil {
 			return n, err
 		}

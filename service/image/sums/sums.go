@@ -144,7 +144,7 @@ func (h *Hasher) WriteTo(w io.Writer) (int64, error) {
 		b, at := h.current, h.at
 		h.current = nil
 		if b == nil {
-			if h.err == io.EOF { //nolint:errorlint // readers return it bare
+			if h.err == io.EOF {
 				return total, nil
 			}
 			if h.err != nil {

@@ -17,7 +17,7 @@ const writeback = 32 << 20
 
 // sink writes to a file until the context ends or the limit is passed.
 type sink struct {
-	ctx     context.Context //nolint:containedctx // lives as long as the one call that carries it
+	ctx     context.Context
 	f       *os.File
 	limit   int64
 	written int64
@@ -70,7 +70,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.f.Read(p)
 	s.left -= int64(n)
-	if err == io.EOF { //nolint:errorlint // Read returns it bare
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
