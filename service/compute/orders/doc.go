@@ -1,0 +1,26 @@
+// Package orders is the language between the compute service and its node agents: the
+// bodies of the routes below /internal/hosts, and nothing but them.
+//
+// It owns the wire structs and says what each side may count on. It owns no behaviour and
+// imports nothing of Virga. The compute service and service/compute/agent import it.
+//
+// # How the two sides work together
+//
+// An agent reports itself with PUT /internal/hosts/{host} (Host) every HeartbeatEvery. It
+// learns what its host should have with GET /internal/hosts/{host}/guests?since=N
+// (GuestList): when the bell Topic(host) rings, and on a timer. What came of an order it
+// says with PUT /internal/hosts/{host}/guests/{server_id} (Report). Questions about things
+// that are nowhere stored come to the bus address Topic(host): QuestionConsole.
+//
+// Orders are levels, not commands: an order tells what should be, with a generation that
+// grows with each change of the wish for that host. The newest generation of a guest counts;
+// repeating it is harmless. Reports may be lost, repeated and reordered: the service ignores
+// one whose generation is older than the order's. An agent therefore reports again when it
+// is in doubt, and does so for every guest after its own start.
+//
+// An order is acted on until its generation is reached, and no longer: once it was reported
+// as reached the list shows it as Settled, and whatever the guest does afterwards (a
+// shutdown from within) is reported and not put right.
+//
+// An Absent order stays until it is reported as absent; then it is forgotten.
+package orders

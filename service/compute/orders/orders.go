@@ -1,0 +1,235 @@
+package orders
+
+import "time"
+
+// HeartbeatEvery is how often an agent reports its host.
+const HeartbeatEvery = 10 * time.Second
+
+// Topic is the bus topic that rings when the orders of a host change, and the bus address
+// at which its agent answers questions.
+func Topic(host string) string { return "compute.node." + host }
+
+// Host is the body of PUT /internal/hosts/{host}: what a host is and can do.
+type Host struct {
+	HostName          string `json:"hostname"`
+	HypervisorType    string `json:"hypervisor_type"`
+	HypervisorVersion int    `json:"hypervisor_version"`
+	VCPUs             int    `json:"vcpus"`
+	MemoryMiB         int64  `json:"memory_mb"`
+	LocalGiB          int64  `json:"local_gb"`
+	// LocalFreeGiB is what the file system that holds the guests has left.
+	LocalFreeGiB int64   `json:"local_free_gb"`
+	CPU          CPU     `json:"cpu_info"`
+	HostIP       string  `json:"host_ip"`
+	Virt         Virt    `json:"virt"`
+	Supported    []Guest `json:"supported_guests"`
+	// AgentVersion is the version of the agent's program.
+	AgentVersion string `json:"agent_version"`
+	// UptimeSeconds counts from the host's start; Load is its load averages of 1, 5 and 15 minutes.
+	UptimeSeconds int64      `json:"uptime_seconds"`
+	Load          [3]float64 `json:"load"`
+}
+
+// CPU describes a host's processor, with the names of the hypervisors API.
+type CPU struct {
+	Arch     string      `json:"arch"`
+	Model    string      `json:"model"`
+	Vendor   string      `json:"vendor"`
+	Features []string    `json:"features"`
+	Topology CPUTopology `json:"topology"`
+}
+
+// CPUTopology counts cells, sockets per cell, cores per socket and threads per core.
+type CPUTopology struct {
+	Cells   int `json:"cells"`
+	Sockets int `json:"sockets"`
+	Cores   int `json:"cores"`
+	Threads int `json:"threads"`
+}
+
+// Virt says how guests run: "kvm", "qemu" (emulation) or "fake", and the evidence in words.
+type Virt struct {
+	Kind   string `json:"kind"`
+	Reason string `json:"reason"`
+}
+
+// Guest is one sort of guest that a host can run: x86_64, qemu, hvm.
+type Guest struct {
+	Arch string `json:"arch"`
+	Type string `json:"type"`
+	Mode string `json:"mode"`
+}
+
+// GuestList is the answer to GET /internal/hosts/{host}/guests?since=N: the orders that
+// changed after generation N, all of them for N = 0. An agent passes Generation as the next
+// N; when it is smaller than the N asked for (the database was restored) it asks again with 0.
+type GuestList struct {
+	Generation int64        `json:"generation"`
+	Guests     []GuestOrder `json:"guests"`
+}
+
+// Desired is what a guest should be.
+type Desired string
+
+// The wishes. Prepared: image cached and disks made, no domain yet.
+const (
+	Prepared Desired = "prepared"
+	Running  Desired = "running"
+	Stopped  Desired = "stopped"
+	Absent   Desired = "absent"
+)
+
+// GuestOrder is the wish for one guest. An Absent order holds no more than ServerID,
+// Generation, OperationID, Epoch, Desired and Settled.
+type GuestOrder struct {
+	ServerID   string `json:"server_id"`
+	Generation int64  `json:"generation"`
+	// OperationID and Epoch name the durable operation that gave the order, for logs and as
+	// a fence: of one operation's orders an older epoch is refused.
+	OperationID string  `json:"operation_id"`
+	Epoch       int64   `json:"epoch"`
+	Desired     Desired `json:"desired"`
+	// Settled is true once this generation was reported as reached: it is to be watched and
+	// not acted on.
+	Settled bool `json:"settled"`
+	// Reboot is there until a report with RebootDone >= Reboot.Seq was stored. An agent
+	// remembers the Seq it has done and does not repeat it.
+	Reboot *Reboot `json:"reboot,omitempty"`
+
+	Name     string `json:"name"`
+	HostName string `json:"hostname"`
+	Image    *Image `json:"image,omitempty"`
+	Flavor   Flavor `json:"flavor"`
+	NICs     []NIC  `json:"nics"`
+	// ConfigDrive holds the documents of the config drive; nil: none is wanted, or the
+	// order is Settled.
+	ConfigDrive *ConfigDrive `json:"config_drive,omitempty"`
+	Hints       Hints        `json:"hints"`
+	Metadata    Metadata     `json:"metadata"`
+	// StopGraceSeconds is how long an orderly stop may take before the power is cut; 0: the
+	// driver's default.
+	StopGraceSeconds int `json:"stop_grace_seconds,omitempty"`
+}
+
+// Reboot asks for one restart.
+type Reboot struct {
+	Seq  int64 `json:"seq"`
+	Hard bool  `json:"hard"`
+}
+
+// Image is a disk image by identity and content; the bytes come from the image service.
+type Image struct {
+	ID     string `json:"id"`
+	SHA512 string `json:"sha512"`
+	// Size counts the bytes transferred, VirtualSize those that the guest sees.
+	Size        int64  `json:"size"`
+	DiskFormat  string `json:"disk_format"`
+	VirtualSize int64  `json:"virtual_size"`
+}
+
+// Flavor is the size of a guest.
+type Flavor struct {
+	Name         string `json:"name"`
+	VCPUs        int    `json:"vcpus"`
+	MemoryMiB    int64  `json:"memory_mb"`
+	RootGiB      int64  `json:"root_gb"`
+	EphemeralGiB int64  `json:"ephemeral_gb"`
+	SwapMiB      int64  `json:"swap_mb"`
+}
+
+// NIC is one network interface; Tap is the device that the network agent makes for the port.
+type NIC struct {
+	PortID    string `json:"port_id"`
+	NetworkID string `json:"network_id"`
+	MAC       string `json:"mac"`
+	Tap       string `json:"tap"`
+	MTU       int    `json:"mtu"`
+	Model     string `json:"model,omitempty"`
+}
+
+// ConfigDrive holds the documents of a config drive, each nil when there is none.
+type ConfigDrive struct {
+	MetaData    []byte `json:"meta_data,omitempty"`
+	UserData    []byte `json:"user_data,omitempty"`
+	NetworkData []byte `json:"network_data,omitempty"`
+	VendorData  []byte `json:"vendor_data,omitempty"`
+	VendorData2 []byte `json:"vendor_data2,omitempty"`
+	EC2MetaData []byte `json:"ec2_meta_data,omitempty"`
+	// Content holds injected files by the names below openstack/content.
+	Content map[string][]byte `json:"content,omitempty"`
+	// Time stamps every file.
+	Time time.Time `json:"time"`
+}
+
+// Hints are wishes of the image about virtual hardware; empty leaves the choice to the driver.
+type Hints struct {
+	Machine  string `json:"machine,omitempty"`
+	CPUModel string `json:"cpu_model,omitempty"`
+	DiskBus  string `json:"disk_bus,omitempty"`
+}
+
+// Metadata tells an operator on the host whose guest it is.
+type Metadata struct {
+	FlavorName  string    `json:"flavor_name"`
+	ImageID     string    `json:"image_id"`
+	ProjectID   string    `json:"project_id"`
+	ProjectName string    `json:"project_name"`
+	UserID      string    `json:"user_id"`
+	UserName    string    `json:"user_name"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// Report is the body of PUT /internal/hosts/{host}/guests/{server_id}.
+type Report struct {
+	// Generation is that of the order which the report is about: the newest the agent knows.
+	Generation int64  `json:"generation"`
+	State      State  `json:"state"`
+	PowerState int    `json:"power_state"`
+	Error      *Error `json:"error,omitempty"`
+	// RebootDone is the greatest Reboot.Seq carried out, 0 for none.
+	RebootDone int64 `json:"reboot_done"`
+}
+
+// State is what a guest is, in the words of Desired, or StateFailed.
+type State string
+
+// The states. StateStopped is also a guest that went down by itself; power_state then says
+// how (4 shut down, 6 crashed). StateFailed comes with an Error.
+const (
+	StatePrepared State = "prepared"
+	StateRunning  State = "running"
+	StateStopped  State = "stopped"
+	StateAbsent   State = "absent"
+	StateFailed   State = "failed"
+)
+
+// Error says why an order could not be carried out.
+type Error struct {
+	Class Class `json:"class"`
+	// Message is for the server's owner: no paths, no addresses of the inside.
+	Message string `json:"message"`
+}
+
+// Class says what is to be done about an error.
+type Class string
+
+// The classes. Retry: the agent goes on trying, the report is for information. Elsewhere:
+// this host cannot, another may. Fail: no host will.
+const (
+	Retry     Class = "retry"
+	Elsewhere Class = "elsewhere"
+	Fail      Class = "fail"
+)
+
+// QuestionConsole is the bus question for the end of a guest's console log; its body is
+// a ConsoleQuestion in JSON, its answer the bytes as they are.
+const QuestionConsole = "console_log"
+
+// ErrNoGuest is the text with which an agent answers a question about a guest that it has not.
+const ErrNoGuest = "no such guest on this host"
+
+// ConsoleQuestion asks for the last Length bytes of a guest's console log.
+type ConsoleQuestion struct {
+	ServerID string `json:"server_id"`
+	Length   int    `json:"length"`
+}
