@@ -45,7 +45,7 @@ test: ## run all tests that need neither root nor a hypervisor
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json ./...
 
 test-e2e: ## run the tests with real guests (root)
-	@packaging/make/test-e2e
+	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-e2e
 
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
