@@ -1,0 +1,182 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"virga/core/bus"
+	"virga/service/compute/hypervisor"
+	"virga/service/compute/orders"
+)
+
+// Controller is the compute service as an agent sees it.
+type Controller interface {
+	// ReportHost tells what the host is; it is also the sign of life.
+	ReportHost(ctx context.Context, host string, report orders.Host) error
+	// Guests asks for the orders that changed after since.
+	Guests(ctx context.Context, host string, since int64) (orders.GuestList, error)
+	// ReportGuest tells what became of an order.
+	ReportGuest(ctx context.Context, host, serverID string, report orders.Report) error
+}
+
+// Images hands out the bytes of disk images. ErrNoImage: there is no such image any more.
+type Images interface {
+	Open(ctx context.Context, imageID string) (io.ReadCloser, error)
+}
+
+// ErrNoImage is wrapped by Images when the image is gone or has no data.
+var ErrNoImage = errors.New("image is not there")
+
+// Config is what an agent needs.
+type Config struct {
+	// Host is the name under which the host is known.
+	Host string
+	// HostIP is the address that the hypervisors API shows.
+	HostIP     string
+	Version    string
+	Driver     hypervisor.Driver
+	Controller Controller
+	Images     Images
+	Bus        bus.Bus
+	Log        *slog.Logger
+}
+
+// askEvery bounds how long a lost bell can delay an order.
+const askEvery = 5 * time.Second
+
+// Agent carries out the orders for one host.
+type Agent struct {
+	cfg     Config
+	workers sync.WaitGroup
+	mu      sync.Mutex
+	guests  map[string]*guest
+	// pruneDue tells that guests went away, so that images may have become unused.
+	pruneDue bool
+}
+
+// New returns an agent; Run makes it work.
+func New(cfg Config) *Agent {
+	return &Agent{cfg: cfg, guests: map[string]*guest{}}
+}
+
+// Run works until ctx ends and then waits for what is at hand.
+func (a *Agent) Run(ctx context.Context) error {
+	events, err := a.cfg.Driver.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("watch guests of %s: %w", a.cfg.Host, err)
+	}
+	stopAnswering := a.cfg.Bus.Serve(orders.Topic(a.cfg.Host), a.answer)
+	defer stopAnswering()
+	defer a.workers.Wait()
+	a.workers.Go(func() { a.heartbeat(ctx) })
+	a.workers.Go(func() { a.follow(ctx, events) })
+	bell := a.cfg.Bus.Listen(orders.Topic(a.cfg.Host))
+	defer bell.Close()
+	var since int64
+	for ctx.Err() == nil {
+		next, err := a.ask(ctx, since)
+		switch {
+		case err == nil:
+			since = next
+		case ctx.Err() == nil:
+			a.cfg.Log.Warn("ask for the host's orders", "host", a.cfg.Host, "error", err)
+		}
+		waitFor(ctx, bell.C, askEvery)
+	}
+	return nil
+}
+
+// waitFor returns when the bell rings, d is over or ctx ends; true for the bell.
+func waitFor(ctx context.Context, bell <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-bell:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// ask fetches changed orders and hands them to the guests' workers.
+func (a *Agent) ask(ctx context.Context, since int64) (int64, error) {
+	list, err := a.cfg.Controller.Guests(ctx, a.cfg.Host, since)
+	if err != nil {
+		return since, err
+	}
+	if list.Generation < since { // the database is older than what was seen: begin anew
+		return a.ask(ctx, 0)
+	}
+	for _, order := range list.Guests {
+		a.hand(ctx, order)
+	}
+	a.prune(ctx)
+	return list.Generation, nil
+}
+
+// hand gives an order to the worker of its guest, which is started for it if need be.
+func (a *Agent) hand(ctx context.Context, order orders.GuestOrder) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := a.guests[order.ServerID]
+	if g == nil {
+		g = newGuest(a, order.ServerID)
+		a.guests[order.ServerID] = g
+	}
+	if g.give(order) {
+		a.workers.Go(func() { g.work(ctx) })
+	}
+}
+
+// forget drops a guest that is gone, unless a newer order has come for it.
+func (a *Agent) forget(g *guest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.guests[g.id] == g && g.idle() {
+		delete(a.guests, g.id)
+		a.pruneDue = true
+	}
+}
+
+// prune removes cached images that no guest needs; which ones are wanted is what the orders say.
+func (a *Agent) prune(ctx context.Context) {
+	a.mu.Lock()
+	due := a.pruneDue
+	a.pruneDue = false
+	var keep []string
+	for _, g := range a.guests {
+		if image := g.image(); image != "" {
+			keep = append(keep, image)
+		}
+	}
+	a.mu.Unlock()
+	if !due {
+		return
+	}
+	if _, err := a.cfg.Driver.PruneImages(ctx, keep); err != nil && ctx.Err() == nil {
+		a.cfg.Log.Warn("prune cached images", "host", a.cfg.Host, "error", err)
+	}
+}
+
+// answer serves the questions of the bus.
+func (a *Agent) answer(ctx context.Context, question string, body []byte) ([]byte, error) {
+	if question != orders.QuestionConsole {
+		return nil, fmt.Errorf("unknown question %q", question)
+	}
+	var q orders.ConsoleQuestion
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, fmt.Errorf("read question: %w", err)
+	}
+	log, err := a.cfg.Driver.ConsoleLog(ctx, q.ServerID, q.Length)
+	if errors.Is(err, hypervisor.ErrNotFound) {
+		return nil, errors.New(orders.ErrNoGuest)
+	}
+	return log, err
+}

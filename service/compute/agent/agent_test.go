@@ -1,0 +1,359 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/service/compute/agent"
+	"virga/service/compute/hypervisor"
+	"virga/service/compute/hypervisor/fake"
+	"virga/service/compute/orders"
+)
+
+const (
+	host     = "node1"
+	server   = "7d3a0a5e-9f0b-4bb4-8ff7-2d0f5e7a1c11"
+	imageID  = "11111111-9f0b-4bb4-8ff7-2d0f5e7a1c11"
+	waitTime = 10 * time.Second
+)
+
+var content = []byte("an image")
+
+// controller keeps orders and reports in memory.
+type controller struct {
+	mu         sync.Mutex
+	generation int64
+	orders     map[string]orders.GuestOrder
+	changed    map[string]int64
+	reports    []orders.Report
+	hosts      int
+	refuse     error
+	came       chan struct{}
+}
+
+func (c *controller) ReportHost(context.Context, string, orders.Host) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts++
+	return nil
+}
+
+func (c *controller) Guests(_ context.Context, _ string, since int64) (orders.GuestList, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := orders.GuestList{Generation: c.generation}
+	for id, order := range c.orders {
+		if c.changed[id] > since {
+			list.Guests = append(list.Guests, order)
+		}
+	}
+	return list, c.refuse
+}
+
+func (c *controller) ReportGuest(_ context.Context, _, _ string, report orders.Report) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refuse != nil {
+		return c.refuse
+	}
+	c.reports = append(c.reports, report)
+	select {
+	case c.came <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// images serves one image and counts how often it is asked for.
+type images struct {
+	mu     sync.Mutex
+	opened int
+}
+
+func (i *images) Open(_ context.Context, id string) (io.ReadCloser, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.opened++
+	if id != imageID {
+		return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)
+	}
+	return io.NopCloser(bytes.NewReader(content)), nil
+}
+
+type rig struct {
+	t          *testing.T
+	bus        *bus.Local
+	controller *controller
+	images     *images
+	driver     *fake.Driver
+	options    fake.Options
+	stop       func()
+}
+
+func newRig(t *testing.T, options fake.Options) *rig {
+	t.Helper()
+	options.Clock, options.Dir = clock.System{}, t.TempDir()
+	r := &rig{t: t, bus: bus.NewLocal(), images: &images{}, options: options,
+		controller: &controller{orders: map[string]orders.GuestOrder{}, changed: map[string]int64{}, came: make(chan struct{}, 1)}}
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+// start begins a new life of the agent and its driver.
+func (r *rig) start() {
+	r.t.Helper()
+	driver, err := fake.New(r.options)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.driver = driver
+	a := agent.New(agent.Config{Host: host, Driver: driver, Controller: r.controller, Images: r.images, Bus: r.bus, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	r.stop = func() {
+		cancel()
+		if err := errors.Join(<-done, driver.Close()); err != nil {
+			r.t.Error(err)
+		}
+		r.stop = func() {}
+	}
+}
+
+func (r *rig) order(change func(*orders.GuestOrder)) {
+	r.controller.mu.Lock()
+	o := r.controller.orders[server]
+	sum := sha512.Sum512(content)
+	o.ServerID, o.Name, o.HostName = server, "vm", "vm"
+	o.Flavor = orders.Flavor{VCPUs: 1, MemoryMiB: 64, RootGiB: 1}
+	o.Image = &orders.Image{ID: imageID, SHA512: hex.EncodeToString(sum[:]), Size: int64(len(content)), DiskFormat: "raw", VirtualSize: int64(len(content))}
+	o.NICs = []orders.NIC{{PortID: imageID, MAC: "fa:16:3e:00:00:01", Tap: "tap1"}}
+	r.controller.generation++
+	o.Generation, o.Settled = r.controller.generation, false
+	change(&o)
+	r.controller.orders[server], r.controller.changed[server] = o, r.controller.generation
+	r.controller.mu.Unlock()
+	r.bus.Ring(orders.Topic(host))
+}
+
+// until waits for a report that meets the condition.
+func (r *rig) until(what string, met func(orders.Report) bool) orders.Report {
+	r.t.Helper()
+	limit := time.After(waitTime)
+	for {
+		r.controller.mu.Lock()
+		reports := append([]orders.Report{}, r.controller.reports...)
+		r.controller.mu.Unlock()
+		for _, report := range reports {
+			if met(report) {
+				return report
+			}
+		}
+		select {
+		case <-r.controller.came:
+		case <-limit:
+			r.t.Fatalf("no report %s in %+v", what, reports)
+		}
+	}
+}
+
+func state(generation int64, s orders.State) func(orders.Report) bool {
+	return func(report orders.Report) bool { return report.Generation == generation && report.State == s }
+}
+
+func TestGuestFollowsItsOrders(t *testing.T) {
+	r := newRig(t, fake.Options{})
+	for i, step := range []struct {
+		desired orders.Desired
+		state   orders.State
+		power   int
+	}{
+		{orders.Prepared, orders.StatePrepared, 0},
+		{orders.Running, orders.StateRunning, 1},
+		{orders.Stopped, orders.StateStopped, 4},
+		{orders.Running, orders.StateRunning, 1},
+		{orders.Absent, orders.StateAbsent, 0},
+	} {
+		r.order(func(o *orders.GuestOrder) {
+			o.Desired = step.desired
+			o.ConfigDrive = &orders.ConfigDrive{MetaData: []byte("{}")}
+		})
+		if report := r.until(string(step.desired), state(int64(i+1), step.state)); report.PowerState != step.power {
+			t.Errorf("%s: power state %d", step.desired, report.PowerState)
+		}
+	}
+	if left, err := r.driver.ListGuests(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("left: %v %v", left, err)
+	}
+	if r.images.opened != 1 {
+		t.Errorf("the image was fetched %d times", r.images.opened)
+	}
+}
+
+func TestRebootIsDoneOnce(t *testing.T) {
+	var mu sync.Mutex
+	reboots := 0
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if verb == "RebootGuest" {
+			reboots++
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	r.order(func(o *orders.GuestOrder) { o.Reboot = &orders.Reboot{Seq: 1, Hard: true} })
+	r.until("rebooted", func(report orders.Report) bool { return report.RebootDone == 1 })
+	r.order(func(o *orders.GuestOrder) { o.Name = "the reboot is still in the order" })
+	r.until("next", state(3, orders.StateRunning))
+	mu.Lock()
+	defer mu.Unlock()
+	if reboots != 1 {
+		t.Errorf("%d reboots", reboots)
+	}
+}
+
+func TestMissingTapIsWaitedFor(t *testing.T) {
+	var mu sync.Mutex
+	there := false
+	asked := make(chan struct{}, 100)
+	r := newRig(t, fake.Options{DeviceExists: func(string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		asked <- struct{}{}
+		return there
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	<-asked
+	<-asked
+	mu.Lock()
+	there = true
+	mu.Unlock()
+	r.until("running", state(1, orders.StateRunning))
+}
+
+func TestDeleteInterruptsAndWins(t *testing.T) {
+	entered := make(chan struct{}, 10)
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		if verb == "EnsureGuest" {
+			entered <- struct{}{}
+			return fake.Fault{Delay: time.Hour}
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	<-entered
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Absent })
+	r.until("absent", state(2, orders.StateAbsent))
+}
+
+func TestErrorsAreClassifiedForTheOwner(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault  error
+		image  string
+		class  orders.Class
+		phrase string
+	}{
+		"no space": {fault: fmt.Errorf("write /var/secret: %w", hypervisor.ErrNoSpace), class: orders.Elsewhere, phrase: "no space"},
+		"invalid":  {fault: fmt.Errorf("ensure guest: %w: disk smaller than its image", hypervisor.ErrInvalid), class: orders.Fail, phrase: "disk smaller than its image"},
+		"image":    {image: server, class: orders.Fail, phrase: "not there any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+				if verb == "EnsureGuest" {
+					return fake.Fault{Before: c.fault}
+				}
+				return fake.Fault{}
+			}})
+			r.order(func(o *orders.GuestOrder) {
+				o.Desired = orders.Running
+				if c.image != "" {
+					o.Image.ID = c.image
+				}
+			})
+			report := r.until("failed", state(1, orders.StateFailed))
+			if report.Error.Class != c.class || !strings.Contains(report.Error.Message, c.phrase) || strings.Contains(report.Error.Message, "/var") {
+				t.Errorf("%+v", report.Error)
+			}
+		})
+	}
+}
+
+// TestNewLifeAdoptsGuests restarts agent and driver: the settled guest is reported, not touched.
+func TestNewLifeAdoptsGuests(t *testing.T) {
+	r := newRig(t, fake.Options{})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	r.stop()
+	r.controller.mu.Lock()
+	o := r.controller.orders[server]
+	o.Settled = true
+	r.controller.orders[server], r.controller.reports = o, nil
+	r.controller.mu.Unlock()
+	r.options.Faults = func(verb, _ string) fake.Fault {
+		if verb == "EnsureGuest" || verb == "RebootGuest" || verb == "RemoveGuest" {
+			t.Errorf("%s was called on an adopted guest", verb)
+		}
+		return fake.Fault{}
+	}
+	r.start()
+	r.until("running after the restart", state(1, orders.StateRunning))
+	if err := r.driver.SetPower(t.Context(), server, hypervisor.Shutdown); err != nil {
+		t.Fatal(err)
+	}
+	report := r.until("stopped from within", state(1, orders.StateStopped))
+	if report.PowerState != int(hypervisor.Shutdown) {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestReportsOutliveAControllerThatIsAway(t *testing.T) {
+	r := newRig(t, fake.Options{})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	r.controller.mu.Lock()
+	r.controller.refuse = errors.New("away")
+	r.controller.mu.Unlock()
+	if err := r.driver.SetPower(t.Context(), server, hypervisor.Shutdown); err != nil {
+		t.Fatal(err)
+	}
+	r.controller.mu.Lock()
+	r.controller.refuse = nil
+	r.controller.mu.Unlock()
+	r.until("stopped", state(1, orders.StateStopped))
+}
+
+func TestConsoleQuestion(t *testing.T) {
+	r := newRig(t, fake.Options{})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	ask := func(id string) (string, error) {
+		question, _ := json.Marshal(orders.ConsoleQuestion{ServerID: id, Length: 1000})
+		log, err := r.bus.Call(t.Context(), orders.Topic(host), orders.QuestionConsole, question)
+		return string(log), err
+	}
+	if log, err := ask(server); err != nil || !strings.Contains(log, "login:") {
+		t.Errorf("%q %v", log, err)
+	}
+	if _, err := ask(imageID); err == nil || !strings.Contains(err.Error(), orders.ErrNoGuest) {
+		t.Errorf("console of nobody: %v", err)
+	}
+	if r.controller.hosts == 0 {
+		t.Error("the host was never reported")
+	}
+}

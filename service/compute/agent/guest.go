@@ -1,0 +1,202 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"virga/service/compute/configdrive"
+	"virga/service/compute/hypervisor"
+	"virga/service/compute/orders"
+)
+
+// guest is the worker of one guest.
+type guest struct {
+	agent *Agent
+	id    string
+
+	mu sync.Mutex
+	// order is the newest one known; pending says that it waits to be carried out.
+	order   orders.GuestOrder
+	pending bool
+	working bool
+	// interrupt ends what is being done for an older order.
+	interrupt context.CancelFunc
+	// rebooted is the greatest Reboot.Seq done by this agent.
+	rebooted int64
+	// said is the last report that the controller took.
+	said orders.Report
+}
+
+func newGuest(a *Agent, id string) *guest { return &guest{agent: a, id: id} }
+
+// give takes a new order; true when a worker must be started.
+func (g *guest) give(order orders.GuestOrder) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if order.Generation < g.order.Generation {
+		return false
+	}
+	newer := order.Generation > g.order.Generation
+	g.order, g.pending = order, true
+	if newer && g.interrupt != nil {
+		g.interrupt()
+	}
+	if g.working {
+		return false
+	}
+	g.working = true
+	return true
+}
+
+// next takes the newest order to carry out; false when there is none and the worker ends.
+func (g *guest) next(ctx context.Context) (context.Context, orders.GuestOrder, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.pending || ctx.Err() != nil {
+		g.working, g.interrupt = false, nil
+		return nil, orders.GuestOrder{}, false
+	}
+	ctx, g.interrupt = context.WithCancel(ctx)
+	g.pending = false
+	return ctx, g.order, true
+}
+
+func (g *guest) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.pending
+}
+
+// image is the id of the image that the guest needs.
+func (g *guest) image() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.order.Image == nil {
+		return ""
+	}
+	return g.order.Image.ID
+}
+
+// The pauses between tries of one order, and how long a host may fail before another is asked for.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = 5 * time.Second
+	patience   = 2 * time.Minute
+)
+
+// work carries out orders until none is left.
+func (g *guest) work(parent context.Context) {
+	for {
+		ctx, order, more := g.next(parent)
+		if !more {
+			return
+		}
+		g.fulfil(ctx, order)
+		g.mu.Lock()
+		g.interrupt()
+		g.mu.Unlock()
+	}
+}
+
+// fulfil tries one order until it is reached, cannot be reached or is interrupted.
+func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
+	began := time.Now()
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
+		err := g.try(ctx, order)
+		if ctx.Err() != nil || errors.Is(err, hypervisor.ErrStale) {
+			return // a newer order is there or on its way
+		}
+		if err == nil {
+			if order.Desired == orders.Absent {
+				g.agent.forget(g)
+			}
+			return
+		}
+		said := explain(err)
+		if said.Class == orders.Retry && time.Since(began) > patience {
+			said.Class = orders.Elsewhere
+		}
+		g.agent.cfg.Log.Warn("carry out order", "host", g.agent.cfg.Host, "server", g.id, "generation", order.Generation,
+			"desired", order.Desired, "class", said.Class, "error", err)
+		if said.Class != orders.Retry {
+			g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said})
+			return
+		}
+		waitFor(ctx, nil, pause)
+	}
+}
+
+// try does what an order asks for, as far as it is not done, and reports the state.
+func (g *guest) try(ctx context.Context, order orders.GuestOrder) error {
+	driver := g.agent.cfg.Driver
+	if order.Desired == orders.Absent {
+		if err := driver.RemoveGuest(ctx, g.id, order.Generation); err != nil {
+			return err
+		}
+		return g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateAbsent})
+	}
+	if !order.Settled {
+		if err := g.ensure(ctx, order); err != nil {
+			return err
+		}
+	}
+	if order.Reboot != nil && order.Reboot.Seq > g.rebooted {
+		if err := driver.RebootGuest(ctx, g.id, order.Reboot.Hard); err != nil {
+			return err
+		}
+		g.mu.Lock()
+		g.rebooted = order.Reboot.Seq
+		g.mu.Unlock()
+	}
+	return g.observe(ctx, order)
+}
+
+// ensure has the image cached and the guest made as ordered.
+func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
+	driver := g.agent.cfg.Driver
+	want := hypervisor.Guest{
+		ID: g.id, Name: order.Name, HostName: order.HostName, Generation: order.Generation,
+		VCPUs: order.Flavor.VCPUs, MemoryMiB: order.Flavor.MemoryMiB, RootGiB: order.Flavor.RootGiB,
+		EphemeralGiB: order.Flavor.EphemeralGiB, SwapMiB: order.Flavor.SwapMiB,
+		Hints: hypervisor.Hints(order.Hints), StopGrace: time.Duration(order.StopGraceSeconds) * time.Second,
+		Metadata: hypervisor.Metadata{
+			FlavorName: order.Metadata.FlavorName, ProjectID: order.Metadata.ProjectID, ProjectName: order.Metadata.ProjectName,
+			UserID: order.Metadata.UserID, UserName: order.Metadata.UserName, CreatedAt: order.Metadata.CreatedAt,
+		},
+	}
+	for _, nic := range order.NICs {
+		want.NICs = append(want.NICs, hypervisor.NIC{PortID: nic.PortID, MAC: nic.MAC, Tap: nic.Tap, MTU: nic.MTU, Model: nic.Model})
+	}
+	if order.Image != nil {
+		want.Image = &hypervisor.Image{ID: order.Image.ID, SHA512: order.Image.SHA512, SizeBytes: order.Image.Size,
+			DiskFormat: order.Image.DiskFormat, VirtualSize: order.Image.VirtualSize}
+		err := driver.EnsureImage(ctx, *want.Image, func(ctx context.Context) (io.ReadCloser, error) {
+			return g.agent.cfg.Images.Open(ctx, order.Image.ID)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if order.ConfigDrive != nil {
+		drive, err := configdrive.Build(configdrive.Drive(*order.ConfigDrive))
+		if err != nil {
+			return fmt.Errorf("%w: %w", hypervisor.ErrInvalid, err)
+		}
+		want.ConfigDrive = drive
+	}
+	switch order.Desired {
+	case orders.Prepared:
+		want.Power = hypervisor.PowerPrepared
+	case orders.Running:
+		want.Power = hypervisor.PowerRunning
+	case orders.Stopped:
+		want.Power = hypervisor.PowerStopped
+	default:
+		return fmt.Errorf("%w: desired state %q", hypervisor.ErrInvalid, order.Desired)
+	}
+	return driver.EnsureGuest(ctx, want)
+}

@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"virga/service/compute/hypervisor"
+	"virga/service/compute/orders"
+)
+
+// observe reports the guest's present state under an order that has been carried out.
+func (g *guest) observe(ctx context.Context, order orders.GuestOrder) error {
+	state, err := g.agent.cfg.Driver.GetGuest(ctx, g.id)
+	if errors.Is(err, hypervisor.ErrNotFound) {
+		state, err = hypervisor.GuestState{ID: g.id, Power: hypervisor.Crashed}, nil
+	}
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	rebooted := g.rebooted
+	g.mu.Unlock()
+	if order.Reboot == nil {
+		rebooted = 0
+	}
+	return g.report(ctx, orders.Report{Generation: order.Generation, State: stateOf(state, order.Desired),
+		PowerState: int(state.Power), RebootDone: rebooted})
+}
+
+func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
+	switch state.Power {
+	case hypervisor.Running, hypervisor.Paused, hypervisor.Suspended:
+		return orders.StateRunning
+	}
+	if desired == orders.Prepared {
+		return orders.StatePrepared
+	}
+	return orders.StateStopped
+}
+
+// report sends a report until the controller takes it or ctx ends. One that says nothing
+// new is not sent again.
+func (g *guest) report(ctx context.Context, report orders.Report) error {
+	g.mu.Lock()
+	known := g.said.Generation == report.Generation && g.said.State == report.State && g.said.PowerState == report.PowerState &&
+		g.said.RebootDone == report.RebootDone && g.said.Error == nil && report.Error == nil
+	g.mu.Unlock()
+	if known {
+		return nil
+	}
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := g.agent.cfg.Controller.ReportGuest(ctx, g.agent.cfg.Host, g.id, report)
+		if err == nil {
+			g.mu.Lock()
+			g.said = report
+			g.mu.Unlock()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		g.agent.cfg.Log.Warn("report guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+		waitFor(ctx, nil, pause)
+	}
+}
+
+// follow passes changes that guests make by themselves on to the controller.
+func (a *Agent) follow(ctx context.Context, events <-chan hypervisor.Event) {
+	for event := range events {
+		a.mu.Lock()
+		var concerned []*guest
+		if event.Resync {
+			for _, g := range a.guests {
+				concerned = append(concerned, g)
+			}
+		} else if g := a.guests[event.ID]; g != nil {
+			concerned = append(concerned, g)
+		}
+		a.mu.Unlock()
+		for _, g := range concerned {
+			g.lookAgain(ctx)
+		}
+	}
+}
+
+// lookAgain reports the guest's state unless a worker is at it, which will do so itself.
+// The order is taken as settled: what a guest does by itself is reported, not put right.
+func (g *guest) lookAgain(ctx context.Context) {
+	g.mu.Lock()
+	order, busy := g.order, g.working
+	if !busy && order.Desired != orders.Absent {
+		g.working = true
+	}
+	g.mu.Unlock()
+	if busy || order.Desired == orders.Absent {
+		return
+	}
+	if err := g.observe(ctx, order); err != nil && ctx.Err() == nil {
+		g.agent.cfg.Log.Warn("observe guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+	}
+	g.work(ctx) // an order may have come meanwhile; the worker's place is given up in any case
+}
+
+// heartbeat reports the host now and then every HeartbeatEvery; until the first report was
+// taken it tries more often.
+func (a *Agent) heartbeat(ctx context.Context) {
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
+		report, err := a.describeHost(ctx)
+		if err == nil {
+			err = a.cfg.Controller.ReportHost(ctx, a.cfg.Host, report)
+		}
+		wait := pause
+		if err == nil {
+			wait = orders.HeartbeatEvery
+			pause = firstPause
+		} else if ctx.Err() == nil {
+			a.cfg.Log.Warn("report host", "host", a.cfg.Host, "error", err)
+		}
+		waitFor(ctx, nil, wait)
+	}
+}
+
+func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
+	facts, err := a.cfg.Driver.Facts(ctx)
+	if err != nil {
+		return orders.Host{}, err
+	}
+	host := orders.Host{
+		HostName: facts.HostName, HypervisorType: facts.HypervisorType, HypervisorVersion: facts.HypervisorVersion,
+		VCPUs: facts.VCPUs, MemoryMiB: facts.MemoryMiB, LocalGiB: facts.LocalDiskGiB, LocalFreeGiB: facts.LocalDiskFreeGiB,
+		HostIP: a.cfg.HostIP, Virt: orders.Virt{Kind: facts.DomainType, Reason: facts.DomainTypeReason}, AgentVersion: a.cfg.Version,
+		CPU: orders.CPU{Arch: facts.CPU.Arch, Model: facts.CPU.Model, Vendor: facts.CPU.Vendor, Features: facts.CPU.Features,
+			Topology: orders.CPUTopology(facts.CPU.Topology)},
+	}
+	for _, kind := range facts.Supported {
+		host.Supported = append(host.Supported, orders.Guest(kind))
+	}
+	host.UptimeSeconds, host.Load = uptimeAndLoad()
+	return host, nil
+}
+
+// uptimeAndLoad reads proc(5); zero values where the system has no such files.
+func uptimeAndLoad() (seconds int64, load [3]float64) {
+	if text, err := os.ReadFile("/proc/uptime"); err == nil {
+		first, _, _ := strings.Cut(string(text), " ")
+		if up, err := strconv.ParseFloat(first, 64); err == nil {
+			seconds = int64(time.Duration(up * float64(time.Second)).Seconds())
+		}
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		for i, field := range strings.Fields(string(text)) {
+			if i < len(load) {
+				load[i], _ = strconv.ParseFloat(field, 64)
+			}
+		}
+	}
+	return seconds, load
+}
+
+// explain turns a driver's error into what a server's owner may read and what is to be done.
+func explain(err error) *orders.Error {
+	switch {
+	case errors.Is(err, ErrNoImage):
+		return &orders.Error{Class: orders.Fail, Message: "The image of the server is not there any more."}
+	case errors.Is(err, hypervisor.ErrImageCorrupt):
+		return &orders.Error{Class: orders.Fail, Message: "The image's data does not match its checksum."}
+	case errors.Is(err, hypervisor.ErrInvalid):
+		return &orders.Error{Class: orders.Fail, Message: "The hypervisor cannot run this server: " + cause(err) + "."}
+	case errors.Is(err, hypervisor.ErrNoSpace):
+		return &orders.Error{Class: orders.Elsewhere, Message: "The host has no space left for the server's disks."}
+	case errors.Is(err, hypervisor.ErrNotFound):
+		return &orders.Error{Class: orders.Fail, Message: "The guest is not on its host."}
+	case errors.Is(err, hypervisor.ErrDeviceMissing):
+		return &orders.Error{Class: orders.Retry, Message: "The server's network is not ready on the host."}
+	}
+	return &orders.Error{Class: orders.Retry, Message: "The hypervisor did not carry out the order."}
+}
+
+// cause is the part of an ErrInvalid that names the mistake.
+func cause(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, hypervisor.ErrInvalid.Error()+": "); i >= 0 {
+		return text[i+len(hypervisor.ErrInvalid.Error())+2:]
+	}
+	return "the request is invalid"
+}
