@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-guest bench lint tools clean
+.PHONY: help up down build guest deps test test-e2e test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,14 +53,22 @@ test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it
 bench: ## measure, on simulated guests
 	$(GO) run ./test/bench
 
-lint: ## check form and common mistakes
+lint: lint-format lint-vet lint-shell lint-go ## check form and common mistakes (make -k lint: all of it, whatever fails)
+
+lint-format:
 	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+
+lint-vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
+
+lint-shell:
 	@if command -v shellcheck > /dev/null; then \
 		echo shellcheck; shellcheck -x $(SCRIPTS) && shellcheck -s dash $(GUEST_SCRIPTS); \
 	elif [[ $${CI:-} == true ]]; then echo "lint: shellcheck is missing" >&2; exit 1; \
 	else echo "lint: shellcheck is missing, scripts are not checked" >&2; fi
+
+lint-go:
 	@linter=$$(command -v $(LINTER) || command -v golangci-lint || true); \
 	if [[ -n $$linter ]]; then echo "$$linter run"; "$$linter" run ./...; \
 	elif [[ $${CI:-} == true ]]; then echo "lint: golangci-lint is missing (make tools)" >&2; exit 1; \
