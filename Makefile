@@ -39,7 +39,7 @@ $(GUEST_IMAGE): $(GUEST_RECIPE)
 	packaging/make/guest $@
 
 deps: ## install the Debian packages that building, running and testing need (root)
-	packaging/make/deps build guest run test
+	packaging/make/deps build guest run client test
 
 test: ## run all tests that need neither root nor a hypervisor
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json ./...
