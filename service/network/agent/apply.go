@@ -1,0 +1,179 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"virga/service/network/desired"
+	"virga/service/network/fabric"
+)
+
+// side is how many objects of one kind are worked on at once.
+const side = 4
+
+// applied remembers what the driver was last given, so that it is asked only about what changed.
+type applied struct {
+	mu   sync.Mutex
+	text map[string]string
+}
+
+// forget has everything ensured anew.
+func (a *applied) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.text = map[string]string{}
+}
+
+// done tells whether exactly this was applied before.
+func (a *applied) done(id, text string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.text[id] == text
+}
+
+func (a *applied) set(id, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.text == nil {
+		a.text = map[string]string{}
+	}
+	if text == "" {
+		delete(a.text, id)
+	} else {
+		a.text[id] = text
+	}
+}
+
+// apply makes the host as state says: what must go goes first, so that its names and
+// addresses are free, networks go last. It reports what stands and tells whether all does.
+func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
+	wanted := wantedOf(state)
+	whole := a.remove(ctx, wanted)
+	ports, routers := desired.StatusReport{}, desired.StatusReport{}
+	for _, network := range wanted.networks {
+		if status := a.ensure(ctx, "network", network.ID, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) }); status.Status != desired.StatusActive {
+			whole = false
+		}
+	}
+	whole = a.respond(ctx, state) && whole
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(side)
+	for _, port := range wanted.ports {
+		group.Go(func() error {
+			status := a.ensure(ctx, "port", port.ID, port, func() error { return a.cfg.Driver.EnsurePort(ctx, port) })
+			if status.Status == desired.StatusActive && !port.AdminUp {
+				status.Status = desired.StatusDown
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ports[port.ID] = status
+			return nil
+		})
+	}
+	for _, router := range wanted.routers {
+		group.Go(func() error {
+			status := a.ensure(ctx, "router", router.ID, router, func() error { return a.cfg.Driver.EnsureRouter(ctx, router) })
+			if status.Status == desired.StatusActive {
+				for _, ip := range router.FloatingIPs {
+					status.FloatingIPs = append(status.FloatingIPs, ip.ID)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			routers[router.ID] = status
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them returns an error
+	for _, status := range ports {
+		whole = whole && status.Detail == ""
+	}
+	for _, status := range routers {
+		whole = whole && status.Detail == ""
+	}
+	err := errors.Join(
+		a.report(ctx, "ports", ports, a.said.ports, a.cfg.Controller.ReportPorts),
+		a.report(ctx, "routers", routers, a.said.routers, a.cfg.Controller.ReportRouters))
+	if err != nil && ctx.Err() == nil {
+		a.cfg.Log.Warn("report statuses", "host", a.cfg.Host, "error", err)
+	}
+	return whole && err == nil
+}
+
+// ensure calls the driver when the object is not known to stand as it should.
+func (a *Agent) ensure(ctx context.Context, kind, id string, object any, call func() error) desired.Status {
+	encoded, err := json.Marshal(object)
+	text := string(encoded)
+	if err == nil && a.applied.done(id, text) {
+		return desired.Status{Status: desired.StatusActive}
+	}
+	a.applied.set(id, "")
+	if err == nil {
+		err = call()
+	}
+	if err == nil {
+		a.applied.set(id, text)
+		return desired.Status{Status: desired.StatusActive}
+	}
+	if ctx.Err() == nil {
+		a.cfg.Log.Warn("ensure "+kind, "host", a.cfg.Host, "id", id, "error", err)
+	}
+	var closed *fabric.PortClosedError
+	if errors.Is(err, fabric.ErrInvalid) || errors.Is(err, fabric.ErrUnsupported) || errors.As(err, &closed) {
+		return desired.Status{Status: desired.StatusError, Detail: err.Error()}
+	}
+	return desired.Status{Status: desired.StatusDown, Detail: err.Error()}
+}
+
+// remove takes away what is on the host and not wanted.
+func (a *Agent) remove(ctx context.Context, wanted wanted) bool {
+	there, err := a.cfg.Driver.List(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.cfg.Log.Warn("list the data plane", "host", a.cfg.Host, "error", err)
+		}
+		return false
+	}
+	whole := true
+	away := func(kind string, ids []string, keep func(id string) bool, remove func(context.Context, string) error) {
+		for _, id := range ids {
+			if keep(id) {
+				continue
+			}
+			a.applied.set(id, "")
+			if err := remove(ctx, id); err != nil {
+				whole = false
+				a.cfg.Log.Warn("remove "+kind, "host", a.cfg.Host, "id", id, "error", err)
+			}
+		}
+	}
+	away("port", there.Ports, func(id string) bool {
+		return slices.ContainsFunc(wanted.ports, func(p fabric.Port) bool { return sameID(p.ID, id) })
+	}, a.cfg.Driver.RemovePort)
+	away("router", there.Routers, func(id string) bool {
+		return slices.ContainsFunc(wanted.routers, func(r fabric.Router) bool { return sameID(r.ID, id) })
+	}, a.cfg.Driver.RemoveRouter)
+	keepNetwork := func(id string) bool {
+		return slices.ContainsFunc(wanted.networks, func(n fabric.Network) bool { return sameID(n.ID, id) })
+	}
+	for _, id := range there.Networks {
+		if !keepNetwork(id) {
+			a.stopResponder(id)
+		}
+	}
+	away("network", there.Networks, keepNetwork, a.cfg.Driver.RemoveNetwork)
+	return whole
+}
+
+// sameID also knows an id by its short form, which is all that a device's name holds.
+func sameID(id, found string) bool { return id == found || fabric.Short(id) == found }
+
+func same(a, b desired.Status) bool {
+	return a.Status == b.Status && a.Detail == b.Detail && slices.Equal(a.FloatingIPs, b.FloatingIPs)
+}

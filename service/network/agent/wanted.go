@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"virga/service/network/desired"
+	"virga/service/network/fabric"
+)
+
+// wanted is a host's desired state in the fabric's words.
+type wanted struct {
+	networks []fabric.Network
+	ports    []fabric.Port
+	routers  []fabric.Router
+}
+
+func wantedOf(state *desired.State) wanted {
+	var w wanted
+	for _, n := range state.Networks {
+		w.networks = append(w.networks, fabric.Network{
+			ID: n.ID, Kind: fabric.Kind(n.Kind), SegmentID: n.SegmentID, PhysicalNetwork: n.PhysicalNetwork, MTU: n.MTU,
+			LocalVTEP: n.LocalVTEP, Peers: n.Peers, Subnets: each(n.Subnets, subnet), DHCPPort: (*fabric.DHCPPort)(n.DHCPPort),
+			External: n.External, HostAddress: n.HostAddress, HostNAT: n.HostNAT,
+		})
+	}
+	for i := range state.Ports {
+		p := &state.Ports[i]
+		w.ports = append(w.ports, fabric.Port{
+			ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, FixedIPs: p.FixedIPs, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp,
+			AllowedAddressPairs: each(p.AllowedAddressPairs, func(pair desired.AddressPair) fabric.AddressPair { return fabric.AddressPair(pair) }),
+			Rules:               each(state.PortRules(p), rule),
+		})
+	}
+	for _, r := range state.Routers {
+		router := fabric.Router{
+			ID: r.ID, AdminUp: r.AdminUp, Interfaces: each(r.Interfaces, func(i desired.RouterInterface) fabric.RouterInterface { return fabric.RouterInterface(i) }),
+			FloatingIPs: each(r.FloatingIPs, func(f desired.FloatingIP) fabric.FloatingIP { return fabric.FloatingIP(f) }),
+			Routes:      each(r.Routes, route),
+		}
+		if g := r.Gateway; g != nil {
+			router.Gateway = &fabric.RouterGateway{RouterInterface: fabric.RouterInterface(g.RouterInterface), NextHops: g.NextHops, SNAT: g.SNAT}
+		}
+		w.routers = append(w.routers, router)
+	}
+	return w
+}
+
+func subnet(s desired.Subnet) fabric.Subnet {
+	return fabric.Subnet{ID: s.ID, CIDR: s.CIDR, Gateway: s.Gateway, DHCP: s.DHCP, DNS: s.DNS, HostRoutes: each(s.HostRoutes, route)}
+}
+
+func rule(r desired.Rule) fabric.Rule {
+	return fabric.Rule{
+		ID: r.ID, Direction: fabric.Direction(r.Direction), EtherType: fabric.EtherType(r.EtherType), Protocol: r.Protocol,
+		PortMin: r.PortMin, PortMax: r.PortMax, AnyRemote: r.AnyRemote, Remotes: r.Remotes,
+	}
+}
+
+func route(r desired.Route) fabric.Route { return fabric.Route(r) }
+
+func each[A, B any](list []A, convert func(A) B) []B {
+	if len(list) == 0 {
+		return nil
+	}
+	converted := make([]B, len(list))
+	for i, element := range list {
+		converted[i] = convert(element)
+	}
+	return converted
+}
