@@ -175,19 +175,32 @@ func receive(t *testing.T, events <-chan hypervisor.Event) hypervisor.Event {
 	return hypervisor.Event{}
 }
 
-// await returns the first event about the guest in that state, which must come before any about it in state never.
-func await(t *testing.T, events <-chan hypervisor.Event, guestID string, power, never hypervisor.PowerState) {
+// await reads until the guest was reported in that state.
+func await(t *testing.T, events <-chan hypervisor.Event, guestID string, power hypervisor.PowerState) {
 	t.Helper()
 	for {
-		event := receive(t, events)
-		if event.ID != guestID {
-			continue
-		}
-		if event.Power == never {
-			t.Fatalf("saw %s before %s", never, power)
-		}
-		if event.Power == power {
+		if event := receive(t, events); event.ID == guestID && event.Power == power {
 			return
+		}
+	}
+}
+
+// shutdowns returns how often the guest was reported shut down so far. The end of the report is known by another guest that comes
+// and goes.
+func (e *env) shutdowns(t *testing.T, events <-chan hypervisor.Event, guestID string) int {
+	t.Helper()
+	last := e.guest(t, 0xeed)
+	last.Power = hypervisor.PowerStopped
+	must(t, e.driver.EnsureGuest(t.Context(), last))
+	must(t, e.driver.RemoveGuest(t.Context(), last.ID, last.Generation))
+	count := 0
+	for {
+		event := receive(t, events)
+		switch {
+		case event.ID == guestID && event.Power == hypervisor.Shutdown:
+			count++
+		case event.ID == last.ID && event.Power == hypervisor.NoState:
+			return count
 		}
 	}
 }

@@ -1,0 +1,135 @@
+package libvirt
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	rpc "github.com/digitalocean/go-libvirt"
+	"github.com/digitalocean/go-libvirt/socket/dialers"
+)
+
+// Level grades a finding.
+type Level string
+
+// The levels.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn" // works, but worse than it could
+	Fail Level = "fail" // guests cannot run
+)
+
+// Finding is one thing that Check looked at.
+type Finding struct {
+	Name   string
+	Level  Level
+	Detail string
+	Mend   string // how to mend it; "" when there is nothing to mend
+}
+
+// checkPatience bounds each look.
+const checkPatience = 15 * time.Second
+
+// Check tells whether guests can run on this host. It changes nothing and needs no open driver; Dir may be missing or empty.
+func Check(ctx context.Context, config Config) []Finding {
+	config.setDefaults()
+	findings := []Finding{checkLibvirt(ctx, config), checkProgram(ctx, "QEMU", config.QEMU, "apt-get install qemu-system-x86")}
+	if findings[len(findings)-1].Level == OK {
+		findings = append(findings, checkKVM(ctx, config))
+	}
+	findings = append(findings,
+		checkProgram(ctx, "qemu-img", config.QEMUImg, "apt-get install qemu-utils"),
+		checkProgram(ctx, "prlimit", "prlimit", "apt-get install util-linux"),
+		checkSocket("virtlogd", filepath.Join(filepath.Dir(config.Socket), "virtlogd-sock"),
+			"start virtlogd (systemctl start virtlogd.socket, or virtlogd -d); it keeps the guests' console logs"))
+	if config.Dir != "" {
+		findings = append(findings, checkReach(config.Dir))
+	}
+	return findings
+}
+
+func checkLibvirt(ctx context.Context, config Config) Finding {
+	finding := Finding{Name: "libvirt", Level: Fail,
+		Mend: "apt-get install libvirt-daemon-system and start libvirtd (systemctl start libvirtd, or libvirtd -d); run Virga as root"}
+	type answer struct {
+		version uint64
+		err     error
+	}
+	done := make(chan answer, 1)
+	l := rpc.NewWithDialer(dialers.NewLocal(dialers.WithSocket(config.Socket), dialers.WithLocalTimeout(dialTimeout)))
+	go func() {
+		var a answer
+		if a.err = l.ConnectToURI(rpc.ConnectURI(config.URI)); a.err == nil {
+			a.version, a.err = l.ConnectGetLibVersion()
+			l.Disconnect()
+		}
+		done <- a
+	}()
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	select {
+	case a := <-done:
+		if a.err != nil {
+			finding.Detail = fmt.Sprintf("%s at %s: %v", config.URI, config.Socket, a.err)
+			return finding
+		}
+		v := a.version
+		return Finding{Name: "libvirt", Level: OK,
+			Detail: fmt.Sprintf("version %d.%d.%d answers at %s", v/1000000, v/1000%1000, v%1000, config.Socket)}
+	case <-ctx.Done():
+		finding.Detail = fmt.Sprintf("libvirtd at %s does not answer", config.Socket)
+		return finding
+	}
+}
+
+func checkProgram(ctx context.Context, name, program, mend string) Finding {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return Finding{Name: name, Level: Fail, Detail: program + " is not installed", Mend: mend}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return Finding{Name: name, Level: Fail, Detail: fmt.Sprintf("%s --version: %v", path, err), Mend: mend}
+	}
+	first, _, _ := strings.Cut(string(output), "\n")
+	return Finding{Name: name, Level: OK, Detail: path + ": " + first}
+}
+
+func checkKVM(ctx context.Context, config Config) Finding {
+	kind := hostProbe(config.QEMU).run(ctx)
+	if kind.name == "kvm" {
+		return Finding{Name: "KVM", Level: OK, Detail: kind.reason}
+	}
+	return Finding{Name: "KVM", Level: Warn, Detail: kind.reason,
+		Mend: "guests work but are slow; enable virtualisation in the firmware, or nested virtualisation where this is itself a guest"}
+}
+
+func checkSocket(name, path, mend string) Finding {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return Finding{Name: name, Level: Fail, Detail: "no socket at " + path, Mend: mend}
+	}
+	return Finding{Name: name, Level: OK, Detail: "listens at " + path}
+}
+
+// checkReach warns when the user that QEMU usually runs as cannot pass through to the guests' files.
+func checkReach(dir string) Finding {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
+			return Finding{Name: "guest directory", Level: Warn,
+				Detail: fmt.Sprintf("%s cannot be passed through by other users (mode %#o); QEMU may run as libvirt-qemu", at,
+					info.Mode().Perm()),
+				Mend: "chmod o+x " + at + ", choose another data directory, or set user = \"root\" in /etc/libvirt/qemu.conf"}
+		}
+		if at == filepath.Dir(at) {
+			return Finding{Name: "guest directory", Level: OK, Detail: dir + " can be reached by QEMU"}
+		}
+	}
+}
