@@ -58,6 +58,9 @@ type Agent struct {
 	cfg        Config
 	applied    applied
 	responders map[string]*responding
+	// there is what was wanted last; unsure says that the host may hold something else.
+	there  fabric.Inventory
+	unsure bool
 	// said holds the last statuses that the controller took.
 	said struct{ ports, routers desired.StatusReport }
 
@@ -68,7 +71,7 @@ type Agent struct {
 
 // New returns an agent; Run makes it work.
 func New(cfg Config) *Agent {
-	a := &Agent{cfg: cfg, responders: map[string]*responding{}, answers: map[string]answers{}}
+	a := &Agent{cfg: cfg, unsure: true, responders: map[string]*responding{}, answers: map[string]answers{}}
 	a.said.ports, a.said.routers = desired.StatusReport{}, desired.StatusReport{}
 	return a
 }
@@ -97,6 +100,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		if time.Now().After(repairAt) {
 			a.applied.forget()
+			a.unsure = true
 			repairAt = time.Now().Add(repairEvery)
 		}
 		if err == nil && !a.apply(ctx, &state) {

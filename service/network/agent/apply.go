@@ -133,7 +133,7 @@ func (a *Agent) ensure(ctx context.Context, kind, id string, object any, call fu
 
 // remove takes away what is on the host and not wanted.
 func (a *Agent) remove(ctx context.Context, wanted wanted) bool {
-	there, err := a.cfg.Driver.List(ctx)
+	there, err := a.standing(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			a.cfg.Log.Warn("list the data plane", "host", a.cfg.Host, "error", err)
@@ -168,7 +168,18 @@ func (a *Agent) remove(ctx context.Context, wanted wanted) bool {
 		}
 	}
 	away("network", there.Networks, keepNetwork, a.cfg.Driver.RemoveNetwork)
+	a.there = wanted.inventory()
+	a.unsure = !whole
 	return whole
+}
+
+// standing is what is on the host: what was wanted last, or, when that is not to be relied
+// on (at the start, after a failure, when it is time to repair), what the driver finds.
+func (a *Agent) standing(ctx context.Context) (fabric.Inventory, error) {
+	if a.unsure {
+		return a.cfg.Driver.List(ctx)
+	}
+	return a.there, nil
 }
 
 // sameID also knows an id by its short form, which is all that a device's name holds.

@@ -43,6 +43,15 @@ func wantedOf(state *desired.State) wanted {
 	return w
 }
 
+// inventory lists what is wanted by id.
+func (w wanted) inventory() fabric.Inventory {
+	return fabric.Inventory{
+		Networks: each(w.networks, func(n fabric.Network) string { return n.ID }),
+		Ports:    each(w.ports, func(p fabric.Port) string { return p.ID }),
+		Routers:  each(w.routers, func(r fabric.Router) string { return r.ID }),
+	}
+}
+
 func subnet(s desired.Subnet) fabric.Subnet {
 	return fabric.Subnet{ID: s.ID, CIDR: s.CIDR, Gateway: s.Gateway, DHCP: s.DHCP, DNS: s.DNS, HostRoutes: each(s.HostRoutes, route)}
 }

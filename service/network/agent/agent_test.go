@@ -1,0 +1,225 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"virga/core/bus"
+	"virga/service/network/agent"
+	"virga/service/network/desired"
+	"virga/service/network/fabric"
+	"virga/service/network/fabric/fake"
+)
+
+const (
+	host    = "node1"
+	network = "11111111-0000-4000-8000-000000000001"
+	port    = "22222222-0000-4000-8000-000000000002"
+	router  = "33333333-0000-4000-8000-000000000003"
+)
+
+// controller holds the desired state and takes the reports.
+type controller struct {
+	mu      sync.Mutex
+	state   desired.State
+	ports   desired.StatusReport
+	routers desired.StatusReport
+	asked   int
+	came    chan struct{}
+}
+
+func (c *controller) ReportHost(context.Context, string, desired.HostReport) (desired.HostAnswer, error) {
+	return desired.HostAnswer{ReportInterval: 10}, nil
+}
+
+func (c *controller) Desired(_ context.Context, _ string, since int64) (desired.State, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	if since == c.state.Generation {
+		return desired.State{Generation: since, Unchanged: true}, nil
+	}
+	return c.state, nil
+}
+
+func (c *controller) take(into *desired.StatusReport, report desired.StatusReport) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *into == nil {
+		*into = desired.StatusReport{}
+	}
+	for id, status := range report {
+		(*into)[id] = status
+	}
+	select {
+	case c.came <- struct{}{}:
+	default:
+	}
+}
+
+func (c *controller) ReportPorts(_ context.Context, _ string, report desired.StatusReport) error {
+	c.take(&c.ports, report)
+	return nil
+}
+
+func (c *controller) ReportRouters(_ context.Context, _ string, report desired.StatusReport) error {
+	c.take(&c.routers, report)
+	return nil
+}
+
+type rig struct {
+	t          *testing.T
+	bus        *bus.Local
+	controller *controller
+	driver     *fake.Driver
+}
+
+func newRig(t *testing.T, faults fake.Faults) *rig {
+	t.Helper()
+	driver, err := fake.New(fake.Config{Faults: faults})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, bus: bus.NewLocal(), driver: driver, controller: &controller{came: make(chan struct{}, 1)}}
+	a := agent.New(agent.Config{Host: host, Driver: driver, Controller: r.controller, Bus: r.bus, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, driver.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// want changes the desired state and rings the bell.
+func (r *rig) want(change func(*desired.State)) {
+	r.controller.mu.Lock()
+	change(&r.controller.state)
+	r.controller.state.Generation++
+	r.controller.mu.Unlock()
+	r.bus.Ring(agent.Topic(host))
+}
+
+func (r *rig) until(what string, met func() bool) {
+	r.t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		r.controller.mu.Lock()
+		ok := met()
+		r.controller.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-r.controller.came:
+		case <-time.After(5 * time.Millisecond):
+		case <-limit:
+			r.t.Fatalf("not reached: %s", what)
+		}
+	}
+}
+
+func (r *rig) inventory() fabric.Inventory {
+	r.t.Helper()
+	there, err := r.driver.List(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return there
+}
+
+func whole(s *desired.State) {
+	cidr := netip.MustParsePrefix("10.0.0.0/24")
+	address := netip.MustParseAddr("10.0.0.5")
+	s.Networks = []desired.Network{{ID: network, Kind: "vxlan", SegmentID: 7, MTU: 1450, Subnets: []desired.Subnet{{ID: network, CIDR: cidr, Gateway: cidr.Addr().Next(), DHCP: true}}}}
+	s.Ports = []desired.Port{{ID: port, NetworkID: network, DeviceID: "s", DeviceOwner: "compute:nova", MAC: "fa:16:3e:00:00:01",
+		FixedIPs: []netip.Addr{address}, PortSecurity: true, AdminUp: true, SecurityGroups: []string{"g"}}}
+	s.SecurityGroups = []desired.SecurityGroup{{ID: "g", Rules: []desired.GroupRule{{Rule: desired.Rule{ID: "r", Direction: "ingress", EtherType: "IPv4"}, RemoteGroupID: "g"}}}}
+	s.AddressSets = map[string][]netip.Prefix{"g": {netip.PrefixFrom(address, 32)}}
+	s.Routers = []desired.Router{{ID: router, AdminUp: true,
+		Interfaces: []desired.RouterInterface{{PortID: router, NetworkID: network, MAC: "fa:16:3e:00:00:02", Addresses: []netip.Prefix{netip.PrefixFrom(cidr.Addr().Next(), 24)}}}}}
+}
+
+func TestHostBecomesWhatIsDesired(t *testing.T) {
+	r := newRig(t, nil)
+	r.want(whole)
+	r.until("everything ACTIVE", func() bool {
+		return r.controller.ports[port].Status == desired.StatusActive && r.controller.routers[router].Status == desired.StatusActive
+	})
+	want := fabric.Inventory{Networks: []string{network}, Ports: []string{port}, Routers: []string{router}}
+	if diff := cmp.Diff(want, r.inventory()); diff != "" {
+		t.Error(diff)
+	}
+	rules := r.driver.Snapshot().Ports[port].Rules
+	if len(rules) != 1 || rules[0].AnyRemote || len(rules[0].Remotes) != 1 {
+		t.Errorf("the remote group was expanded to %+v", rules)
+	}
+	r.want(func(s *desired.State) { *s = desired.State{Generation: s.Generation} })
+	r.until("everything gone", func() bool {
+		there := r.inventory()
+		return len(there.Networks)+len(there.Ports)+len(there.Routers) == 0
+	})
+}
+
+func TestOnlyWhatChangedIsTouched(t *testing.T) {
+	var mu sync.Mutex
+	calls := map[string]int{}
+	r := newRig(t, func(verb, id string, after bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if after {
+			calls[verb+id]++
+		}
+		return nil
+	})
+	r.want(whole)
+	r.until("ACTIVE", func() bool { return r.controller.ports[port].Status == desired.StatusActive })
+	r.want(func(s *desired.State) { s.Ports[0].AdminUp = false })
+	r.until("DOWN", func() bool { return r.controller.ports[port].Status == desired.StatusDown })
+	mu.Lock()
+	defer mu.Unlock()
+	if calls["EnsurePort"+port] != 2 || calls["EnsureNetwork"+network] != 1 || calls["EnsureRouter"+router] != 1 {
+		t.Errorf("calls: %v", calls)
+	}
+}
+
+func TestFailureIsToldAndTriedAgain(t *testing.T) {
+	var mu sync.Mutex
+	failures := 1
+	r := newRig(t, func(verb, _ string, after bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if verb == "EnsurePort" && !after && failures > 0 {
+			failures--
+			return errors.New("the kernel is busy")
+		}
+		return nil
+	})
+	r.want(whole)
+	r.until("DOWN with a reason", func() bool { return r.controller.ports[port].Detail != "" })
+	r.until("ACTIVE", func() bool { return r.controller.ports[port].Status == desired.StatusActive })
+}
+
+func TestBadRuleIsAnErrorOfItsPortAlone(t *testing.T) {
+	r := newRig(t, nil)
+	r.want(func(s *desired.State) {
+		whole(s)
+		good := s.Ports[0]
+		good.ID, good.MAC, good.SecurityGroups = "44444444-0000-4000-8000-000000000004", "fa:16:3e:00:00:09", nil
+		s.Ports = append(s.Ports, good)
+		s.SecurityGroups[0].Rules[0].Rule.Protocol = "no such protocol"
+	})
+	r.until("ERROR and ACTIVE", func() bool {
+		return r.controller.ports[port].Status == desired.StatusError && r.controller.ports["44444444-0000-4000-8000-000000000004"].Status == desired.StatusActive
+	})
+}
