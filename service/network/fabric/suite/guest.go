@@ -243,3 +243,70 @@ func (c *Capture) Next(t *testing.T, within time.Duration) []byte {
 		}
 	}
 }
+
+// Datagrams listens on a UDP port of the guest; the result tells whether a datagram arrives within a time.
+func (g Guest) Datagrams(t *testing.T, port int) func(within time.Duration) bool {
+	t.Helper()
+	var conn net.PacketConn
+	must(t, g.In(func() (err error) {
+		conn, err = net.ListenPacket("udp4", fmt.Sprintf("0.0.0.0:%d", port))
+		return err
+	}))
+	t.Cleanup(func() { conn.Close() })
+	return func(within time.Duration) bool {
+		t.Helper()
+		must(t, conn.SetReadDeadline(time.Now().Add(within)))
+		_, _, err := conn.ReadFrom(make([]byte, 1500))
+		return err == nil
+	}
+}
+
+// SendDatagram sends a UDP datagram from the guest; where nobody answers ARP it is lost.
+func (g Guest) SendDatagram(t *testing.T, to netip.Addr, port int, text string) {
+	t.Helper()
+	must(t, g.In(func() error {
+		conn, err := net.ListenPacket("udp4", "0.0.0.0:0")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.WriteTo([]byte(text), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, uint16(port))))
+		if err != nil && !unreachable(err) {
+			return err
+		}
+		return nil
+	}))
+}
+
+// connect opens a TCP connection between two guests and gives both ends.
+func connect(t *testing.T, from, to Guest, address netip.Addr, port int) (client, server net.Conn) {
+	t.Helper()
+	var listener net.Listener
+	must(t, to.In(func() (err error) {
+		listener, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		return err
+	}))
+	defer listener.Close()
+	client, err := from.Dial(address, port, Patience)
+	must(t, err)
+	server, err = listener.Accept()
+	must(t, err)
+	t.Cleanup(func() { client.Close(); server.Close() })
+	if !delivers(client, server, Patience) || !delivers(server, client, Patience) {
+		t.Fatal("new connection carries nothing")
+	}
+	return client, server
+}
+
+// delivers tells whether what is written at one end arrives at the other within a time.
+func delivers(from, to net.Conn, within time.Duration) bool {
+	end := time.Now().Add(within)
+	if from.SetWriteDeadline(end) != nil || to.SetReadDeadline(end) != nil {
+		return false
+	}
+	if _, err := from.Write([]byte("virga")); err != nil {
+		return false
+	}
+	_, err := io.ReadFull(to, make([]byte, 5))
+	return err == nil
+}
