@@ -24,6 +24,9 @@ func (d *Driver) EnsureNetwork(ctx context.Context, network fabric.Network) erro
 		return err
 	}
 	err := d.onHost(ctx, func() error {
+		if err := loadBridgeFilter(ctx); err != nil {
+			return err
+		}
 		bridge, zone, err := d.ensureBridge(network)
 		if err != nil {
 			return err

@@ -1,0 +1,50 @@
+//go:build e2e
+
+package linux
+
+import (
+	"context"
+	"testing"
+)
+
+// A host on which the other tests pass has nothing that fails; and looking leaves no trace.
+func TestCheckFindsThisHostGood(t *testing.T) {
+	host := newHost(t)
+	before := len(host.Snapshot(t))
+	check(t, inNamespace(host.fd, func() error {
+		findings := Check(context.Background())
+		if len(findings) < 10 {
+			t.Errorf("only %d findings: %v", len(findings), findings)
+		}
+		for _, finding := range findings {
+			if finding.Level == Fail {
+				t.Errorf("%s: %s (%s)", finding.Name, finding.Detail, finding.Mend)
+			}
+		}
+		return nil
+	}))
+	if after := len(host.Snapshot(t)); after != before {
+		t.Errorf("host had %d things before and %d after", before, after)
+	}
+}
+
+// The golden rules with every feature must be acceptable to the nft and kernel at hand.
+func TestGoldenRulesLoad(t *testing.T) {
+	ctx := context.Background()
+	host := newHost(t)
+	d := &Driver{config: Config{NFT: "nft"}}
+	filter, err := newPortFilter(testPortState(), 7)
+	check(t, err)
+	open := testPortState()
+	open.PortSecurity, open.ID = false, "22222222-0000-4000-8000-000000000002"
+	openFilter, err := newPortFilter(open, 8)
+	check(t, err)
+	check(t, inNamespace(host.fd, func() error {
+		check(t, d.nft(ctx, renderBase()+filter.render()+openFilter.render()))
+		check(t, d.nft(ctx, renderBase()+filter.shut().render()))
+		check(t, d.nft(ctx, renderPortRemoval(filter.id, 7)))
+		check(t, d.nft(ctx, renderPortRemoval(openFilter.id, 8)))
+		check(t, d.nft(ctx, renderPortRemoval(openFilter.id, 8)))
+		return d.nft(ctx, renderRouter(testRouter()))
+	}))
+}
