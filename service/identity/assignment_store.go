@@ -1,0 +1,180 @@
+package identity
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"virga/core/db"
+	"virga/core/token"
+)
+
+const (
+	actorUser  = "user"
+	actorGroup = "group"
+
+	targetProject = "project"
+	targetDomain  = "domain"
+	targetSystem  = "system"
+	// systemID is the id of the only target of type system.
+	systemID = "system"
+)
+
+// assignmentRow gives an actor a role on a target.
+type assignmentRow struct {
+	ActorType  string `db:"actor_type"`
+	ActorID    string `db:"actor_id"`
+	TargetType string `db:"target_type"`
+	TargetID   string `db:"target_id"`
+	RoleID     string `db:"role_id"`
+	Inherited  bool   `db:"inherited"`
+}
+
+const assignmentKey = "actor_id = ? AND target_id = ? AND role_id = ? AND target_type = ? AND inherited = ?"
+
+func (a assignmentRow) key() []any {
+	return []any{a.ActorID, a.TargetID, a.RoleID, a.TargetType, a.Inherited}
+}
+
+func insertAssignment(c *change, row assignmentRow) error {
+	if err := c.Upsert("assignments", row, "actor_id", "target_id", "role_id", "target_type", "inherited"); err != nil {
+		return err
+	}
+	c.forgetActor(row.ActorType, row.ActorID)
+	return c.record("role_assignment", "create", row.RoleID)
+}
+
+// removeAssignment tells whether there was one.
+func removeAssignment(c *change, row assignmentRow) (bool, error) {
+	n, err := c.Exec("DELETE FROM assignments WHERE "+assignmentKey, row.key()...)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if row.TargetType == targetProject && row.ActorType == actorUser {
+		const own = "DELETE FROM application_credentials WHERE user_id = ? AND project_id = ?"
+		if _, err := c.Exec(own, row.ActorID, row.TargetID); err != nil {
+			return false, err
+		}
+	}
+	c.forgetActor(row.ActorType, row.ActorID)
+	return true, c.record("role_assignment", "delete", row.RoleID)
+}
+
+func assignmentExists(tx *db.Tx, row assignmentRow) (bool, error) {
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM assignments WHERE "+assignmentKey, row.key()...)
+	return n > 0, err
+}
+
+// rolesGranted lists the roles of direct assignments of an actor on a target.
+func rolesGranted(tx *db.Tx, row assignmentRow) ([]roleRow, error) {
+	var rows []roleRow
+	err := tx.Select(&rows, "SELECT "+db.Columns(roleRow{}, "")+" FROM roles WHERE id IN (SELECT role_id FROM assignments"+
+		" WHERE actor_id = ? AND target_id = ? AND target_type = ? AND inherited = ?) ORDER BY name, id",
+		row.ActorID, row.TargetID, row.TargetType, row.Inherited)
+	return rows, err
+}
+
+// ofActor is the condition that an assignment belongs to a user or one of the user's groups.
+const ofActor = "(actor_id = ? OR actor_id IN (SELECT group_id FROM memberships WHERE user_id = ?))"
+
+// rolesOnProject computes the roles of a user on a project: assigned or inherited, to the
+// user or a group, and those implied.
+func rolesOnProject(tx *db.Tx, userID string, project projectRow) ([]token.Role, error) {
+	above := []string{project.owner()}
+	parents, err := parentsOf(tx, project)
+	if err != nil {
+		return nil, err
+	}
+	for _, parent := range parents {
+		above = append(above, parent.ID)
+	}
+	marks, aboveArgs := db.In(above)
+	args := append([]any{userID, userID, project.ID, targetProject}, aboveArgs...)
+	var ids []string
+	if err := tx.Select(&ids, "SELECT DISTINCT role_id FROM assignments WHERE "+ofActor+
+		" AND ((target_id = ? AND target_type = ? AND inherited = 0) OR (inherited = 1 AND target_id IN "+marks+"))", args...); err != nil {
+		return nil, err
+	}
+	return expandRoles(tx, ids)
+}
+
+// rolesOn computes the roles of a user on a domain or on the system.
+func rolesOn(tx *db.Tx, userID, targetType, targetID string) ([]token.Role, error) {
+	var ids []string
+	if err := tx.Select(&ids, "SELECT DISTINCT role_id FROM assignments WHERE "+ofActor+
+		" AND target_id = ? AND target_type = ? AND inherited = 0", userID, userID, targetID, targetType); err != nil {
+		return nil, err
+	}
+	return expandRoles(tx, ids)
+}
+
+// expandRoles adds implied roles and names them. Roles of a domain count only for what
+// they imply: tokens show roles of the cloud alone.
+func expandRoles(tx *db.Tx, ids []string) ([]token.Role, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	implied, err := implications(tx)
+	if err != nil {
+		return nil, err
+	}
+	all, _ := withImplied(ids, implied)
+	rows, err := rolesByID(tx, all)
+	if err != nil {
+		return nil, err
+	}
+	var roles []token.Role
+	for _, row := range rows {
+		if row.DomainID == "" {
+			roles = append(roles, token.Role{ID: row.ID, Name: row.Name})
+		}
+	}
+	return roles, nil
+}
+
+// targetRow is one place where a user has a role.
+type targetRow struct {
+	TargetType string `db:"target_type"`
+	TargetID   string `db:"target_id"`
+	Inherited  bool   `db:"inherited"`
+}
+
+// targetsOf lists where a user has roles, also by groups.
+func targetsOf(tx *db.Tx, userID string) ([]targetRow, error) {
+	var rows []targetRow
+	err := tx.Select(&rows, "SELECT DISTINCT target_type, target_id, inherited FROM assignments WHERE "+ofActor, userID, userID)
+	return rows, err
+}
+
+// projectsOfUser lists the projects on which a user has a role.
+func projectsOfUser(tx *db.Tx, userID string) ([]projectRow, error) {
+	targets, err := targetsOf(tx, userID)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]projectRow{}
+	var direct []string
+	for _, target := range targets {
+		switch {
+		case target.TargetType == targetProject && !target.Inherited:
+			direct = append(direct, target.TargetID)
+		case target.Inherited:
+			below, err := subtreeOf(tx, target.TargetID)
+			if err != nil {
+				return nil, err
+			}
+			for _, project := range below {
+				found[project.ID] = project
+			}
+		}
+	}
+	rows, err := projectsByID(tx, direct)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b projectRow) int { return strings.Compare(a.ID, b.ID) }), nil
+}

@@ -1,0 +1,150 @@
+package identity
+
+import (
+	"encoding/json"
+	"time"
+
+	"virga/core/token"
+)
+
+// authBody is the body of POST /v3/auth/tokens.
+type authBody struct {
+	Auth struct {
+		Identity struct {
+			Methods       []string           `json:"methods"`
+			Password      *passwordBody      `json:"password"`
+			Token         *tokenBody         `json:"token"`
+			AppCredential *appCredentialAuth `json:"application_credential"`
+		} `json:"identity"`
+		Scope json.RawMessage `json:"scope"`
+	} `json:"auth"`
+}
+
+// nameBody names a domain, or anything in a domain, by id or by name.
+type nameBody struct {
+	ID     string    `json:"id"`
+	Name   string    `json:"name"`
+	Domain *nameBody `json:"domain"`
+}
+
+type passwordBody struct {
+	User struct {
+		nameBody
+		Password secretText `json:"password"`
+	} `json:"user"`
+}
+
+type tokenBody struct {
+	ID secretText `json:"id"`
+}
+
+type appCredentialAuth struct {
+	ID     string     `json:"id"`
+	Name   string     `json:"name"`
+	User   *nameBody  `json:"user"`
+	Secret secretText `json:"secret"`
+}
+
+// secretText reads a secret from JSON.
+type secretText struct{ token.Secret }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *secretText) UnmarshalJSON(text []byte) error {
+	var plain string
+	err := json.Unmarshal(text, &plain)
+	t.Secret = token.Secret(plain)
+	return err
+}
+
+// scopeBody is the scope that a token is asked for.
+type scopeBody struct {
+	Project  *nameBody `json:"project"`
+	Domain   *nameBody `json:"domain"`
+	System   *struct{} `json:"system"`
+	Trust    *nameBody `json:"OS-TRUST:trust"`
+	Unscoped *struct{} `json:"unscoped"`
+}
+
+// domainView names a domain inside of other resources.
+type domainView struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// tokenView is a token as clients see it.
+type tokenView struct {
+	Methods       []string          `json:"methods"`
+	User          tokenUserView     `json:"user"`
+	AuditIDs      []string          `json:"audit_ids"`
+	ExpiresAt     string            `json:"expires_at"`
+	IssuedAt      string            `json:"issued_at"`
+	Project       *tokenProjectView `json:"project,omitempty"`
+	IsDomain      *bool             `json:"is_domain,omitempty"`
+	Domain        *domainView       `json:"domain,omitempty"`
+	System        map[string]bool   `json:"system,omitempty"`
+	Roles         []domainView      `json:"roles,omitempty"`
+	Catalog       json.RawMessage   `json:"catalog,omitempty"`
+	AppCredential *tokenAppCredView `json:"application_credential,omitempty"`
+}
+
+type tokenUserView struct {
+	ID                string     `json:"id"`
+	Name              string     `json:"name"`
+	Domain            domainView `json:"domain"`
+	PasswordExpiresAt *string    `json:"password_expires_at"`
+}
+
+type tokenProjectView struct {
+	ID     string      `json:"id"`
+	Name   string      `json:"name"`
+	Domain *domainView `json:"domain"`
+}
+
+type tokenAppCredView struct {
+	ID          string           `json:"id"`
+	Name        string           `json:"name"`
+	Restricted  bool             `json:"restricted"`
+	AccessRules []accessRuleView `json:"access_rules,omitempty"`
+}
+
+type accessRuleView struct {
+	ID      string `json:"id,omitempty"`
+	Service string `json:"service"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+}
+
+// viewTime writes a time as keystone does: with microseconds, in UTC.
+func viewTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// viewToken shows an identity; catalog is nil when none is to be shown.
+func viewToken(id *token.Identity, catalog json.RawMessage) map[string]tokenView {
+	view := tokenView{
+		Methods: id.Methods, AuditIDs: id.AuditIDs, ExpiresAt: viewTime(id.ExpiresAt), IssuedAt: viewTime(id.IssuedAt), Catalog: catalog,
+		User: tokenUserView{ID: id.UserID, Name: id.UserName, Domain: domainView(id.UserDomain)},
+	}
+	for _, role := range id.Roles {
+		view.Roles = append(view.Roles, domainView(role))
+	}
+	switch id.Scope() {
+	case token.ScopeProject:
+		domain := &domainView{id.Project.DomainID, id.Project.DomainName}
+		if id.Project.IsDomain {
+			domain = nil
+		}
+		view.Project, view.IsDomain = &tokenProjectView{id.Project.ID, id.Project.Name, domain}, &id.Project.IsDomain
+	case token.ScopeDomain:
+		domain := domainView(id.Domain)
+		view.Domain = &domain
+	case token.ScopeSystem:
+		view.System = map[string]bool{"all": true}
+	case token.ScopeUnscoped:
+	}
+	if id.AppCred.ID != "" {
+		view.AppCredential = &tokenAppCredView{ID: id.AppCred.ID, Name: id.AppCred.Name, Restricted: id.AppCred.Restricted}
+		for _, rule := range id.AppCred.AccessRules {
+			view.AppCredential.AccessRules = append(view.AppCredential.AccessRules, accessRuleView(rule))
+		}
+	}
+	return map[string]tokenView{"token": view}
+}

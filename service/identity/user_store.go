@@ -1,0 +1,76 @@
+package identity
+
+import (
+	"virga/core/db"
+	"virga/core/token"
+)
+
+// userRow is a user.
+type userRow struct {
+	ID               string         `db:"id"`
+	Name             string         `db:"name"`
+	DomainID         string         `db:"domain_id"`
+	Enabled          bool           `db:"enabled"`
+	DefaultProjectID string         `db:"default_project_id"`
+	PasswordHash     token.Secret   `db:"password_hash"`
+	ValidAfter       int64          `db:"valid_after"`
+	Options          map[string]any `db:"options,json"`
+	Extra            map[string]any `db:"extra,json"`
+}
+
+func userByID(tx *db.Tx, id string) (userRow, error) {
+	var row userRow
+	err := tx.Get(&row, "SELECT "+db.Columns(row, "")+" FROM users WHERE id = ?", id)
+	return row, err
+}
+
+func userByName(tx *db.Tx, domainID, name string) (userRow, error) {
+	var row userRow
+	err := tx.Get(&row, "SELECT "+db.Columns(row, "")+" FROM users WHERE domain_id = ? AND name = ?", domainID, name)
+	return row, err
+}
+
+func usersByID(tx *db.Tx, ids []string) ([]userRow, error) {
+	return selectIn[userRow](tx, "SELECT "+db.Columns(userRow{}, "")+" FROM users WHERE id IN", ids, "")
+}
+
+func insertUser(c *change, row userRow) error {
+	if err := c.Insert("users", row); err != nil {
+		return err
+	}
+	return c.record("user", "create", row.ID)
+}
+
+func updateUser(c *change, row userRow) error {
+	if err := c.Update("users", row, "id"); err != nil {
+		return err
+	}
+	c.forgetUser(row.ID)
+	return c.record("user", "update", row.ID)
+}
+
+// voidTokens makes all tokens void that were issued to the user up to now; a token's time
+// of issue has whole seconds, and tokens issued later get a later one (see issueTime).
+func (u *userRow) voidTokens(c *change) { u.ValidAfter = max(c.now.Unix(), u.ValidAfter+1) }
+
+// removeUsers deletes users with what hangs on them: memberships, assignments,
+// application credentials.
+func removeUsers(c *change, ids []string) error {
+	for _, id := range ids {
+		for _, text := range []string{
+			"DELETE FROM memberships WHERE user_id = ?",
+			"DELETE FROM assignments WHERE actor_id = ?",
+			"DELETE FROM application_credentials WHERE user_id = ?",
+			"DELETE FROM users WHERE id = ?",
+		} {
+			if _, err := c.Exec(text, id); err != nil {
+				return err
+			}
+		}
+		c.forgetUser(id)
+		if err := c.record("user", "delete", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
