@@ -144,8 +144,12 @@ const (
 	iflaBrNfCallIP6Tables = 37
 )
 
-// filterBridge makes br_netfilter show this bridge's packets to the inet family, whatever the global sysctl says.
-func filterBridge(bridge netlink.Link) error {
+// setBridgeFilter tells br_netfilter whether to show this bridge's packets to the inet family, whatever the global sysctl says.
+func setBridgeFilter(bridge netlink.Link, on bool) error {
+	value := uint8(0)
+	if on {
+		value = 1
+	}
 	request := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
 	message := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	message.Index = int32(bridge.Attrs().Index)
@@ -154,8 +158,8 @@ func filterBridge(bridge netlink.Link) error {
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
 	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
 	data.AddRtAttr(iflaBrMcastSnooping, nl.Uint8Attr(0))
-	data.AddRtAttr(iflaBrNfCallIPTables, nl.Uint8Attr(1))
-	data.AddRtAttr(iflaBrNfCallIP6Tables, nl.Uint8Attr(1))
+	data.AddRtAttr(iflaBrNfCallIPTables, nl.Uint8Attr(value))
+	data.AddRtAttr(iflaBrNfCallIP6Tables, nl.Uint8Attr(value))
 	request.AddData(info)
 	if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		return fmt.Errorf("filter packets of bridge %s (is br_netfilter there?): %w", bridge.Attrs().Name, err)

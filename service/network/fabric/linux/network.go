@@ -90,7 +90,7 @@ func (d *Driver) ensureBridge(network fabric.Network) (netlink.Link, uint16, err
 			return nil, 0, fmt.Errorf("set MTU %d of bridge %s: %w", network.MTU, name, err)
 		}
 	}
-	return bridge, zone, filterBridge(bridge)
+	return bridge, zone, setBridgeFilter(bridge, true)
 }
 
 // zoneFor keeps the zone that a bridge has, or gives the lowest free one. Networks that share the host's addresses use its zone 0.

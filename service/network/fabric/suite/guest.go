@@ -126,7 +126,7 @@ func (g Guest) EchoServer(t *testing.T, port int) <-chan netip.Addr {
 	t.Helper()
 	var listener net.Listener
 	must(t, g.In(func() (err error) {
-		listener, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		listener, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
 		return err
 	}))
 	t.Cleanup(func() { listener.Close() })
@@ -152,7 +152,7 @@ func (g Guest) Dial(to netip.Addr, port int, within time.Duration) (net.Conn, er
 	var conn net.Conn
 	err := g.In(func() (err error) {
 		dialer := net.Dialer{Timeout: within}
-		conn, err = dialer.Dial("tcp4", netip.AddrPortFrom(to, uint16(port)).String())
+		conn, err = dialer.Dial("tcp", netip.AddrPortFrom(to, uint16(port)).String())
 		return err
 	})
 	return conn, err

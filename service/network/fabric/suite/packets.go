@@ -19,6 +19,7 @@ func runPackets(t *testing.T, factory Factory) {
 		"added rule cuts nothing":              addedRuleCutsNothing,
 		"cut connection does not come back":    cutDoesNotInvert,
 		"remote ranges":                        remoteRanges,
+		"IPv6 between guests":                  ipv6Between,
 		"overlapping networks do not meet":     overlappingNetworks,
 		"guest does not reach the host":        guestNotToHost,
 		"port security off":                    portSecurityOff,
@@ -229,6 +230,34 @@ func cutDoesNotInvert(t *testing.T, s Setup) {
 	}
 	if delivers(client, server, Silence) {
 		t.Error("the client's next segment passes after the server's did")
+	}
+}
+
+// ipv6Between proves that neighbour discovery passes the anti-spoofing and that rules are asked for IPv6, too.
+func ipv6Between(t *testing.T, s Setup) {
+	must(t, s.Driver.EnsureNetwork(ctx, TenantNetwork(netA, 100, subnet)))
+	out6 := fabric.Rule{ID: "out6", Direction: fabric.Egress, EtherType: fabric.IPv6, AnyRemote: true}
+	port := func(id, mac, address string, rules ...fabric.Rule) (fabric.Port, Guest) {
+		p := SecuredPort(id, netA, mac, address, rules...)
+		guest := s.World.Plug(t, p, 1450, []netip.Prefix{netip.PrefixFrom(p.FixedIPs[0], 64)}, netip.Addr{})
+		must(t, s.Driver.EnsurePort(ctx, p))
+		return p, guest
+	}
+	_, a := port(portA, macA, "fd00::11", out6)
+	server, b := port(portB, macB, "fd00::12", AllowIn("tcp"))
+	b.EchoServer(t, 80)
+	to := netip.MustParseAddr("fd00::12")
+	if conn, err := a.Dial(to, 80, Silence); err == nil {
+		conn.Close()
+		t.Error("an IPv4 rule lets IPv6 pass")
+	}
+	server.Rules[0].EtherType = fabric.IPv6
+	must(t, s.Driver.EnsurePort(ctx, server))
+	conn := a.MustDial(t, to, 80)
+	server.Rules = nil
+	must(t, s.Driver.EnsurePort(ctx, server))
+	if Echoes(conn, Silence) {
+		t.Error("open IPv6 connection goes on after its rule was removed")
 	}
 }
 
