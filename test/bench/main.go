@@ -1,0 +1,88 @@
+// Command bench measures a running Virga as its clients see it: it starts the real
+// binary with simulated guests, puts load on it over loopback, and prints medians,
+// rates and ratios to plain work on the same machine in the same run.
+//
+// It owns no thresholds: absolute times on a shared machine are noise, so it prints the
+// goal beside each figure and leaves the judgement to the reader.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+// settings of one run.
+type settings struct {
+	binary  string
+	servers int
+	clients int
+	upload  int64
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.binary, "binary", "bin/virga", "the program to measure")
+	flag.IntVar(&s.servers, "servers", 1000, "how many servers the list is measured with")
+	flag.IntVar(&s.clients, "clients", 8, "how many clients work at once where a rate is measured")
+	upload := flag.Int("upload", 1024, "size of the image in MiB")
+	flag.Parse()
+	s.upload = int64(*upload) << 20
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s settings) (err error) {
+	dir, err := os.MkdirTemp("", "virga-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	data := filepath.Join(dir, "data")
+	began := time.Now()
+	c, err := start(ctx, s.binary, data)
+	if err != nil {
+		return err
+	}
+	row("start to ready, new data folder", since(began), "")
+	defer func() { err = errors.Join(err, c.stop()) }()
+	if err := c.stop(); err != nil {
+		return err
+	}
+	began = time.Now()
+	again, err := start(ctx, s.binary, data)
+	if err != nil {
+		return err
+	}
+	*c = *again
+	row("start to ready, existing data folder", since(began), "1 s")
+	row("memory when idle (PSS)", c.memory(), "100 MB")
+	for _, measure := range []func(context.Context, *cloud, settings) error{
+		tokens, lists, imageContent, networks, servers, placementCandidates,
+	} {
+		if err := measure(ctx, c, s); err != nil {
+			return err
+		}
+	}
+	row("memory at the end (PSS)", c.memory(), "")
+	return nil
+}
+
+// row prints one figure.
+func row(what, figure, goal string) {
+	if goal != "" {
+		goal = "goal: " + goal
+	}
+	fmt.Printf("%-52s %-34s %s\n", what, figure, goal)
+}
+
+func since(t time.Time) string { return time.Since(t).Round(time.Millisecond).String() }
