@@ -50,7 +50,7 @@ test-e2e: ## run the tests with real guests (root)
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
 
-bench: ## measure, on simulated guests
+bench: build ## measure, on simulated guests
 	$(GO) run ./test/bench
 
 lint: lint-format lint-vet lint-shell lint-go ## check form and common mistakes (make -k lint: all of it, whatever fails)
