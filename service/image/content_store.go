@@ -1,0 +1,78 @@
+package image
+
+import (
+	"errors"
+	"time"
+
+	"virga/core/db"
+)
+
+// The states of a content.
+const (
+	contentIncoming = "incoming" // an upload of its owner is running
+	contentKept     = "kept"     // it is an image's data
+	contentDoomed   = "doomed"   // it is to be removed from the store
+)
+
+// content is the row of one content, which is there before its first byte is stored.
+type content struct {
+	ID      string `db:"id"`
+	ImageID string `db:"image_id"`
+	State   string `db:"state"`
+	// Owner is the process whose upload it is, SeenAt when that process last said that
+	// the upload is alive.
+	Owner  string    `db:"owner"`
+	SeenAt time.Time `db:"seen_at"`
+}
+
+func insertContent(tx *db.Tx, c content) error { return tx.Insert("image_contents", c) }
+
+// findContent finds a content, or db.ErrNotFound.
+func findContent(tx *db.Tx, id string) (content, error) {
+	var c content
+	err := tx.Get(&c, "SELECT "+db.Columns(content{}, "")+" FROM image_contents WHERE id = ?", id)
+	return c, err
+}
+
+// listContents lists contents in a state with ids greater than after, in the order of their ids.
+func listContents(tx *db.Tx, state, after string, limit int) ([]content, error) {
+	var found []content
+	err := tx.Select(&found, "SELECT "+db.Columns(content{}, "")+" FROM image_contents WHERE state = ? AND id > ? ORDER BY id LIMIT ?",
+		state, after, limit)
+	return found, err
+}
+
+func setContentState(tx *db.Tx, id, state string) error {
+	_, err := tx.Exec("UPDATE image_contents SET state = ? WHERE id = ?", state, id)
+	return err
+}
+
+// touchContent notes that an upload is alive.
+func touchContent(tx *db.Tx, id string, now time.Time) error {
+	_, err := tx.Exec("UPDATE image_contents SET seen_at = ? WHERE id = ?", now, id)
+	return err
+}
+
+// forgetContent removes the row of a content that the store no longer holds.
+func forgetContent(tx *db.Tx, id string) error {
+	_, err := tx.Exec("DELETE FROM image_contents WHERE id = ? AND state = ?", id, contentDoomed)
+	return err
+}
+
+// abandonUpload dooms an incoming content and has its image wait for data again. Another
+// state of the content means that the upload is over, and nothing is done.
+func abandonUpload(tx *db.Tx, id string, now time.Time) (bool, error) {
+	c, err := findContent(tx, id)
+	if errors.Is(err, db.ErrNotFound) || err == nil && c.State != contentIncoming {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := setContentState(tx, id, contentDoomed); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec("UPDATE images SET status = ?, content_id = '', updated_at = ? WHERE id = ? AND content_id = ? AND status = ?",
+		statusQueued, now, c.ImageID, id, statusSaving)
+	return true, err
+}

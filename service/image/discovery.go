@@ -1,0 +1,61 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+
+	"virga/core/api"
+)
+
+// publicSchemas are the schemas that the API shows. Those of one image and one member are
+// the very files that requests are checked with; those of lists are made around them.
+func publicSchemas(files fs.FS) (map[string]any, error) {
+	schemas := map[string]any{}
+	for item, list := range map[string]string{"image": "images", "member": "members"} {
+		text, err := fs.ReadFile(files, item+".json")
+		if err != nil {
+			return nil, fmt.Errorf("read schema: %w", err)
+		}
+		var schema map[string]any
+		if err := json.Unmarshal(text, &schema); err != nil {
+			return nil, fmt.Errorf("read schema %s: %w", item, err)
+		}
+		schemas[item] = schema
+		schemas[list] = listSchema(list, schema)
+	}
+	return schemas, nil
+}
+
+func listSchema(name string, item any) map[string]any {
+	text := map[string]any{"type": "string"}
+	link := func(rel, href string) map[string]any { return map[string]any{"rel": rel, "href": href} }
+	properties := map[string]any{name: map[string]any{"type": "array", "items": item}, "schema": text}
+	links := []any{link("describedby", "{schema}")}
+	if name == "images" { // the only list that is paged
+		properties["first"], properties["next"] = text, text
+		links = append([]any{link("first", "{first}"), link("next", "{next}")}, links...)
+	}
+	return map[string]any{"name": name, "properties": properties, "links": links}
+}
+
+func (s *Service) schemaShow(name string) api.Handler {
+	return func(context.Context, *api.Request) (any, error) { return s.schemas[name], nil }
+}
+
+// importShow tells the import methods: none, data comes in by upload.
+func (s *Service) importShow(context.Context, *api.Request) (any, error) {
+	return map[string]any{"import-methods": map[string]any{
+		"description": "Import methods available.", "type": "array", "value": []string{},
+	}}, nil
+}
+
+func (s *Service) storeList(context.Context, *api.Request) (any, error) {
+	return map[string]any{"stores": []any{map[string]any{"id": s.deps.StoreName, "default": "true"}}}, nil
+}
+
+// usageShow tells the usage of resources that are limited: none is.
+func (s *Service) usageShow(context.Context, *api.Request) (any, error) {
+	return map[string]any{"usage": map[string]any{}}, nil
+}

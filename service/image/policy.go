@@ -1,0 +1,61 @@
+package image
+
+import "virga/core/authz"
+
+// Checks that several rules share. Node agents and services may read every image: they
+// cache images for servers whose owners could see them when the server was made.
+const (
+	checkAdmin   = "rule:context_is_admin"
+	checkInside  = checkAdmin + " or role:service or role:node"
+	checkSeen    = "project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s or 'public':%(visibility)s"
+	checkOwner   = checkAdmin + " or (role:member and project_id:%(project_id)s)"
+	checkReaders = checkAdmin + " or (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
+)
+
+// rules are the service's policy rules with Glance's names. The target of a rule has the
+// image's project_id, owner, visibility, image_id, status and protected, and member_id:
+// the caller's project where the image is shared with it.
+func rules() []authz.Rule {
+	own := []authz.Rule{
+		{Name: "add_image", Check: checkOwner,
+			Description: "Create an image, in the target's project.", Operations: ops("POST", "/v2/images")},
+		{Name: "delete_image", Check: checkOwner,
+			Description: "Delete an image.", Operations: ops("DELETE", "/v2/images/{image_id}")},
+		{Name: "get_image", Check: checkInside + " or (role:reader and (" + checkSeen + "))",
+			Description: "See an image. Whom this rule refuses an image, for him it does not exist.",
+			Operations:  ops("GET", "/v2/images/{image_id}")},
+		{Name: "get_images", Check: checkInside + " or role:reader",
+			Description: "List images.", Operations: ops("GET", "/v2/images")},
+		{Name: "modify_image", Check: checkOwner,
+			Description: "Change an image's attributes, properties and tags.", Operations: ops("PATCH", "/v2/images/{image_id}")},
+		{Name: "publicize_image", Check: checkAdmin,
+			Description: "Make an image public.", Operations: ops("PATCH", "/v2/images/{image_id}")},
+		{Name: "communitize_image", Check: checkOwner,
+			Description: "Make an image a community image.", Operations: ops("PATCH", "/v2/images/{image_id}")},
+		{Name: "download_image", Check: checkInside + " or (role:member and (" + checkSeen + "))",
+			Description: "Download an image's data.", Operations: ops("GET", "/v2/images/{image_id}/file")},
+		{Name: "upload_image", Check: checkOwner,
+			Description: "Upload an image's data.", Operations: ops("PUT", "/v2/images/{image_id}/file")},
+		{Name: "add_member", Check: checkOwner,
+			Description: "Share an image with a project.", Operations: ops("POST", "/v2/images/{image_id}/members")},
+		{Name: "delete_member", Check: checkOwner,
+			Description: "Stop sharing an image with a project.", Operations: ops("DELETE", "/v2/images/{image_id}/members/{member_id}")},
+		{Name: "get_member", Check: checkReaders,
+			Description: "Show a member of an image.", Operations: ops("GET", "/v2/images/{image_id}/members/{member_id}")},
+		{Name: "get_members", Check: checkReaders,
+			Description: "List an image's members; who is a member sees itself alone.", Operations: ops("GET", "/v2/images/{image_id}/members")},
+		{Name: "modify_member", Check: checkAdmin + " or (role:member and project_id:%(member_id)s)",
+			Description: "Accept or reject an image that is shared with the project.", Operations: ops("PUT", "/v2/images/{image_id}/members/{member_id}")},
+		{Name: "deactivate", Check: checkOwner,
+			Description: "Stop downloads of an image.", Operations: ops("POST", "/v2/images/{image_id}/actions/deactivate")},
+		{Name: "reactivate", Check: checkOwner,
+			Description: "Allow downloads of a deactivated image again.", Operations: ops("POST", "/v2/images/{image_id}/actions/reactivate")},
+		{Name: "image:see_all", Check: checkInside,
+			Description: "List the images of all projects, private ones included.", Operations: ops("GET", "/v2/images")},
+	}
+	return append(authz.BaseRules(), own...)
+}
+
+func ops(method, path string) []authz.Operation {
+	return []authz.Operation{{Method: method, Path: path}}
+}

@@ -1,0 +1,126 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"virga/core/db"
+)
+
+// topicContents is rung when there is content to remove.
+const topicContents = "image:contents"
+
+const (
+	// sweepEvery is how often uploads say that they are alive, and dead ones are looked for.
+	sweepEvery = 30 * time.Second
+	// deadAfter is how long the process of an upload may be silent before others take it for dead.
+	deadAfter = 10 * sweepEvery
+	// sweepPage is how many rows a sweep reads at a time.
+	sweepPage = 200
+)
+
+// Run brings images and store together until ctx ends: at the start and now and then it
+// has the images of broken-off uploads wait for data again and clears away what dead
+// writers left in the store; on a doorbell it removes the data of deleted images.
+func (s *Service) Run(ctx context.Context) error {
+	bell := s.deps.Bus.Listen(topicContents)
+	defer bell.Close()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	s.chore(ctx, "recover uploads", s.recoverUploads)
+	s.chore(ctx, "sweep the store", s.sweepStore)
+	for {
+		s.chore(ctx, "remove doomed contents", s.removeDoomed)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-bell.C:
+		case <-s.uploads.ended:
+		case <-tick.C:
+			s.chore(ctx, "recover uploads", s.recoverUploads)
+			s.chore(ctx, "sweep the store", s.sweepStore)
+		}
+	}
+}
+
+// chore does one piece of work; what fails is done at the next time.
+func (s *Service) chore(ctx context.Context, what string, do func(context.Context) error) {
+	if err := do(ctx); err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		s.deps.Log.WarnContext(ctx, what, "error", err)
+	}
+}
+
+// sweepStore removes what Puts of dead processes left; living ones hold theirs.
+func (s *Service) sweepStore(ctx context.Context) error {
+	n, err := s.deps.Store.Sweep(ctx, s.deps.Clock.Now())
+	if n > 0 {
+		s.deps.Log.InfoContext(ctx, "removed what broken-off uploads left in the store", "count", n)
+	}
+	return err
+}
+
+// recoverUploads says that this process's uploads are alive and abandons dead ones: those
+// in this process's name that it does not carry, and those of processes gone silent.
+func (s *Service) recoverUploads(ctx context.Context) error {
+	return s.eachContent(ctx, contentIncoming, func(c content) error {
+		now := s.deps.Clock.Now()
+		mine := c.Owner == s.deps.Owner
+		if !mine && now.Sub(c.SeenAt) < deadAfter {
+			return nil
+		}
+		abandoned := false
+		err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+			if mine && s.uploads.runs(c.ID) {
+				return touchContent(tx, c.ID, now)
+			}
+			var err error
+			abandoned, err = abandonUpload(tx, c.ID, now)
+			return err
+		})
+		if err == nil && abandoned {
+			s.deps.Log.InfoContext(ctx, "an upload broke off", "image", c.ImageID, "content", c.ID, "owner", c.Owner)
+		}
+		return err
+	})
+}
+
+// removeDoomed removes contents that belong to no image. One that an upload of this
+// process is still writing is left until the upload has ended.
+func (s *Service) removeDoomed(ctx context.Context) error {
+	return s.eachContent(ctx, contentDoomed, func(c content) error {
+		if s.uploads.runs(c.ID) {
+			return nil
+		}
+		if err := s.deps.Store.Delete(ctx, c.ID); err != nil {
+			return err
+		}
+		return s.deps.DB.Write(ctx, func(tx *db.Tx) error { return forgetContent(tx, c.ID) })
+	})
+}
+
+// eachContent calls do for every content in a state, outside of any transaction. One
+// that fails does not keep the others from their turn.
+func (s *Service) eachContent(ctx context.Context, state string, do func(content) error) error {
+	var failed error
+	for after := ""; ; {
+		var page []content
+		err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+			var err error
+			page, err = listContents(tx, state, after, sweepPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, c := range page {
+			if err := do(c); err != nil {
+				failed = errors.Join(failed, err)
+			}
+			after = c.ID
+		}
+		if len(page) < sweepPage || ctx.Err() != nil {
+			return failed
+		}
+	}
+}

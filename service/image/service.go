@@ -1,0 +1,131 @@
+package image
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"virga/core/api"
+	"virga/core/authz"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/token"
+	"virga/service/image/store"
+)
+
+//go:embed schema/*.json
+var schemaFiles embed.FS
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Deps is what the service needs from its surroundings.
+type Deps struct {
+	// DB is the service's own database.
+	DB      *db.DB
+	Bus     bus.Bus
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	Auth    token.Authenticator
+	// AuthenticateURI is the public address of the identity service.
+	AuthenticateURI string
+	// Endpoint is the public address of this service, without a slash at its end.
+	Endpoint string
+	// PolicyOverrides are an operator's rules; nil for none.
+	PolicyOverrides map[string]string
+	// Owner names this process in the rows of its uploads; no two living processes share
+	// a name.
+	Owner string
+	// Store keeps the content, StoreName is what clients call it; empty means "file".
+	Store     store.Store
+	StoreName string
+	// MaxImageBytes bounds the content of one image, in bytes; 0 for no bound.
+	MaxImageBytes int64
+	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
+	MaxVirtualSize int64
+}
+
+// Service is the image service.
+type Service struct {
+	deps       Deps
+	table      *api.Table
+	handler    http.Handler
+	attributes map[string]attribute
+	schemas    map[string]any
+	uploads    *uploads
+}
+
+// New migrates the database and makes the service's API.
+func New(ctx context.Context, deps Deps) (*Service, error) {
+	if deps.StoreName == "" {
+		deps.StoreName = "file"
+	}
+	if err := deps.DB.Migrate(ctx, "feed", feed.Migrations()); err != nil {
+		return nil, err
+	}
+	if err := deps.DB.Migrate(ctx, "image", folder(migrationFiles, "migrations")); err != nil {
+		return nil, err
+	}
+	policy, err := authz.NewEnforcer(rules(), deps.PolicyOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("image policy: %w", err)
+	}
+	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads()}
+	if s.schemas, err = publicSchemas(folder(schemaFiles, "schema")); err != nil {
+		return nil, err
+	}
+	s.table = &api.Table{
+		Service: "image", Type: "image", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle,
+		Schemas: folder(schemaFiles, "schema"), Policy: policy, Auth: deps.Auth,
+		AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
+	}
+	inner, err := api.NewHandler(s.table)
+	if err != nil {
+		return nil, err
+	}
+	s.handler = draining{inner}
+	return s, nil
+}
+
+// folder is a subfolder of embedded files.
+func folder(files embed.FS, name string) fs.FS {
+	sub, err := fs.Sub(files, name)
+	if err != nil {
+		panic("the embedded folder is there: " + err.Error())
+	}
+	return sub
+}
+
+// Handler is the service's API.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Table is the API's table of routes.
+func (s *Service) Table() *api.Table { return s.table }
+
+// Ready tells whether the database and the store answer.
+func (s *Service) Ready(ctx context.Context) error {
+	if err := s.deps.DB.Ping(ctx); err != nil {
+		return fmt.Errorf("reach the image database: %w", err)
+	}
+	if _, err := s.deps.Store.Size(ctx, "ready"); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("reach the image store: %w", err)
+	}
+	return nil
+}
+
+// record writes an entry of the change log for a change that the caller of r makes.
+func (s *Service) record(tx *db.Tx, r *api.Request, id, action string, detail map[string]any) error {
+	return feed.Record(tx, feed.Change{
+		At: s.deps.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: r.ProjectID(),
+		Kind: "image", ID: id, Action: action, Detail: detail,
+	})
+}

@@ -1,0 +1,103 @@
+package image
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// uploads are the uploads that run in this process, by the id of their content.
+type uploads struct {
+	mu      sync.Mutex
+	running map[string]context.CancelCauseFunc
+	// ended has the sweeper look again when an upload is over.
+	ended chan struct{}
+}
+
+func newUploads() *uploads {
+	return &uploads{running: map[string]context.CancelCauseFunc{}, ended: make(chan struct{}, 1)}
+}
+
+// begin registers an upload; end is called when its outcome is written down.
+func (u *uploads) begin(ctx context.Context, contentID string) (running context.Context, end func()) {
+	running, cancel := context.WithCancelCause(ctx)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.running[contentID] = cancel
+	return running, func() {
+		cancel(nil)
+		u.mu.Lock()
+		delete(u.running, contentID)
+		u.mu.Unlock()
+		select {
+		case u.ended <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stop ends the upload of a content whose image was deleted, if it runs here.
+func (u *uploads) stop(contentID string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if cancel := u.running[contentID]; cancel != nil {
+		cancel(errDeleted)
+	}
+}
+
+// runs tells whether the upload of a content runs here.
+func (u *uploads) runs(contentID string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.running[contentID] != nil
+}
+
+const (
+	// drainBytes and drainTime bound how much of a refused upload is still read.
+	drainBytes = 256 << 20
+	drainTime  = 5 * time.Second
+)
+
+// draining reads on a while after an upload was refused. Many clients send their whole
+// body before they look at the answer; a connection that is cut meanwhile hides it.
+type draining struct{ inner http.Handler }
+
+// ServeHTTP implements http.Handler.
+func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/file") {
+		d.inner.ServeHTTP(w, r)
+		return
+	}
+	control := http.NewResponseController(w)
+	// Without this the server itself reads a part of the body before it sends the answer.
+	_ = control.EnableFullDuplex()
+	answer := &answerWriter{ResponseWriter: w}
+	d.inner.ServeHTTP(answer, r)
+	// A client that waits for "100 Continue" has held its body back.
+	if answer.status < 400 || r.Header.Get("Expect") != "" || control.Flush() != nil {
+		return
+	}
+	if control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return // not a connection: nothing can be cut
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
+	_ = control.SetReadDeadline(time.Time{})
+}
+
+// answerWriter remembers the status.
+type answerWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answerWriter) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answerWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
