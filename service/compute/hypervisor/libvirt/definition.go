@@ -79,10 +79,13 @@ func (def definition) cpu() *libvirtxml.DomainCPU {
 	case def.kind == "kvm":
 		cpu.Mode, cpu.Check = "host-model", "partial"
 	default:
-		// All that emulation can do: today's distributions want more than its oldest model has. Five-level paging only slows it.
+		// All that emulation can do, as today's distributions want more than its oldest model has; apart from what only slows
+		// it down: five-level paging, and string instructions announced as fast, which kernels then prefer.
 		cpu.Mode, cpu.Check = "maximum", "none"
 		if def.arch == "x86_64" {
-			cpu.Features = []libvirtxml.DomainCPUFeature{{Policy: "disable", Name: "la57"}}
+			for _, slow := range []string{"la57", "erms", "fsrm"} {
+				cpu.Features = append(cpu.Features, libvirtxml.DomainCPUFeature{Policy: "disable", Name: slow})
+			}
 		}
 	}
 	return cpu

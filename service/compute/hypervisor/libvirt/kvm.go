@@ -102,16 +102,17 @@ const (
 	trialStatus = trialValue<<1 | 1
 )
 
-func trialSector() []byte {
-	sector := make([]byte, 512)
-	copy(sector, []byte{
+// trialDisk is larger than its one sector of code because the firmware does not boot from a disk without cylinders.
+func trialDisk() []byte {
+	disk := make([]byte, 1<<20)
+	copy(disk, []byte{
 		0xb0, trialValue, // mov al, value
 		0xe6, trialPort, // out port, al
 		0xf4,       // hlt
 		0xeb, 0xfd, // back to hlt
 	})
-	sector[510], sector[511] = 0x55, 0xaa
-	return sector
+	disk[510], disk[511] = 0x55, 0xaa
+	return disk
 }
 
 // tryGuest boots a guest of one sector and returns nil when that sector was carried out.
@@ -122,7 +123,7 @@ func tryGuest(ctx context.Context, qemu, accelerator, cpu string) error {
 	}
 	defer os.RemoveAll(dir)
 	disk := filepath.Join(dir, "disk")
-	if err := os.WriteFile(disk, trialSector(), 0o600); err != nil {
+	if err := os.WriteFile(disk, trialDisk(), 0o600); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",

@@ -8,11 +8,13 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +33,7 @@ import (
 const consoleText = "the boot sector speaks\r\n"
 
 func TestMain(m *testing.M) {
-	isolated.Main(m, isolated.Options{Libvirt: true, Commands: []string{"prlimit", "mkfs.ext4"}})
+	isolated.Main(m, isolated.Options{Libvirt: true, Commands: []string{"prlimit", "mkfs.ext4", "blkid"}})
 }
 
 type systemClock struct{}
@@ -236,7 +238,10 @@ func TestBackingFileNamedByAnImageIsIgnored(t *testing.T) {
 	}
 }
 
-func qemuProcesses(t *testing.T) []string {
+func qemuProcesses(t *testing.T) []string { return processes(t, "qemu-system") }
+
+// processes returns the ids of running processes whose name begins so.
+func processes(t *testing.T, prefix string) []string {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
@@ -244,12 +249,12 @@ func qemuProcesses(t *testing.T) []string {
 	}
 	var pids []string
 	for _, name := range names {
-		if comm, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(comm), "qemu-system") {
+		if comm, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(comm), prefix) {
 			pids = append(pids, filepath.Base(filepath.Dir(name)))
 		}
 	}
 	if len(pids) == 0 {
-		t.Fatal("no QEMU process runs")
+		t.Fatalf("no process %s… runs", prefix)
 	}
 	return pids
 }
@@ -286,13 +291,12 @@ func TestDisksAreWhatTheGuestWasPromised(t *testing.T) {
 	defer remove(t, driver, wanted.ID)
 	at := func(name string) string { return filepath.Join(dir, "guests", wanted.ID, name) }
 	for name, signs := range map[string][]string{
-		"root.qcow2":    {"TYPE=qcow2"},
 		"ephemeral.raw": {"LABEL=ephemeral0", "TYPE=ext4"},
 		"swap.raw":      {"LABEL=swap0", "TYPE=swap"},
 	} {
 		output, err := exec.Command("blkid", "-p", "-o", "export", at(name)).CombinedOutput()
 		for _, sign := range signs {
-			if name != "root.qcow2" && !strings.Contains(string(output), sign) {
+			if !strings.Contains(string(output), sign) {
 				t.Errorf("%s: %s, %v, want %s", name, output, err, sign)
 			}
 		}
@@ -312,5 +316,50 @@ func TestCheckFindsThisHostFit(t *testing.T) {
 		if finding.Level == libvirt.Warn && finding.Mend == "" {
 			t.Errorf("a warning without a way to mend it: %+v", finding)
 		}
+	}
+}
+
+func TestLibvirtsDeathIsSurvived(t *testing.T) {
+	driver := open(t, t.TempDir())
+	disk := suite.BootDisk(consoleText)
+	wanted := guest(cache(t, driver, disk, "raw", int64(len(disk))))
+	if err := driver.EnsureGuest(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	defer remove(t, driver, wanted.ID)
+	before := qemuProcesses(t)
+	events, err := driver.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-events
+	for _, pid := range processes(t, "libvirtd") {
+		if output, err := exec.Command("kill", "-KILL", pid).CombinedOutput(); err != nil {
+			t.Fatalf("kill libvirtd: %v: %s", err, output)
+		}
+	}
+	if _, err := driver.ListGuests(t.Context()); !errors.Is(err, hypervisor.ErrUnavailable) {
+		t.Fatalf("listed guests without libvirtd: %v", err)
+	}
+	daemon := exec.Command("/usr/sbin/libvirtd")
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go daemon.Wait()
+	deadline := time.After(time.Minute)
+	for resynced := false; !resynced; {
+		select {
+		case event := <-events:
+			resynced = event.Resync
+		case <-deadline:
+			t.Fatal("no Resync after libvirtd came back")
+		}
+	}
+	state, err := driver.GetGuest(t.Context(), wanted.ID)
+	if err != nil || state.Power != hypervisor.Running {
+		t.Fatalf("guest is %+v, %v", state, err)
+	}
+	if after := qemuProcesses(t); !slices.Equal(before, after) {
+		t.Fatalf("QEMU processes were %q and are %q", before, after)
 	}
 }

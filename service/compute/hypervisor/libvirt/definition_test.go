@@ -1,0 +1,96 @@
+package libvirt
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"virga/service/compute/hypervisor"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const (
+	guestID = "6f1d7c3e-0b5a-4e64-9d0e-8a4d2a5b7c01"
+	imageID = "0a4b9d52-33f1-4c0e-8a5e-1f2e3d4c5b6a"
+	portA   = "b4f7a1c2-5d6e-4f70-8192-a3b4c5d6e7f8"
+	portB   = "c5f7a1c2-5d6e-4f70-8192-a3b4c5d6e7f8"
+)
+
+func sampleImage() *hypervisor.Image {
+	return &hypervisor.Image{ID: imageID, SHA512: strings.Repeat("0123456789abcdef", 8), SizeBytes: 1 << 20, DiskFormat: "qcow2",
+		VirtualSize: 1 << 30}
+}
+
+func sampleGuest() hypervisor.Guest {
+	return hypervisor.Guest{
+		ID: guestID, Name: `web <1> & "co"`, Generation: 7, VCPUs: 2, MemoryMiB: 512, RootGiB: 5, Image: sampleImage(),
+		EphemeralGiB: 2, SwapMiB: 64, ConfigDrive: []byte("drive"), Power: hypervisor.PowerRunning,
+		NICs: []hypervisor.NIC{
+			{PortID: portA, MAC: "FA:16:3E:00:00:01", Tap: "tapb4f7a1c2-5d", MTU: 1450},
+			{PortID: portB, MAC: "fa:16:3e:00:00:02", Tap: "tapc5f7a1c2-5d", Model: "e1000"},
+		},
+		Metadata: hypervisor.Metadata{FlavorName: "m1.small", ProjectID: "p1", ProjectName: "demo", UserID: "u1", UserName: "alice",
+			CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+	}
+}
+
+func sampleDefinition() definition {
+	return definition{guest: sampleGuest(), kind: "qemu", arch: "x86_64", cache: "none", dir: "/srv/virga/guests/" + guestID,
+		base: "/srv/virga/" + imageFile(*sampleImage()), baseType: "qcow2", hasRoot: true, drive: true}
+}
+
+func TestDefinitionGolden(t *testing.T) {
+	cases := map[string]func(*definition){
+		"emulated": func(*definition) {},
+		"kvm": func(def *definition) {
+			def.kind, def.cache = "kvm", "writeback"
+			def.guest.NICs, def.drive, def.guest.EphemeralGiB, def.guest.SwapMiB = nil, false, 0, 0
+		},
+		"hints": func(def *definition) {
+			def.guest.Hints = hypervisor.Hints{Machine: "q35", CPUModel: "Nehalem", DiskBus: "sata"}
+			def.guest.Image, def.base, def.baseType = nil, "", ""
+		},
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			def := sampleDefinition()
+			change(&def)
+			text, err := def.render()
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name+".xml")
+			if *update {
+				if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), text+"\n"); diff != "" {
+				t.Fatalf("differs from %s (go test -update accepts it):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+func TestHostileNamesStayText(t *testing.T) {
+	def := sampleDefinition()
+	def.guest.Name = `</nova:name></nova:instance></metadata><devices>`
+	def.guest.Metadata.ProjectName = "a\x00b]]>"
+	text, err := def.render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(text, "<devices>") != 1 || strings.ContainsRune(text, 0) {
+		t.Fatalf("a name became structure:\n%s", text)
+	}
+}
