@@ -37,8 +37,10 @@ func inside(options Options) int {
 	if err != nil {
 		return fail("find the test binary: %v", err)
 	}
-	if err := os.Setenv(stage, "tests"); err != nil {
-		return fail("set %s: %v", stage, err)
+	// Tests find the administrator's programs wherever they were started from.
+	path := os.Getenv("PATH") + ":/usr/sbin:/usr/bin:/sbin:/bin"
+	if err := errors.Join(os.Setenv(stage, "tests"), os.Setenv("PATH", path)); err != nil {
+		return fail("set the environment: %v", err)
 	}
 	tests, err := start(self, os.Args, os.Environ(), os.Stdout, os.Stderr)
 	if err != nil {

@@ -19,6 +19,8 @@ type Options struct {
 	Libvirt bool
 	// Commands are programs that must be installed.
 	Commands []string
+	// Files are environment variables, each of which must name a file.
+	Files []string
 	// Fresh are directories to hide under empty ones, besides /run and libvirt's own.
 	Fresh []string
 }
@@ -103,6 +105,11 @@ func missing(options Options) string {
 	for _, name := range commands {
 		if find(name) == "" {
 			return fmt.Sprintf("%s is not installed (make deps installs what is needed)", name)
+		}
+	}
+	for _, variable := range options.Files {
+		if info, err := os.Stat(os.Getenv(variable)); err != nil || info.IsDir() {
+			return fmt.Sprintf("%s=%s names no file (make test-e2e builds it and sets it)", variable, os.Getenv(variable))
 		}
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
