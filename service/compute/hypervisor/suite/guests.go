@@ -106,7 +106,7 @@ func removedGuestStaysRemoved(t *testing.T, e *env) {
 func preparedGuestHasDisksOnly(t *testing.T, e *env) {
 	guest := e.guest(t, 1)
 	guest.Power = hypervisor.PowerPrepared
-	guest.NICs = []hypervisor.NIC{e.nic(t, 1)} // the device comes later
+	guest.NICs = []hypervisor.NIC{nic(1)} // the device comes later
 	e.run(t, guest)
 	must(t, e.driver.EnsureGuest(t.Context(), guest))
 	if state := e.expect(t, guest.ID, hypervisor.NoState); state.Defined || state.Generation != guest.Generation {
@@ -190,7 +190,7 @@ func removalDoesNotWaitForStop(t *testing.T, e *env) {
 
 func missingDeviceIsNamed(t *testing.T, e *env) {
 	guest := e.guest(t, 1)
-	guest.NICs = []hypervisor.NIC{e.nic(t, 1)}
+	guest.NICs = []hypervisor.NIC{nic(1)}
 	t.Cleanup(func() { e.driver.RemoveGuest(context.Background(), guest.ID, 1<<40) })
 	err := e.driver.EnsureGuest(t.Context(), guest)
 	if !errors.Is(err, hypervisor.ErrDeviceMissing) || !strings.Contains(err.Error(), guest.NICs[0].Tap) ||
@@ -207,7 +207,7 @@ func missingDeviceIsNamed(t *testing.T, e *env) {
 
 func interfacesChangeWhileRunning(t *testing.T, e *env) {
 	guest := e.guest(t, 1)
-	first, second, third := e.nic(t, 1), e.nic(t, 2), e.nic(t, 3)
+	first, second, third := nic(1), nic(2), nic(3)
 	for _, nic := range []hypervisor.NIC{first, second} {
 		e.AddTap(t, nic.Tap)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type Host struct {
 	MACs func(t *testing.T, id string) []string
 	// Residue names everything of any guest that is on the host, apart from cached images and the memory of generations.
 	Residue func(t *testing.T) []string
-	// HostName is given to guests; ConsoleText appears on the console of a guest that runs BootDisk(ConsoleText).
+	// ConsoleText appears on the console of a guest that runs BootDisk(ConsoleText).
 	ConsoleText string
 }
 
@@ -110,12 +111,10 @@ func (e *env) run(t *testing.T, guest hypervisor.Guest) {
 	t.Cleanup(func() { e.driver.RemoveGuest(context.Background(), guest.ID, 1<<40) })
 }
 
-func (e *env) nic(t *testing.T, n byte) hypervisor.NIC {
-	t.Helper()
-	const digits = "0123456789"
-	nic := hypervisor.NIC{PortID: id(0x9000 + int(n)), MAC: "fa:16:3e:00:00:0" + digits[n:n+1], Tap: "tapsuite-" + digits[n:n+1],
+// nic describes the n-th interface, n below 10.
+func nic(n int) hypervisor.NIC {
+	return hypervisor.NIC{PortID: id(0x9000 + n), MAC: fmt.Sprintf("fa:16:3e:00:00:0%d", n), Tap: fmt.Sprintf("tapsuite-%d", n),
 		MTU: 1450}
-	return nic
 }
 
 // expect fails unless the guest is in that state.
@@ -213,15 +212,7 @@ func must(t *testing.T, err error) {
 }
 
 // id returns the n-th UUID of the suite.
-func id(n int) string {
-	const hexDigits = "0123456789abcdef"
-	tail := make([]byte, 12)
-	for i := range tail {
-		tail[len(tail)-1-i] = hexDigits[n&15]
-		n >>= 4
-	}
-	return "5c17e000-0000-4000-8000-" + string(tail)
-}
+func id(n int) string { return fmt.Sprintf("5c17e000-0000-4000-8000-%012x", n) }
 
 // BootDisk returns a raw disk of 1 MiB whose boot sector writes text to the first serial port and halts; it takes no
 // notice of a power button.
