@@ -1,0 +1,238 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
+)
+
+// rulePatience is how long a change of rules may take to reach the packets.
+const rulePatience = 10 * time.Second
+
+// ping tells whether a guest answers the host.
+func ping(address string) error {
+	if out, err := exec.Command("ping", "-c", "1", "-W", "2", address).CombinedOutput(); err != nil {
+		return fmt.Errorf("ping %s: %w: %s", address, err, out)
+	}
+	return nil
+}
+
+// securityGroups opens a port between the two for members of the group alone, and then takes ssh away from
+// connections that stand and from new ones.
+func (s *story) securityGroups(t *testing.T) {
+	ada, bob := login(t, s.ada.floating, s.key), login(t, s.bob.floating, s.key)
+	s.giveKey(t, ada)
+	bob.run(t, "nohup nc -ll -p 5000 -e /bin/echo heard > /dev/null 2>&1 &")
+	talk := "timeout 3 nc " + s.bob.fixed + " 5000 < /dev/null"
+	if out, err := ada.try(talk, ""); err == nil && strings.Contains(out, "heard") {
+		t.Fatal("a port that no rule opens is open")
+	}
+	s.member.openstack(t, "security", "group", "rule", "create", "e2e", "--ingress", "--protocol", "tcp", "--dst-port", "5000", "--remote-group", "e2e")
+	await(t, "a new rule opens the port", rulePatience, func() error {
+		out, err := ada.try(talk, "")
+		if err == nil && out != "heard\n" {
+			err = fmt.Errorf("bob says %q", out)
+		}
+		return err
+	})
+
+	fromOutside := ada.startTicker(t)
+	// Ada notes Bob's uptime as long as he can send it.
+	ada.run(t, "nohup "+s.hop("while :; do cut -d . -f 1 /proc/uptime; usleep 200000; done")+" > /root/ticks < /dev/null &")
+	await(t, "a connection between the two stands", dialPatience, func() error {
+		if out, err := ada.try("tail -n 1 /root/ticks", ""); err != nil || out == "" {
+			return fmt.Errorf("ticks: %q, %w", out, err)
+		}
+		return nil
+	})
+	if err := rules.Delete(t.Context(), s.user.network, s.sshRule(t)).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	fromOutside.awaitSilence(t, "a connection from outside, its rule removed")
+	for name, address := range map[string]string{"ada": s.ada.floating, "bob": s.bob.floating} {
+		if g, err := dial(address, s.key); err == nil {
+			g.client.Close()
+			t.Errorf("%s lets in after the rule for it was removed", name)
+		}
+		if err := ping(address); err != nil {
+			t.Errorf("%s, whose rule is still there: %v", name, err)
+		}
+	}
+	s.member.openstack(t, "security", "group", "rule", "create", "e2e", "--ingress", "--protocol", "tcp", "--dst-port", "22")
+	bob, ada = login(t, s.bob.floating, s.key), login(t, s.ada.floating, s.key)
+	uptime, last := seconds(t, bob.run(t, "cut -d . -f 1 /proc/uptime")), seconds(t, ada.run(t, "tail -n 1 /root/ticks"))
+	if gap := uptime - last; gap < quiet {
+		t.Errorf("between the two guests the connection still spoke %s ago, after its rule was removed", gap)
+	}
+}
+
+func seconds(t *testing.T, text string) time.Duration {
+	t.Helper()
+	return must[time.Duration](t)(time.ParseDuration(strings.TrimSpace(text) + "s"))
+}
+
+// sshRule is the rule that lets ssh in.
+func (s *story) sshRule(t *testing.T) string {
+	t.Helper()
+	pages, err := rules.List(s.user.network, rules.ListOpts{SecGroupID: s.groupID, PortRangeMin: 22, Direction: "ingress"}).AllPages(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := must[[]rules.SecGroupRule](t)(rules.ExtractRules(pages))
+	if len(found) != 1 {
+		t.Fatalf("rules for ssh: %v", found)
+	}
+	return found[0].ID
+}
+
+// reboot reboots Ada softly and Bob hard; what they wrote stays.
+func (s *story) reboot(t *testing.T) {
+	t.Run("soft", func(t *testing.T) {
+		t.Parallel()
+		s.acrossBoot(t, s.ada, func() { s.member.openstack(t, "server", "reboot", "--soft", "--wait", "ada") })
+	})
+	t.Run("hard", func(t *testing.T) {
+		t.Parallel()
+		qemu := qemuOf(s.bob.id)
+		s.acrossBoot(t, s.bob, func() {
+			if err := servers.Reboot(t.Context(), s.user.compute, s.bob.id, servers.RebootOpts{Type: servers.HardReboot}).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			s.user.awaitStatus(t, s.bob.id, "ACTIVE", bootPatience)
+		})
+		if now := qemuOf(s.bob.id); now == qemu || now == 0 {
+			t.Errorf("QEMU was process %d and is %d", qemu, now)
+		}
+	})
+}
+
+// stopAndStart stops Ada by the API; Bob goes down by himself, which must be noticed.
+func (s *story) stopAndStart(t *testing.T) {
+	t.Run("by the API", func(t *testing.T) {
+		t.Parallel()
+		s.acrossBoot(t, s.ada, func() {
+			s.member.openstack(t, "server", "stop", "ada")
+			s.user.awaitStatus(t, s.ada.id, "SHUTOFF", bootPatience)
+			if pid := qemuOf(s.ada.id); pid != 0 {
+				t.Errorf("the server is SHUTOFF and QEMU runs as process %d", pid)
+			}
+			s.member.openstack(t, "server", "start", "ada")
+			s.user.awaitStatus(t, s.ada.id, "ACTIVE", bootPatience)
+		})
+	})
+	t.Run("from inside", func(t *testing.T) {
+		t.Parallel()
+		s.acrossBoot(t, s.bob, func() {
+			g := login(t, s.bob.floating, s.key)
+			g.try("poweroff", "") // the connection may break before the answer comes
+			s.user.awaitStatus(t, s.bob.id, "SHUTOFF", bootPatience)
+			if err := servers.Start(t.Context(), s.user.compute, s.bob.id).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			s.user.awaitStatus(t, s.bob.id, "ACTIVE", bootPatience)
+		})
+	})
+}
+
+// acrossBoot has the machine boot anew and looks whether a file that it wrote is still there.
+func (s *story) acrossBoot(t *testing.T, m machine, boot func()) {
+	t.Helper()
+	g := login(t, m.floating, s.key)
+	before := g.bootID(t)
+	g.put(t, "/root/kept", []byte(before))
+	g.run(t, "sync")
+	boot()
+	if got := loginAfterBoot(t, m.floating, s.key, before).run(t, "cat /root/kept"); got != before {
+		t.Errorf("the file holds %q, want %q", got, before)
+	}
+}
+
+// consoleAndActions looks at what is kept of the servers' lives.
+func (s *story) consoleAndActions(t *testing.T) {
+	log := s.member.openstack(t, "console", "log", "show", "ada")
+	for _, want := range []string{
+		`ada login:`, `virga-guest: ready host=ada ip=` + regexp.QuoteMeta(s.ada.fixed), `user data says hello`, `virga-guest: user data ended status=0`,
+	} {
+		if !regexp.MustCompile(want).MatchString(log) {
+			t.Errorf("ada's console does not show %s:\n%s", want, log)
+		}
+	}
+	if tail := strings.TrimSpace(s.member.openstack(t, "console", "log", "show", "--lines", "3", "ada")); strings.Count(tail, "\n") > 2 || !strings.Contains(log, tail) {
+		t.Errorf("the last 3 lines of the console are %q", tail)
+	}
+	if log := must[string](t)(servers.ShowConsoleOutput(t.Context(), s.user.compute, s.bob.id, servers.ShowConsoleOutputOpts{}).Extract()); !strings.Contains(log, "bob login:") {
+		t.Errorf("bob's console is %q", log)
+	}
+	done := map[string]string{}
+	for _, action := range s.member.list(t, "server", "event", "list", "ada") {
+		done[fmt.Sprint(action["Action"])] = fmt.Sprint(action["Request ID"])
+	}
+	for _, name := range []string{"create", "reboot", "stop", "start"} {
+		if done[name] == "" {
+			t.Errorf("the actions of ada are %v, without %s", done, name)
+		}
+	}
+	if shown := s.admin.openstack(t, "server", "event", "show", s.ada.id, done["create"]); !strings.Contains(shown, "Success") {
+		t.Errorf("the events of ada's create: %s", shown)
+	}
+}
+
+// delete takes everything away in the way of a user.
+func (s *story) delete(t *testing.T) {
+	m := s.member
+	// One more server, which is deleted while it is being built.
+	short := must[*servers.Server](t)(servers.Create(t.Context(), s.user.compute, servers.CreateOpts{Name: "short", ImageRef: s.imageID,
+		FlavorRef: s.flavor(t), Networks: []servers.Network{{UUID: s.networkID}}}, nil).Extract())
+	if err := servers.Delete(t.Context(), s.user.compute, short.ID).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.openstack(t, "server", "remove", "floating", "ip", "ada", s.ada.floating)
+	await(t, "ada is out of reach without her floating IP", rulePatience, func() error {
+		if ping(s.ada.floating) == nil {
+			return fmt.Errorf("%s answers", s.ada.floating)
+		}
+		return nil
+	})
+	m.openstack(t, "server", "delete", "--wait", "ada")
+	if err := servers.Delete(t.Context(), s.user.compute, s.bob.id).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{short.ID, s.ada.id, s.bob.id} {
+		s.user.awaitGone(t, id, bootPatience)
+	}
+	if left := s.portsOf(t, s.ada.id); len(left) != 0 {
+		t.Errorf("ports of ada are left: %v", left)
+	}
+	// The port that the user made stays the user's.
+	port := must[*ports.Port](t)(ports.Get(t.Context(), s.user.network, s.bob.port).Extract())
+	if port.DeviceID != "" {
+		t.Errorf("bob's port still belongs to %s", port.DeviceID)
+	}
+	if err := ports.Delete(t.Context(), s.user.network, s.bob.port).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.openstack(t, "floating", "ip", "delete", s.ada.floating)
+	if err := floatingips.Delete(t.Context(), s.user.network, s.bob.floatingID).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.openstack(t, "router", "remove", "subnet", "edge", "tenant")
+	for _, command := range []string{"router delete edge", "subnet delete tenant", "network delete tenant", "security group delete e2e",
+		"keypair delete e2e", "image delete guest"} {
+		m.openstack(t, strings.Fields(command)...)
+	}
+	if err := servers.Get(t.Context(), s.user.compute, s.ada.id).Err; !is(err, http.StatusNotFound) {
+		t.Errorf("asked for a server that is gone: %v", err)
+	}
+	s.cloud.mustBe(t, s.operator, s.before)
+}

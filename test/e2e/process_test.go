@@ -1,0 +1,150 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is one cloud: a data folder and the process that works on it, which a test may kill and start again.
+type process struct {
+	dir     string // the data folder
+	address string
+	log     string
+	command *exec.Cmd
+	ended   chan error
+}
+
+const (
+	readyPatience = 30 * time.Second
+	stopPatience  = 20 * time.Second
+)
+
+// startCloud starts the binary on a fresh data folder and waits until it is ready. The log is shown when the test fails.
+func startCloud(t *testing.T) *process {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := &process{dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "virga.log")}
+	listener.Close()
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			p.showLog(t)
+		}
+		p.checkLog(t)
+	})
+	p.start(t)
+	return p
+}
+
+// start runs the binary on the data folder, as it is, and waits for /readyz.
+func (p *process) start(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.command = exec.Command(os.Getenv(binaryVariable), "up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt")
+	p.command.Stdout, p.command.Stderr = log, log
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	command, ended := p.command, make(chan error, 1)
+	p.ended = ended
+	go func() { ended <- command.Wait() }()
+	p.awaitReady(t)
+}
+
+func (p *process) awaitReady(t *testing.T) {
+	t.Helper()
+	await(t, "the cloud is ready", readyPatience, func() error {
+		select {
+		case err := <-p.ended:
+			p.ended = nil
+			t.Fatalf("virga up ended: %v", err)
+		default:
+		}
+		answer, err := http.Get("http://" + p.address + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("readyz answers %s", answer.Status)
+		}
+		return nil
+	})
+}
+
+// kill ends the process as a power failure would.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	p.ended = nil
+}
+
+// stop asks the process to end and insists on a clean one.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if p.ended == nil {
+		return
+	}
+	ended := p.ended
+	p.ended = nil
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Errorf("stop the cloud: %v", err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("virga up ended with %v when asked to stop", err)
+		}
+	case <-time.After(stopPatience):
+		t.Errorf("virga up did not end within %s when asked to", stopPatience)
+		p.command.Process.Signal(syscall.SIGQUIT) // shows in its log where it stands
+		<-ended
+	}
+}
+
+// showLog prints the end of the log.
+func (p *process) showLog(t *testing.T) {
+	const most = 40000
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	t.Logf("the log of virga up (%d bytes):\n%s", len(text), text[max(0, len(text)-most):])
+}
+
+// checkLog fails the test when the process met a bug of its own, whatever its clients saw of it.
+func (p *process) checkLog(t *testing.T) {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return
+	}
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte("panic:")) || bytes.Contains(line, []byte("level=ERROR")) || bytes.Contains(line, []byte("DATA RACE")) {
+			t.Errorf("in the log: %s", line)
+		}
+	}
+}
+
+func (p *process) clouds() string { return filepath.Join(p.dir, "clouds.yaml") }
