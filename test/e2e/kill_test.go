@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/keypairs"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
@@ -63,13 +62,12 @@ func (o *outage) prepare(t *testing.T) {
 	o.admin = o.cloud.admin(t)
 	o.client = o.admin.gophercloud(t)
 	a := o.admin
-	a.openstack(t, "flavor", "create", "--ram", "128", "--disk", "1", "--vcpus", "1", "e2e.nano")
+	o.flavorID = a.id(t, "flavor", "create", "--ram", "128", "--disk", "1", "--vcpus", "1", "e2e.nano")
 	o.imageID = a.id(t, "image", "create", "guest", "--public", "--disk-format", "qcow2", "--container-format", "bare", "--file", os.Getenv(guestImageVariable))
 	a.openstack(t, "keypair", "create", "--public-key", o.key.publicFile, "e2e")
 	group := a.value(t, "ID", "security", "group", "list", "--project", "admin")
 	a.openstack(t, "security", "group", "rule", "create", group, "--ingress", "--protocol", "icmp")
 	a.openstack(t, "security", "group", "rule", "create", group, "--ingress", "--protocol", "tcp", "--dst-port", "22")
-	o.flavorID = must[string](t)(flavors.IDFromName(t.Context(), o.client.compute, "e2e.nano"))
 	o.private = a.id(t, "network", "show", "private")
 }
 
