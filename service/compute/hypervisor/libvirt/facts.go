@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	rpc "github.com/digitalocean/go-libvirt"
+	"golang.org/x/sys/unix"
 	"libvirt.org/go/libvirtxml"
 
 	"virga/service/compute/hypervisor"
@@ -28,7 +29,6 @@ type hostAnswers struct {
 	version uint64
 	caps    libvirtxml.Caps
 	cpus    int32
-	memory  uint64 // KiB
 	cells   int32
 	sockets int32
 	cores   int32
@@ -45,13 +45,17 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 	if err != nil {
 		return hypervisor.Facts{}, err
 	}
+	memory, err := hostMemory()
+	if err != nil {
+		return hypervisor.Facts{}, err
+	}
 	size, free, err := d.layout.space()
 	if err != nil {
 		return hypervisor.Facts{}, err
 	}
 	return hypervisor.Facts{
 		HostName: answers.name, HypervisorType: answers.kind, HypervisorVersion: int(answers.version),
-		VCPUs: int(answers.cpus), MemoryMiB: int64(answers.memory >> 10),
+		VCPUs: int(answers.cpus), MemoryMiB: memory >> 20,
 		LocalDiskGiB: size / hypervisor.GiB, LocalDiskFreeGiB: free / hypervisor.GiB,
 		CPU:        cpuInfo(answers),
 		DomainType: kind.name, DomainTypeReason: kind.reason,
@@ -78,8 +82,18 @@ func askHost(l *rpc.Libvirt) (hostAnswers, error) {
 	if err := xml.Unmarshal([]byte(text), &answers.caps); err != nil {
 		return answers, fmt.Errorf("read libvirt's capabilities: %w", err)
 	}
-	_, answers.memory, answers.cpus, _, answers.cells, answers.sockets, answers.cores, answers.threads, err = l.NodeGetInfo()
+	_, _, answers.cpus, _, answers.cells, answers.sockets, answers.cores, answers.threads, err = l.NodeGetInfo()
 	return answers, err
+}
+
+// hostMemory is the machine's memory in bytes. It is not asked of libvirt, whose figure leaves out memory that was plugged in without
+// being counted to a NUMA node.
+func hostMemory() (int64, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("measure memory: %w", err)
+	}
+	return int64(info.Totalram) * int64(info.Unit), nil
 }
 
 func cpuInfo(answers hostAnswers) hypervisor.CPUInfo {
