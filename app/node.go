@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"virga/core/api"
+	computeagent "virga/service/compute/agent"
+	"virga/service/compute/hypervisor"
+	fakevirt "virga/service/compute/hypervisor/fake"
+	"virga/service/compute/hypervisor/libvirt"
+	networkagent "virga/service/network/agent"
+	"virga/service/network/fabric"
+	fakefabric "virga/service/network/fabric/fake"
+	"virga/service/network/fabric/linux"
+)
+
+// drivers are what a node works with.
+type drivers struct {
+	virt   hypervisor.Driver
+	fabric fabric.Driver
+}
+
+// openDrivers opens the drivers that the configuration asks for.
+func (cl *cloud) openDrivers() (drivers, error) {
+	guests := filepath.Join(cl.conf.DataDir, "guests")
+	mode := os.FileMode(0o711) // the hypervisor's user passes through to the disks
+	if cl.conf.Virt == "fake" {
+		mode = 0o700
+	}
+	if err := os.MkdirAll(guests, mode); err != nil {
+		return drivers{}, fmt.Errorf("open drivers: %w", err)
+	}
+	if cl.conf.Virt == "fake" {
+		return cl.openFakes(guests)
+	}
+	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket})
+	if err != nil {
+		return drivers{}, err
+	}
+	cl.onClose(virt.Close)
+	data, err := linux.New(linux.Config{})
+	if err != nil {
+		return drivers{}, err
+	}
+	cl.onClose(data.Close)
+	return drivers{virt, data}, nil
+}
+
+// The simulated host has room for some thousand small servers.
+const (
+	fakeVCPUs     = 512
+	fakeMemoryMiB = 1 << 20
+)
+
+func (cl *cloud) openFakes(guests string) (drivers, error) {
+	virt, err := fakevirt.New(fakevirt.Options{Clock: cl.clock, Dir: guests, HostName: cl.conf.Host, VCPUs: fakeVCPUs, MemoryMiB: fakeMemoryMiB})
+	if err != nil {
+		return drivers{}, err
+	}
+	cl.onClose(virt.Close)
+	folder := filepath.Join(cl.conf.DataDir, "fabric")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return drivers{}, fmt.Errorf("open drivers: %w", err)
+	}
+	data, err := fakefabric.New(fakefabric.Config{Dir: folder})
+	if err != nil {
+		return drivers{}, err
+	}
+	cl.onClose(data.Close)
+	return drivers{virt, data}, nil
+}
+
+// addNode adds the agents that make this machine a host for guests and networks.
+func (cl *cloud) addNode(d drivers) error {
+	vtep, err := netip.ParseAddr(cl.conf.TunnelIP)
+	if err != nil {
+		return fmt.Errorf("tunnel-ip: %w", err)
+	}
+	identity := nodeIdentity(cl.conf.Host)
+	networking := networkagent.New(networkagent.Config{
+		Host: cl.conf.Host, VTEP: vtep, Version: cl.version, Driver: d.fabric, Bus: cl.bus, Log: cl.log, StartedAt: cl.clock.Now(),
+		Controller: &networkagent.HTTPController{Client: cl.client("network", identity, nil)},
+		Metadata:   metadata{cl.client("compute", identity, nil)},
+	})
+	computing := computeagent.New(computeagent.Config{
+		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
+		Controller: &computeagent.HTTPController{Client: cl.client("compute", identity, nil)},
+		Images:     images{cl.client("image", identity, nil)},
+	})
+	cl.jobs = append(cl.jobs, networking.Run, computing.Run)
+	return nil
+}
+
+// metadata asks the compute service for the documents of a server.
+type metadata struct{ compute api.Client }
+
+// maxMetadata bounds one document; user data is at most 64 KiB.
+const maxMetadata = 1 << 20
+
+// ServeMetadata implements responder.Backend.
+func (m metadata) ServeMetadata(ctx context.Context, serverID, path string) (int, string, []byte, error) {
+	resp, err := m.compute.Open(ctx, http.MethodGet, "/internal/metadata/"+url.PathEscape(serverID)+(&url.URL{Path: path}).EscapedPath(), nil)
+	var refused *api.StatusError
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return http.StatusNotFound, "text/plain; charset=utf-8", []byte("404 Not Found\n"), nil
+	}
+	if err != nil {
+		return 0, "", nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
+	if err != nil {
+		return 0, "", nil, fmt.Errorf("read metadata of server %s: %w", serverID, err)
+	}
+	return resp.StatusCode, resp.Header.Get("Content-Type"), body, nil
+}
+
+// images fetches disk images from the image service.
+type images struct{ image api.Client }
+
+// Open implements computeagent.Images.
+func (i images) Open(ctx context.Context, imageID string) (io.ReadCloser, error) {
+	resp, err := i.image.Open(ctx, http.MethodGet, "/v2/images/"+url.PathEscape(imageID)+"/file", nil)
+	var refused *api.StatusError
+	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden) {
+		return nil, fmt.Errorf("open image %s: %w", imageID, computeagent.ErrNoImage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusNoContent {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("open image %s: %w", imageID, computeagent.ErrNoImage)
+	}
+	return resp.Body, nil
+}

@@ -1,0 +1,70 @@
+// Command virga is a private cloud that speaks the OpenStack APIs.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"virga/app"
+	"virga/core/conf"
+)
+
+// version is set by the build.
+var version = "development"
+
+type commands struct {
+	Config configFile `help:"TOML file with settings; flags and VIRGA_… variables go before it." type:"existingfile" env:"VIRGA_CONFIG"`
+
+	Up      up           `cmd:"" help:"Run a whole cloud in this process."`
+	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
+	Version printVersion `cmd:"" help:"Print the version."`
+}
+
+type configFile string
+
+// BeforeResolve reads the file before flags get their values.
+func (f configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+	path, ok := ctx.FlagValue(trace.Flag).(configFile)
+	if !ok || path == "" {
+		return nil
+	}
+	resolver, err := conf.File(string(path))
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(resolver)
+	return nil
+}
+
+type up struct{ conf.Config }
+
+// Run implements the command.
+func (u *up) Run(ctx context.Context) error {
+	return app.Up(ctx, &u.Config, version, os.Stdout, os.Stderr)
+}
+
+type doctor struct{ conf.Config }
+
+// Run implements the command.
+func (d *doctor) Run(ctx context.Context) error { return app.Doctor(ctx, &d.Config, os.Stdout) }
+
+type printVersion struct{}
+
+// Run implements the command.
+func (printVersion) Run() error {
+	_, err := fmt.Println("virga " + version)
+	return err
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	k := kong.Parse(new(commands), kong.Name("virga"), kong.UsageOnError(),
+		kong.Description("A private cloud in one binary that speaks the OpenStack APIs."), kong.BindTo(ctx, (*context.Context)(nil)))
+	k.FatalIfErrorf(k.Run())
+}
