@@ -33,3 +33,21 @@ func appCredentialByName(tx *db.Tx, userID, name string) (appCredentialRow, erro
 	err := tx.Get(&row, "SELECT "+db.Columns(row, "")+" FROM application_credentials WHERE user_id = ? AND name = ?", userID, name)
 	return row, err
 }
+
+func insertAppCredential(c *change, row appCredentialRow) error {
+	if err := c.Insert("application_credentials", row); err != nil {
+		return err
+	}
+	return c.record("application_credential", "create", row.ID)
+}
+
+func removeAppCredential(c *change, row appCredentialRow) error {
+	if _, err := c.Exec("DELETE FROM application_credentials WHERE id = ?", row.ID); err != nil {
+		return err
+	}
+	c.forgetUser(row.UserID)
+	return c.record("application_credential", "delete", row.ID)
+}
+
+// ofUser cuts a list of application credentials down to those of a user.
+func ofUser(list *db.List, userID string) { list.Where("user_id = ?", userID) }

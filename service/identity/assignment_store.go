@@ -178,3 +178,60 @@ func projectsOfUser(tx *db.Tx, userID string) ([]projectRow, error) {
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b projectRow) int { return strings.Compare(a.ID, b.ID) }), nil
 }
+
+// selectAssignments reads the stored assignments from which a list is made. In an
+// effective list the role is looked at after implied roles are known.
+func selectAssignments(tx *db.Tx, q assignmentQuery, scope assignmentScope) ([]assignmentRow, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	add := func(text string, values ...any) {
+		where, args = append(where, text), append(args, values...)
+	}
+	switch {
+	case q.user != "" && q.effective:
+		add(ofActor, q.user, q.user)
+	case q.user != "" || q.group != "":
+		add("actor_id = ?", q.user+q.group)
+	}
+	if q.role != "" && !q.effective {
+		add("role_id = ?", q.role)
+	}
+	if q.inherited != nil {
+		add("inherited = ?", *q.inherited)
+	}
+	switch {
+	case q.system:
+		add("target_type = ?", targetSystem)
+	case q.domain != "":
+		add("target_type = ? AND target_id = ?", targetDomain, q.domain)
+		if q.effective {
+			add("inherited = 0")
+		}
+	case q.project != "":
+		text, values := projectCondition(q, scope)
+		add(text, values...)
+	}
+	if q.confined != "" {
+		add("target_id IN (SELECT id FROM projects WHERE id = ? OR domain_id = ?)", q.confined, q.confined)
+	}
+	var rows []assignmentRow
+	err := tx.Select(&rows, "SELECT "+db.Columns(assignmentRow{}, "")+" FROM assignments WHERE "+strings.Join(where, " AND ")+
+		" ORDER BY actor_id, target_id, role_id, inherited LIMIT ?", append(args, maxList+1)...)
+	return rows, err
+}
+
+// projectCondition selects assignments on projects, and in an effective list those that
+// they inherit.
+func projectCondition(q assignmentQuery, scope assignmentScope) (string, []any) {
+	marks, args := db.In(scope.projects[:min(len(scope.projects), maxList)])
+	if !q.effective {
+		return "target_type = 'project' AND target_id IN " + marks, args
+	}
+	above, aboveArgs := db.In(scope.above)
+	text := "((target_type = 'project' AND inherited = 0 AND target_id IN " + marks + ") OR (inherited = 1 AND target_id IN " + above + ")"
+	args = append(args, aboveArgs...)
+	if q.wholly { // those below inherit from the asked project and from each other, too
+		text += " OR (inherited = 1 AND target_id IN " + marks + ")"
+		args = append(args, args[:len(args)-len(aboveArgs)]...)
+	}
+	return text + ")", args
+}

@@ -28,10 +28,12 @@ type nameBody struct {
 }
 
 type passwordBody struct {
-	User struct {
-		nameBody
-		Password secretText `json:"password"`
-	} `json:"user"`
+	User userPassword `json:"user"`
+}
+
+type userPassword struct {
+	nameBody
+	Password secretText `json:"password"`
 }
 
 type tokenBody struct {

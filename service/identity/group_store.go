@@ -98,3 +98,13 @@ func idsInDomain(tx *db.Tx, table, domainID string) ([]string, error) {
 	err := tx.Select(&ids, "SELECT id FROM "+table+" WHERE domain_id = ? ORDER BY id", domainID)
 	return ids, err
 }
+
+// whereMember cuts a list of groups down to those that a user is in.
+func whereMember(list *db.List, userID string) {
+	list.Where("id IN (SELECT group_id FROM memberships WHERE user_id = ?)", userID)
+}
+
+// whereIn cuts a list of users down to the members of a group.
+func whereIn(list *db.List, groupID string) {
+	list.Where("id IN (SELECT user_id FROM memberships WHERE group_id = ?)", groupID)
+}

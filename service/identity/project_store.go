@@ -1,6 +1,9 @@
 package identity
 
 import (
+	"strings"
+
+	"virga/core/api"
 	"virga/core/db"
 )
 
@@ -101,7 +104,7 @@ func subtreeOf(tx *db.Tx, id string) ([]projectRow, error) {
 }
 
 // removeProjects deletes projects with what hangs on them: assignments, tags,
-// application credentials.
+// application credentials. The caller has the cache forget them.
 func removeProjects(c *change, rows []projectRow) error {
 	for _, row := range rows {
 		for _, text := range []string{
@@ -115,7 +118,6 @@ func removeProjects(c *change, rows []projectRow) error {
 				return err
 			}
 		}
-		c.forgetProject(row.ID)
 		if err := c.record(kindOf(row), "delete", row.ID); err != nil {
 			return err
 		}
@@ -152,4 +154,26 @@ func replaceTags(c *change, projectID string, tags []string) error {
 		}
 	}
 	return nil
+}
+
+// tagConditions adds the filters tags (all of them), tags-any, not-tags and not-tags-any.
+func tagConditions(list *db.List, r *api.Request) {
+	for parameter, condition := range map[string]struct {
+		having  string
+		allOnly bool
+	}{
+		"tags": {"id IN", true}, "tags-any": {"id IN", false}, "not-tags": {"id NOT IN", true}, "not-tags-any": {"id NOT IN", false},
+	} {
+		if !r.Query.Has(parameter) {
+			continue
+		}
+		tags := strings.Split(r.Query.Get(parameter), ",")
+		marks, args := db.In(tags)
+		text := condition.having + " (SELECT project_id FROM project_tags WHERE name IN " + marks
+		if condition.allOnly {
+			text += " GROUP BY project_id HAVING COUNT(*) = ?"
+			args = append(args, len(tags))
+		}
+		list.Where(text+")", args...)
+	}
 }

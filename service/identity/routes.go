@@ -2,22 +2,169 @@ package identity
 
 import (
 	"net/http"
+	"slices"
 
 	"virga/core/api"
 )
 
-// routes is the Identity API, in the order of its paths.
+// routes is the Identity API.
 func (s *Service) routes() []api.Route {
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes())
+}
+
+// tokenRoutes are the rows of versions, tokens, and what a token can do.
+func (s *Service) tokenRoutes() []api.Route {
 	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionList, Doc: "lists the versions of the API"},
 		{Method: "GET", Path: "/v3", Public: true, Handle: s.versionShow, Doc: "shows version 3"},
 
 		{Method: "POST", Path: "/v3/auth/tokens", Public: true, Handle: s.tokenIssue, Body: "auth", MaxBody: 112 << 10, Status: http.StatusCreated, Doc: "issues a token"},
 		{Method: "GET", Path: "/v3/auth/tokens", Policy: "identity:validate_token", Load: s.loadSubject, Handle: s.tokenShow, Doc: "validates a token"},
+		{Method: "HEAD", Path: "/v3/auth/tokens", Policy: "identity:check_token", Load: s.loadSubject, Handle: s.tokenShow, Doc: "checks a token"},
 		{Method: "DELETE", Path: "/v3/auth/tokens", Policy: "identity:revoke_token", Load: s.loadSubject, Handle: s.tokenRevoke, Doc: "revokes a token"},
 		{Method: "GET", Path: "/v3/auth/catalog", Policy: "identity:get_auth_catalog", Handle: s.authCatalog, Doc: "shows the catalog of the caller's scope"},
 		{Method: "GET", Path: "/v3/auth/projects", Policy: "identity:get_auth_projects", Handle: s.authProjects, Doc: "lists the projects that the caller can scope a token to"},
 		{Method: "GET", Path: "/v3/auth/domains", Policy: "identity:get_auth_domains", Handle: s.authDomains, Doc: "lists the domains that the caller can scope a token to"},
 		{Method: "GET", Path: "/v3/auth/system", Policy: "identity:get_auth_system", Handle: s.authSystem, Doc: "tells whether the caller can scope a token to the system"},
+	}
+}
+
+// domainRoutes are the rows of domains and of roles on them.
+func (s *Service) domainRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/domains", Policy: "identity:list_domains", Load: s.ownDomain, Handle: s.domainList, Doc: "lists domains"},
+		{Method: "POST", Path: "/v3/domains", Policy: "identity:create_domain", Handle: s.domainCreate, Body: "domain_create", Status: http.StatusCreated, Doc: "creates a domain"},
+		{Method: "GET", Path: "/v3/domains/{domain_id}", Policy: "identity:get_domain", Load: s.loadDomain(), Handle: s.domainShow, Doc: "shows a domain"},
+		{Method: "PATCH", Path: "/v3/domains/{domain_id}", Policy: "identity:update_domain", Load: s.loadDomain(), Handle: s.domainUpdate, Body: "domain_update", Doc: "changes a domain"},
+		{Method: "DELETE", Path: "/v3/domains/{domain_id}", Policy: "identity:delete_domain", Load: s.loadDomain(), Handle: s.domainDelete, Doc: "deletes a disabled domain with all that it owns"},
+		{Method: "GET", Path: "/v3/domains/{domain_id}/users/{user_id}/roles", Policy: "identity:list_grants", Load: s.loadGrant(targetDomain, actorUser, false), Handle: s.grantList, Doc: "lists the roles of a user on a domain"},
+		{Method: "PUT", Path: "/v3/domains/{domain_id}/users/{user_id}/roles/{role_id}", Policy: "identity:create_grant", Load: s.loadGrant(targetDomain, actorUser, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a user a role on a domain"},
+		{Method: "GET", Path: "/v3/domains/{domain_id}/users/{user_id}/roles/{role_id}", Policy: "identity:check_grant", Load: s.loadGrant(targetDomain, actorUser, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a user has a role on a domain"},
+		{Method: "DELETE", Path: "/v3/domains/{domain_id}/users/{user_id}/roles/{role_id}", Policy: "identity:revoke_grant", Load: s.loadGrant(targetDomain, actorUser, false), Handle: s.grantDelete, Doc: "takes a role on a domain from a user"},
+		{Method: "GET", Path: "/v3/domains/{domain_id}/groups/{group_id}/roles", Policy: "identity:list_grants", Load: s.loadGrant(targetDomain, actorGroup, false), Handle: s.grantList, Doc: "lists the roles of a group on a domain"},
+		{Method: "PUT", Path: "/v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:create_grant", Load: s.loadGrant(targetDomain, actorGroup, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a group a role on a domain"},
+		{Method: "GET", Path: "/v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:check_grant", Load: s.loadGrant(targetDomain, actorGroup, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a group has a role on a domain"},
+		{Method: "DELETE", Path: "/v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:revoke_grant", Load: s.loadGrant(targetDomain, actorGroup, false), Handle: s.grantDelete, Doc: "takes a role on a domain from a group"},
+	}
+}
+
+// projectRoutes are the rows of projects, their tags, and roles on them.
+func (s *Service) projectRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/projects", Policy: "identity:list_projects", Load: s.ownDomain, Handle: s.projectList, Doc: "lists projects"},
+		{Method: "POST", Path: "/v3/projects", Policy: "identity:create_project", Load: s.ownDomain, Handle: s.projectCreate, Body: "project_create", Status: http.StatusCreated, Doc: "creates a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}", Policy: "identity:get_project", Load: s.loadProject(), Handle: s.projectShow, Doc: "shows a project"},
+		{Method: "PATCH", Path: "/v3/projects/{project_id}", Policy: "identity:update_project", Load: s.loadProject(), Handle: s.projectUpdate, Body: "project_update", Doc: "changes a project"},
+		{Method: "DELETE", Path: "/v3/projects/{project_id}", Policy: "identity:delete_project", Load: s.loadProject(), Handle: s.projectDelete, Doc: "deletes a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/tags", Policy: "identity:list_project_tags", Load: s.loadProject(), Handle: s.tagList, Doc: "lists the tags of a project"},
+		{Method: "PUT", Path: "/v3/projects/{project_id}/tags", Policy: "identity:update_project_tags", Load: s.loadProject(), Handle: s.tagReplace, Body: "tags", Doc: "replaces the tags of a project"},
+		{Method: "DELETE", Path: "/v3/projects/{project_id}/tags", Policy: "identity:delete_project_tags", Load: s.loadProject(), Handle: s.tagClear, Doc: "removes all tags of a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/tags/{value}", Policy: "identity:get_project_tag", Load: s.loadProject(), Handle: s.tagShow, Doc: "checks whether a project has a tag"},
+		{Method: "PUT", Path: "/v3/projects/{project_id}/tags/{value}", Policy: "identity:create_project_tag", Load: s.loadProject(), Handle: s.tagAdd, Doc: "adds a tag to a project"},
+		{Method: "DELETE", Path: "/v3/projects/{project_id}/tags/{value}", Policy: "identity:delete_project_tag", Load: s.loadProject(), Handle: s.tagRemove, Doc: "removes a tag of a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/users/{user_id}/roles", Policy: "identity:list_grants", Load: s.loadGrant(targetProject, actorUser, false), Handle: s.grantList, Doc: "lists the roles of a user on a project"},
+		{Method: "PUT", Path: "/v3/projects/{project_id}/users/{user_id}/roles/{role_id}", Policy: "identity:create_grant", Load: s.loadGrant(targetProject, actorUser, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a user a role on a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/users/{user_id}/roles/{role_id}", Policy: "identity:check_grant", Load: s.loadGrant(targetProject, actorUser, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a user has a role on a project"},
+		{Method: "DELETE", Path: "/v3/projects/{project_id}/users/{user_id}/roles/{role_id}", Policy: "identity:revoke_grant", Load: s.loadGrant(targetProject, actorUser, false), Handle: s.grantDelete, Doc: "takes a role on a project from a user"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/groups/{group_id}/roles", Policy: "identity:list_grants", Load: s.loadGrant(targetProject, actorGroup, false), Handle: s.grantList, Doc: "lists the roles of a group on a project"},
+		{Method: "PUT", Path: "/v3/projects/{project_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:create_grant", Load: s.loadGrant(targetProject, actorGroup, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a group a role on a project"},
+		{Method: "GET", Path: "/v3/projects/{project_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:check_grant", Load: s.loadGrant(targetProject, actorGroup, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a group has a role on a project"},
+		{Method: "DELETE", Path: "/v3/projects/{project_id}/groups/{group_id}/roles/{role_id}", Policy: "identity:revoke_grant", Load: s.loadGrant(targetProject, actorGroup, false), Handle: s.grantDelete, Doc: "takes a role on a project from a group"},
+	}
+}
+
+// userRoutes are the rows of users, their application credentials, and groups.
+func (s *Service) userRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/users", Policy: "identity:list_users", Load: s.ownDomain, Handle: s.userList, Doc: "lists users"},
+		{Method: "POST", Path: "/v3/users", Policy: "identity:create_user", Load: s.ownDomain, Handle: s.userCreate, Body: "user_create", Status: http.StatusCreated, Doc: "creates a user"},
+		{Method: "GET", Path: "/v3/users/{user_id}", Policy: "identity:get_user", Load: s.loadUser(), Handle: s.userShow, Doc: "shows a user"},
+		{Method: "PATCH", Path: "/v3/users/{user_id}", Policy: "identity:update_user", Load: s.loadUser(), Handle: s.userUpdate, Body: "user_update", Doc: "changes a user"},
+		{Method: "DELETE", Path: "/v3/users/{user_id}", Policy: "identity:delete_user", Load: s.loadUser(), Handle: s.userDelete, Doc: "deletes a user"},
+		{Method: "POST", Path: "/v3/users/{user_id}/password", Public: true, Handle: s.userPassword, Body: "user_password", Status: http.StatusNoContent, Doc: "changes a user's own password"},
+		{Method: "GET", Path: "/v3/users/{user_id}/projects", Policy: "identity:list_user_projects", Load: s.loadUser(), Handle: s.userProjects, Doc: "lists the projects of a user"},
+		{Method: "GET", Path: "/v3/users/{user_id}/groups", Policy: "identity:list_groups_for_user", Load: s.loadUser(), Handle: s.userGroups, Doc: "lists the groups of a user"},
+		{Method: "GET", Path: "/v3/users/{user_id}/application_credentials", Policy: "identity:list_application_credentials", Load: s.loadUser(), Handle: s.appCredentialList, Doc: "lists a user's application credentials"},
+		{Method: "POST", Path: "/v3/users/{user_id}/application_credentials", Policy: "identity:create_application_credential", Load: s.loadUser(), Handle: s.appCredentialCreate, Body: "application_credential", Status: http.StatusCreated, Doc: "creates an application credential"},
+		{Method: "GET", Path: "/v3/users/{user_id}/application_credentials/{application_credential_id}", Policy: "identity:get_application_credential", Load: s.loadAppCredential, Handle: s.appCredentialShow, Doc: "shows an application credential"},
+		{Method: "DELETE", Path: "/v3/users/{user_id}/application_credentials/{application_credential_id}", Policy: "identity:delete_application_credential", Load: s.loadAppCredential, Handle: s.appCredentialDelete, Doc: "deletes an application credential"},
+		{Method: "GET", Path: "/v3/groups", Policy: "identity:list_groups", Load: s.ownDomain, Handle: s.groupList, Doc: "lists groups"},
+		{Method: "POST", Path: "/v3/groups", Policy: "identity:create_group", Load: s.ownDomain, Handle: s.groupCreate, Body: "group_create", Status: http.StatusCreated, Doc: "creates a group"},
+		{Method: "GET", Path: "/v3/groups/{group_id}", Policy: "identity:get_group", Load: s.loadGroup(), Handle: s.groupShow, Doc: "shows a group"},
+		{Method: "PATCH", Path: "/v3/groups/{group_id}", Policy: "identity:update_group", Load: s.loadGroup(), Handle: s.groupUpdate, Body: "group_update", Doc: "changes a group"},
+		{Method: "DELETE", Path: "/v3/groups/{group_id}", Policy: "identity:delete_group", Load: s.loadGroup(), Handle: s.groupDelete, Doc: "deletes a group"},
+		{Method: "GET", Path: "/v3/groups/{group_id}/users", Policy: "identity:list_users_in_group", Load: s.loadGroup(), Handle: s.groupUsers, Doc: "lists the members of a group"},
+		{Method: "PUT", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:add_user_to_group", Load: s.loadMembership, Handle: s.memberAdd, Status: http.StatusNoContent, Doc: "adds a user to a group"},
+		{Method: "GET", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:check_user_in_group", Load: s.loadMembership, Handle: s.memberShow, Status: http.StatusNoContent, Doc: "checks whether a user is in a group"},
+		{Method: "DELETE", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:remove_user_from_group", Load: s.loadMembership, Handle: s.memberRemove, Doc: "takes a user out of a group"},
+	}
+}
+
+// roleRoutes are the rows of roles, their implications, and lists of assignments.
+func (s *Service) roleRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/roles", Policy: "identity:list_roles", Handle: s.roleList, Doc: "lists roles"},
+		{Method: "POST", Path: "/v3/roles", Policy: "identity:create_role", Handle: s.roleCreate, Body: "role_create", Status: http.StatusCreated, Doc: "creates a role"},
+		{Method: "GET", Path: "/v3/roles/{role_id}", Policy: "identity:get_role", Load: s.loadRole(), Handle: s.roleShow, Doc: "shows a role"},
+		{Method: "PATCH", Path: "/v3/roles/{role_id}", Policy: "identity:update_role", Load: s.loadRole(), Handle: s.roleUpdate, Body: "role_update", Doc: "changes a role"},
+		{Method: "DELETE", Path: "/v3/roles/{role_id}", Policy: "identity:delete_role", Load: s.loadRole(), Handle: s.roleDelete, Doc: "deletes a role"},
+		{Method: "GET", Path: "/v3/roles/{role_id}/implies", Policy: "identity:list_implied_roles", Load: s.loadRole(), Handle: s.impliedList, Doc: "lists the roles that a role implies"},
+		{Method: "GET", Path: "/v3/roles/{role_id}/implies/{implied_role_id}", Policy: "identity:get_implied_role", Load: s.loadRole(), Handle: s.impliedShow, Doc: "shows that a role implies another"},
+		{Method: "PUT", Path: "/v3/roles/{role_id}/implies/{implied_role_id}", Policy: "identity:create_implied_role", Load: s.loadRole(), Handle: s.impliedCreate, Status: http.StatusCreated, Doc: "has a role imply another"},
+		{Method: "DELETE", Path: "/v3/roles/{role_id}/implies/{implied_role_id}", Policy: "identity:delete_implied_role", Load: s.loadRole(), Handle: s.impliedDelete, Doc: "has a role no longer imply another"},
+		{Method: "GET", Path: "/v3/role_inferences", Policy: "identity:list_role_inference_rules", Handle: s.inferenceList, Doc: "lists all implications of roles"},
+		{Method: "GET", Path: "/v3/role_assignments", Policy: "identity:list_role_assignments", Load: s.ownDomain, Handle: s.roleAssignmentList, Doc: "lists role assignments"},
+	}
+}
+
+// systemRoutes are the rows of roles on the system, and of roles that projects inherit.
+func (s *Service) systemRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/system/users/{user_id}/roles", Policy: "identity:list_system_grants_for_user", Load: s.loadGrant(targetSystem, actorUser, false), Handle: s.grantList, Doc: "lists the roles of a user on the system"},
+		{Method: "PUT", Path: "/v3/system/users/{user_id}/roles/{role_id}", Policy: "identity:create_system_grant_for_user", Load: s.loadGrant(targetSystem, actorUser, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a user a role on the system"},
+		{Method: "GET", Path: "/v3/system/users/{user_id}/roles/{role_id}", Policy: "identity:check_system_grant_for_user", Load: s.loadGrant(targetSystem, actorUser, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a user has a role on the system"},
+		{Method: "DELETE", Path: "/v3/system/users/{user_id}/roles/{role_id}", Policy: "identity:revoke_system_grant_for_user", Load: s.loadGrant(targetSystem, actorUser, false), Handle: s.grantDelete, Doc: "takes a role on the system from a user"},
+		{Method: "GET", Path: "/v3/system/groups/{group_id}/roles", Policy: "identity:list_system_grants_for_group", Load: s.loadGrant(targetSystem, actorGroup, false), Handle: s.grantList, Doc: "lists the roles of a group on the system"},
+		{Method: "PUT", Path: "/v3/system/groups/{group_id}/roles/{role_id}", Policy: "identity:create_system_grant_for_group", Load: s.loadGrant(targetSystem, actorGroup, false), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a group a role on the system"},
+		{Method: "GET", Path: "/v3/system/groups/{group_id}/roles/{role_id}", Policy: "identity:check_system_grant_for_group", Load: s.loadGrant(targetSystem, actorGroup, false), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a group has a role on the system"},
+		{Method: "DELETE", Path: "/v3/system/groups/{group_id}/roles/{role_id}", Policy: "identity:revoke_system_grant_for_group", Load: s.loadGrant(targetSystem, actorGroup, false), Handle: s.grantDelete, Doc: "takes a role on the system from a group"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/inherited_to_projects", Policy: "identity:list_grants", Load: s.loadGrant(targetDomain, actorUser, true), Handle: s.grantList, Doc: "lists the roles of a user on a domain for the projects below"},
+		{Method: "PUT", Path: "/v3/OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:create_grant", Load: s.loadGrant(targetDomain, actorUser, true), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a user a role on a domain for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:check_grant", Load: s.loadGrant(targetDomain, actorUser, true), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a user has a role on a domain for the projects below"},
+		{Method: "DELETE", Path: "/v3/OS-INHERIT/domains/{domain_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:revoke_grant", Load: s.loadGrant(targetDomain, actorUser, true), Handle: s.grantDelete, Doc: "takes a role on a domain from a user for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/inherited_to_projects", Policy: "identity:list_grants", Load: s.loadGrant(targetDomain, actorGroup, true), Handle: s.grantList, Doc: "lists the roles of a group on a domain for the projects below"},
+		{Method: "PUT", Path: "/v3/OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:create_grant", Load: s.loadGrant(targetDomain, actorGroup, true), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a group a role on a domain for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:check_grant", Load: s.loadGrant(targetDomain, actorGroup, true), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a group has a role on a domain for the projects below"},
+		{Method: "DELETE", Path: "/v3/OS-INHERIT/domains/{domain_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:revoke_grant", Load: s.loadGrant(targetDomain, actorGroup, true), Handle: s.grantDelete, Doc: "takes a role on a domain from a group for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/inherited_to_projects", Policy: "identity:list_grants", Load: s.loadGrant(targetProject, actorUser, true), Handle: s.grantList, Doc: "lists the roles of a user on a project for the projects below"},
+		{Method: "PUT", Path: "/v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:create_grant", Load: s.loadGrant(targetProject, actorUser, true), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a user a role on a project for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:check_grant", Load: s.loadGrant(targetProject, actorUser, true), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a user has a role on a project for the projects below"},
+		{Method: "DELETE", Path: "/v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:revoke_grant", Load: s.loadGrant(targetProject, actorUser, true), Handle: s.grantDelete, Doc: "takes a role on a project from a user for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/inherited_to_projects", Policy: "identity:list_grants", Load: s.loadGrant(targetProject, actorGroup, true), Handle: s.grantList, Doc: "lists the roles of a group on a project for the projects below"},
+		{Method: "PUT", Path: "/v3/OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:create_grant", Load: s.loadGrant(targetProject, actorGroup, true), Handle: s.grantCreate, Status: http.StatusNoContent, Doc: "gives a group a role on a project for the projects below"},
+		{Method: "GET", Path: "/v3/OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:check_grant", Load: s.loadGrant(targetProject, actorGroup, true), Handle: s.grantShow, Status: http.StatusNoContent, Doc: "checks whether a group has a role on a project for the projects below"},
+		{Method: "DELETE", Path: "/v3/OS-INHERIT/projects/{project_id}/groups/{group_id}/roles/{role_id}/inherited_to_projects", Policy: "identity:revoke_grant", Load: s.loadGrant(targetProject, actorGroup, true), Handle: s.grantDelete, Doc: "takes a role on a project from a group for the projects below"},
+	}
+}
+
+// catalogRoutes are the rows of regions, services and endpoints.
+func (s *Service) catalogRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/regions", Policy: "identity:list_regions", Handle: s.regionList, Doc: "lists regions"},
+		{Method: "POST", Path: "/v3/regions", Policy: "identity:create_region", Handle: s.regionCreate, Body: "region", Status: http.StatusCreated, Doc: "creates a region"},
+		{Method: "GET", Path: "/v3/regions/{region_id}", Policy: "identity:get_region", Load: s.loadRegion(), Handle: s.regionShow, Doc: "shows a region"},
+		{Method: "PUT", Path: "/v3/regions/{region_id}", Policy: "identity:create_region", Handle: s.regionCreate, Body: "region", Status: http.StatusCreated, Doc: "creates a region with the id of the path"},
+		{Method: "PATCH", Path: "/v3/regions/{region_id}", Policy: "identity:update_region", Load: s.loadRegion(), Handle: s.regionUpdate, Body: "region", Doc: "changes a region"},
+		{Method: "DELETE", Path: "/v3/regions/{region_id}", Policy: "identity:delete_region", Load: s.loadRegion(), Handle: s.regionDelete, Doc: "deletes a region"},
+		{Method: "GET", Path: "/v3/services", Policy: "identity:list_services", Handle: s.serviceList, Doc: "lists services"},
+		{Method: "POST", Path: "/v3/services", Policy: "identity:create_service", Handle: s.serviceCreate, Body: "service_create", Status: http.StatusCreated, Doc: "creates a service"},
+		{Method: "GET", Path: "/v3/services/{service_id}", Policy: "identity:get_service", Load: s.loadService(), Handle: s.serviceShow, Doc: "shows a service"},
+		{Method: "PATCH", Path: "/v3/services/{service_id}", Policy: "identity:update_service", Load: s.loadService(), Handle: s.serviceUpdate, Body: "service_update", Doc: "changes a service"},
+		{Method: "DELETE", Path: "/v3/services/{service_id}", Policy: "identity:delete_service", Load: s.loadService(), Handle: s.serviceDelete, Doc: "deletes a service"},
+		{Method: "GET", Path: "/v3/endpoints", Policy: "identity:list_endpoints", Handle: s.endpointList, Doc: "lists endpoints"},
+		{Method: "POST", Path: "/v3/endpoints", Policy: "identity:create_endpoint", Handle: s.endpointCreate, Body: "endpoint_create", Status: http.StatusCreated, Doc: "creates an endpoint"},
+		{Method: "GET", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:get_endpoint", Load: s.loadEndpoint(), Handle: s.endpointShow, Doc: "shows an endpoint"},
+		{Method: "PATCH", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:update_endpoint", Load: s.loadEndpoint(), Handle: s.endpointUpdate, Body: "endpoint_update", Doc: "changes an endpoint"},
+		{Method: "DELETE", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:delete_endpoint", Load: s.loadEndpoint(), Handle: s.endpointDelete, Doc: "deletes an endpoint"},
 	}
 }

@@ -54,7 +54,7 @@ func updateUser(c *change, row userRow) error {
 func (u *userRow) voidTokens(c *change) { u.ValidAfter = max(c.now.Unix(), u.ValidAfter+1) }
 
 // removeUsers deletes users with what hangs on them: memberships, assignments,
-// application credentials.
+// application credentials. The caller has the cache forget them.
 func removeUsers(c *change, ids []string) error {
 	for _, id := range ids {
 		for _, text := range []string{
@@ -67,7 +67,6 @@ func removeUsers(c *change, ids []string) error {
 				return err
 			}
 		}
-		c.forgetUser(id)
 		if err := c.record("user", "delete", id); err != nil {
 			return err
 		}
