@@ -124,7 +124,7 @@ func (d *Driver) List(ctx context.Context) (fabric.Inventory, error) {
 				routers = append(routers, link.owner.id)
 			}
 		}
-		filtered, err := d.readPortNumbers(ctx)
+		filtered, _, err := d.readPortNumbers(ctx)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -84,7 +85,7 @@ func (d *Driver) refresh(ctx context.Context) error {
 	if d.filter.known && generation == d.filter.generation {
 		return nil
 	}
-	numbers, err := d.readPortNumbers(ctx)
+	numbers, _, err := d.readPortNumbers(ctx)
 	if err != nil {
 		return err
 	}
@@ -151,8 +152,7 @@ func (d *Driver) removeFilter(ctx context.Context, object, text string) error {
 	if err := d.refresh(ctx); err != nil {
 		return err
 	}
-	there, err := d.tablesExist(ctx)
-	if err != nil || !there {
+	if _, there, err := d.readPortNumbers(ctx); err != nil || !there {
 		return err
 	}
 	if err := d.commit(ctx, renderBase()+text); err != nil {
@@ -175,28 +175,15 @@ func (d *Driver) removeFilter(ctx context.Context, object, text string) error {
 	return nil
 }
 
-func (d *Driver) tablesExist(ctx context.Context) (bool, error) {
-	var listing struct {
-		Nftables []struct {
-			Table *struct{ Name string }
-		}
-	}
-	if err := d.listJSON(ctx, &listing, "list", "tables"); err != nil {
-		return false, err
-	}
-	for _, object := range listing.Nftables {
-		if object.Table != nil && object.Table.Name == "virga" {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 func (d *Driver) listJSON(ctx context.Context, into any, args ...string) error {
 	var stderr bytes.Buffer
 	command := exec.CommandContext(ctx, d.config.NFT, append([]string{"-j"}, args...)...)
 	command.Stderr = &stderr
+	command.Env = append(os.Environ(), "LC_ALL=C")
 	output, err := command.Output()
+	if err != nil && strings.Contains(stderr.String(), "No such file or directory") {
+		return errNoTable
+	}
 	if err != nil {
 		return fmt.Errorf("read nftables (%s): %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
@@ -206,40 +193,41 @@ func (d *Driver) listJSON(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-// readPortNumbers reads the ports that have chains, and their numbers, from the map of ingress chains.
-func (d *Driver) readPortNumbers(ctx context.Context) (map[string]int, error) {
-	there, err := d.tablesExist(ctx)
-	if err != nil || !there {
-		return map[string]int{}, err
-	}
+// errNoTable is what nft says of a table or map that does not exist.
+var errNoTable = errors.New("no such nftables object")
+
+// readPortNumbers reads the ports that have chains, and their numbers, from the map of ingress chains; there is false without Virga's tables.
+// Of all listings this one is cheap: others make nft read every set of every table first.
+func (d *Driver) readPortNumbers(ctx context.Context) (numbers map[string]int, there bool, err error) {
 	var listing struct {
 		Nftables []struct {
-			Map *struct {
-				Family, Table, Name string
-				Elem                [][2]json.RawMessage
-			}
+			Map *struct{ Elem [][2]json.RawMessage }
 		}
 	}
-	if err := d.listJSON(ctx, &listing, "list", "maps", "inet"); err != nil {
-		return nil, err
+	numbers = map[string]int{}
+	err = d.listJSON(ctx, &listing, "list", "map", "inet", "virga", "ingress")
+	if errors.Is(err, errNoTable) {
+		return numbers, false, nil
 	}
-	numbers := map[string]int{}
+	if err != nil {
+		return nil, false, err
+	}
 	for _, object := range listing.Nftables {
-		if object.Map == nil || object.Map.Table != "virga" || object.Map.Name != "ingress" {
+		if object.Map == nil {
 			continue
 		}
 		for _, element := range object.Map.Elem {
 			var number int
 			var verdict struct{ Jump struct{ Target string } }
 			if err := errors.Join(json.Unmarshal(element[0], &number), json.Unmarshal(element[1], &verdict)); err != nil {
-				return nil, fmt.Errorf("read numbers of ports: %w", err)
+				return nil, true, fmt.Errorf("read numbers of ports: %w", err)
 			}
 			if id, ok := strings.CutPrefix(verdict.Jump.Target, "ingress-"); ok {
 				numbers[id] = number
 			}
 		}
 	}
-	return numbers, nil
+	return numbers, true, nil
 }
 
 // portNumber gives a port the number that it has, or the lowest free one.

@@ -277,7 +277,11 @@ func syncAddresses(link netlink.Link, wanted []netip.Prefix) (added []netip.Pref
 			continue
 		}
 		have[prefix] = true
-		if err := netlink.AddrReplace(link, &netlink.Addr{IPNet: toIPNet(prefix)}); err != nil {
+		addr := &netlink.Addr{IPNet: toIPNet(prefix)}
+		if prefix.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD // the controller gave it to one port only; a tentative address cannot be used for up to two seconds
+		}
+		if err := netlink.AddrReplace(link, addr); err != nil {
 			return added, fmt.Errorf("add address %s to device %s: %w", prefix, link.Attrs().Name, err)
 		}
 		added = append(added, prefix)
