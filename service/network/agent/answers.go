@@ -143,7 +143,8 @@ func answersOf(state *desired.State) map[string]answers {
 func leaseOf(lease desired.Lease) responder.Lease {
 	out := responder.Lease{
 		Address: lease.Address, Gateway: lease.Gateway, DNS: lease.DNS, MTU: lease.MTU, Hostname: lease.Hostname,
-		Domain: lease.Domain, Seconds: leaseSeconds,
+		Domain: lease.Domain, Seconds: leaseSeconds, NextServer: lease.NextServer,
+		Options: each(lease.Options, func(o desired.Option) responder.Option { return responder.Option(o) }),
 	}
 	for _, r := range lease.Routes {
 		if r.Destination.Addr() != fabric.MetadataAddress() { // the responder adds the way to itself

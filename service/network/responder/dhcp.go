@@ -14,15 +14,16 @@ import (
 
 // Lease is what one guest is told about its place on the network.
 type Lease struct {
-	Address  netip.Prefix // the guest's address and the length of its subnet's prefix
-	Gateway  netip.Addr   // optional
-	DNS      []netip.Addr
-	MTU      int // bytes; 0: not told
-	Hostname string
-	Domain   string
-	Seconds  uint32         // how long the lease lasts
-	Routes   []fabric.Route // of the subnet
-	Options  []Option       // further options, applied last
+	Address    netip.Prefix // the guest's address and the length of its subnet's prefix
+	Gateway    netip.Addr   // optional
+	DNS        []netip.Addr
+	MTU        int // bytes; 0: not told
+	Hostname   string
+	Domain     string
+	Seconds    uint32         // how long the lease lasts
+	Routes     []fabric.Route // of the subnet
+	Options    []Option       // further options, applied last
+	NextServer netip.Addr     // boot server (siaddr); optional
 }
 
 // outgoing is an answer and where it goes.
@@ -185,17 +186,10 @@ func grant(request *dhcpv4.DHCPv4, lease Lease, server netip.Addr, kind dhcpv4.M
 		add(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{byte(lease.MTU >> 8), byte(lease.MTU)}))
 	}
 	add(dhcpv4.OptClasslessStaticRoute(classlessRoutes(lease, server)...))
-	for _, option := range lease.Options {
-		encoded, err := option.encode()
-		if err != nil {
-			continue // refused when it was asked for (CheckOption); one bad option must not cost the guest its address
-		}
-		if option.isNextServer() {
-			reply.ServerIPAddr = encoded.Value.ToBytes()
-			continue
-		}
-		add(encoded)
+	if lease.NextServer.Is4() {
+		reply.ServerIPAddr = lease.NextServer.AsSlice()
 	}
+	addOptions(reply, lease.Options)
 	return reply, nil
 }
 
