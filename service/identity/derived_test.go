@@ -1,0 +1,40 @@
+package identity_test
+
+import (
+	"testing"
+
+	"virga/core/api"
+	"virga/core/api/apitest"
+	"virga/core/token"
+)
+
+func TestDerivedTestsHold(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	owner, err := c.service.Authenticate(t.Context(), admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := c.must(201, "POST", "/v3/users", admin, object{"user": object{"name": "u"}}).id("user")
+	group := c.must(201, "POST", "/v3/groups", admin, object{"group": object{"name": "g"}}).id("group")
+	project := c.must(201, "POST", "/v3/projects", admin, object{"project": object{"name": "p", "tags": []string{"red"}}}).id("project")
+	domain := c.must(201, "POST", "/v3/domains", admin, object{"domain": object{"name": "d"}}).id("domain")
+	role := c.must(201, "POST", "/v3/roles", admin, object{"role": object{"name": "r"}}).id("role")
+	implied := c.must(201, "POST", "/v3/roles", admin, object{"role": object{"name": "i"}}).id("role")
+	service := c.must(201, "POST", "/v3/services", admin, object{"service": object{"type": "t"}}).id("service")
+	endpoint := c.must(201, "POST", "/v3/endpoints", admin, object{"endpoint": object{"service_id": service, "interface": "public", "url": "http://x"}}).id("endpoint")
+	(&apitest.Subject{
+		Table: c.service.Table(), Handler: c.service.Handler(), Owner: owner,
+		Stranger: &token.Identity{
+			UserID: "stranger", UserDomain: token.Domain{ID: "default"}, Roles: []token.Role{{Name: "member"}, {Name: "reader"}},
+			Project: token.Project{ID: "elsewhere", DomainID: "elsewhere"},
+		},
+		Params: func(api.Route) map[string]string {
+			return map[string]string{
+				"user_id": user, "group_id": group, "project_id": project, "domain_id": domain, "role_id": role, "implied_role_id": implied,
+				"service_id": service, "endpoint_id": endpoint, "region_id": "RegionOne", "value": "red",
+			}
+		},
+		Open: []string{"GET /v3/regions/{region_id}"},
+	}).Run(t)
+}
