@@ -12,16 +12,20 @@ import (
 
 // Codes of errors, from the API's reference.
 const (
-	codeUndefined          = "placement.undefined_code"
-	codeInventoryInUse     = "placement.inventory.inuse"
-	codeConcurrentUpdate   = "placement.concurrent_update"
-	codeDuplicateName      = "placement.duplicate_name"
-	codeProviderInUse      = "placement.resource_provider.inuse"
-	codeProviderIsParent   = "placement.resource_provider.cannot_delete_parent"
-	codeProviderNotFound   = "placement.resource_provider.not_found"
-	codeQueryDuplicateKey  = "placement.query.duplicate_key"
-	codeQueryBadValue      = "placement.query.bad_value"
-	codeQueryMissingValue  = "placement.query.missing_value"
+	codeUndefined         = "placement.undefined_code"
+	codeInventoryInUse    = "placement.inventory.inuse"
+	codeConcurrentUpdate  = "placement.concurrent_update"
+	codeDuplicateName     = "placement.duplicate_name"
+	codeProviderInUse     = "placement.resource_provider.inuse"
+	codeProviderIsParent  = "placement.resource_provider.cannot_delete_parent"
+	codeProviderNotFound  = "placement.resource_provider.not_found"
+	codeQueryDuplicateKey = "placement.query.duplicate_key"
+	codeQueryBadValue     = "placement.query.bad_value"
+	codeQueryMissingValue = "placement.query.missing_value"
+)
+
+// Texts that stand in several errors.
+const (
 	generationChanged      = "Resource provider's generation already changed. Please update the generation and try again."
 	contentTypeIsNotJSON   = "The media type %s is not supported, use application/json"
 	contentTypeIsMissing   = "content-type header required when content-length > 0"

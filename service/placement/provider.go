@@ -45,7 +45,7 @@ func (s *Service) providerCreate(ctx context.Context, r *api.Request) (any, erro
 		return nil, err
 	}
 	response := &api.Response{}
-	if since(r, 20) {
+	if since(r, createShowsProvider) {
 		response = s.answer(r, s.viewProvider(r, row), row.UpdatedAt)
 	}
 	return located(r, response, "/resource_providers/"+row.UUID), nil

@@ -108,8 +108,12 @@ func (s *Service) Table() *api.Table { return s.table }
 // Ready tells whether the service can answer.
 func (s *Service) Ready(ctx context.Context) error { return s.deps.DB.Ping(ctx) }
 
-// Run does the service's chores until ctx ends.
+// Run does the service's chores until ctx ends. It begins by loading the image of all
+// trees, which the first question would otherwise wait for.
 func (s *Service) Run(ctx context.Context) error {
+	if err := s.image.look(ctx, func(*forest) error { return nil }); err != nil && ctx.Err() == nil {
+		s.deps.Log.WarnContext(ctx, "load the image of all trees", "error", err)
+	}
 	tick := time.NewTicker(s.pruning)
 	defer tick.Stop()
 	for {

@@ -283,3 +283,17 @@ func TestMediaTypes(t *testing.T) {
 		t.Errorf("accept text/html: status %d", w.Code)
 	}
 }
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	c := newCloud(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.service.Run(ctx) }()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := c.service.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -26,6 +26,7 @@ const (
 	candidatesTraits        = 17
 	listTraits              = 18
 	aggregatesGeneration    = 19
+	createShowsProvider     = 20
 	candidatesMemberOf      = 21
 	forbiddenTraits         = 22
 	errorCodes              = 23
