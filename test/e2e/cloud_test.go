@@ -7,8 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/sha512"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -109,6 +112,7 @@ func (s *story) images(t *testing.T) {
 			t.Errorf("the image's properties are %v, min_ram %d", image.Properties, image.MinRAMMegabytes)
 		}
 	})
+	t.Run("a disk that refers to another file", s.refusedImage)
 	t.Run("gophercloud", func(t *testing.T) {
 		content := make([]byte, 3<<20)
 		if _, err := rand.Read(content); err != nil {
@@ -127,6 +131,26 @@ func (s *story) images(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// refusedImage offers a disk that stands on another file, which would show that file to its guest.
+func (s *story) refusedImage(t *testing.T) {
+	folder := t.TempDir()
+	evil := filepath.Join(folder, "evil.qcow2")
+	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/shadow", evil, "1M").CombinedOutput(); err != nil {
+		t.Fatalf("qemu-img: %v: %s", err, out)
+	}
+	if out, err := s.member.try(t.Context(), "image", "create", "evil", "--disk-format", "qcow2", "--container-format", "bare", "--file", evil); err == nil {
+		t.Errorf("a qcow2 with a backing file was taken: %s", out)
+	} else if !strings.Contains(err.Error(), "backing file") {
+		t.Errorf("a qcow2 with a backing file was refused and the reason is not told: %v", err)
+	}
+	for _, left := range s.member.list(t, "image", "list", "--name", "evil") {
+		if left["Status"] != "queued" {
+			t.Errorf("the refused image is there: %v", left)
+		}
+		s.member.openstack(t, "image", "delete", fmt.Sprint(left["ID"]))
+	}
 }
 
 func (s *story) network(t *testing.T) {
