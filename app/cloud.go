@@ -145,7 +145,7 @@ func nodeIdentity(host string) *token.Identity {
 
 // serviceIdentity is who a service is towards its neighbours. It belongs to no project.
 func serviceIdentity(name string) *token.Identity {
-	return &token.Identity{UserID: name, UserName: name, System: true,
+	return &token.Identity{UserID: name, UserName: name,
 		Roles: []token.Role{{ID: "admin", Name: "admin"}, {ID: "service", Name: "service"}}}
 }
 
