@@ -109,3 +109,16 @@ func single[B any](r *api.Request, one string) (B, error) {
 	}
 	return list[0], nil
 }
+
+// word is a text that may also come as a number.
+type word string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *word) UnmarshalJSON(text []byte) error {
+	var plain string
+	if err := json.Unmarshal(text, &plain); err != nil {
+		plain = string(text)
+	}
+	*w = word(plain)
+	return nil
+}

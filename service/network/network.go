@@ -110,7 +110,7 @@ func (s *Service) networkCreate(ctx context.Context, r *api.Request) (any, error
 		}
 	}
 	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := s.admitAll(tx, quotaNetwork, rows); err != nil {
+		if err := admitAll(s, tx, quotaNetwork, rows); err != nil {
 			return err
 		}
 		for _, n := range rows {

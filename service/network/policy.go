@@ -50,6 +50,7 @@ var sharedPolicy = []policyRow{
 	{"network_external", "field:networks:network:router:external=True", "The target's network is external.", nil},
 	{"network_device", "field:port:device_owner=~^network:", "The target is a port of the network service's own.", nil},
 	{"network:node", nodeOnly, "Node agents, each for its own host.", nil},
+	{"regular_user", "role:member or rule:admin_or_service", "Members of any project; the handler asks a further rule when it knows the network.", nil},
 	{"get_version", "@", "Lists of extensions and resources.", []string{"GET /", "GET /extensions"}},
 }
 

@@ -33,10 +33,10 @@ var counted = []struct {
 
 // admitAll counts new rows against the quotas of their projects, in the transaction that
 // will insert them, so that no race can pass a limit.
-func (s *Service) admitAll(tx *db.Tx, kind quotaKind, rows any) error {
+func admitAll[R identified](s *Service, tx *db.Tx, kind quotaKind, rows []R) error {
 	perProject := map[string]int{}
-	for _, project := range projectsOf(rows) {
-		perProject[project]++
+	for _, row := range rows {
+		perProject[row.common().ProjectID]++
 	}
 	for project, n := range perProject {
 		if err := s.admit(tx, kind, project, n); err != nil {
@@ -44,21 +44,6 @@ func (s *Service) admitAll(tx *db.Tx, kind quotaKind, rows any) error {
 		}
 	}
 	return nil
-}
-
-func projectsOf(rows any) []string {
-	var projects []string
-	switch list := rows.(type) {
-	case []*network:
-		for _, row := range list {
-			projects = append(projects, row.ProjectID)
-		}
-	case []*subnet:
-		for _, row := range list {
-			projects = append(projects, row.ProjectID)
-		}
-	}
-	return projects
 }
 
 // admit counts n new resources of a project against its quota.
@@ -123,11 +108,13 @@ type quotaRow struct {
 
 // quotaRows are the limits set for one project, or for all.
 func quotaRows(tx *db.Tx, project string) ([]quotaRow, error) {
-	var rows []quotaRow
+	text, args := "SELECT project_id, resource, amount FROM quotas", []any{}
 	if project != "" {
-		return rows, tx.Select(&rows, "SELECT project_id, resource, amount FROM quotas WHERE project_id = ?", project)
+		text, args = text+" WHERE project_id = ?", append(args, project)
 	}
-	return rows, tx.Select(&rows, "SELECT project_id, resource, amount FROM quotas ORDER BY project_id, resource LIMIT 10000")
+	var rows []quotaRow
+	err := tx.Select(&rows, text+" ORDER BY project_id, resource LIMIT 10000", args...)
+	return rows, err
 }
 
 func setQuota(tx *db.Tx, row quotaRow) error {

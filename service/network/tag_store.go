@@ -2,6 +2,8 @@ package network
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"virga/core/db"
 )
@@ -46,3 +48,38 @@ func (s *Service) touchRow(tx *db.Tx, table, id string) error {
 	_, err := tx.Exec("UPDATE "+table+" SET revision = revision + 1, updated_at = ? WHERE id = ?", s.deps.Clock.Now(), id)
 	return err
 }
+
+// stillThere tells whether a row that was loaded before the transaction exists in it.
+func stillThere(tx *db.Tx, table, id string) error {
+	var count int
+	if err := tx.Get(&count, "SELECT COUNT(*) FROM "+table+" WHERE id = ?", id); err != nil {
+		return err
+	}
+	if count == 0 {
+		return missing("TagResourceNotFound", "Resource %s could not be found.", id)
+	}
+	return nil
+}
+
+// tagFilter is one of the four filters on tags; each value is a list with commas.
+func tagFilter(name string) filter {
+	return func(l *db.List, values []string) error {
+		var tags []string
+		for _, value := range values {
+			tags = append(tags, strings.Split(value, ",")...)
+		}
+		marks, args := db.In(tags)
+		having := ""
+		if name == "tags" || name == "not-tags" {
+			having = fmt.Sprintf(" GROUP BY resource_id HAVING COUNT(DISTINCT tag) = %d", len(unique(tags)))
+		}
+		not := ""
+		if strings.HasPrefix(name, "not-") {
+			not = "NOT "
+		}
+		l.Where("id "+not+"IN (SELECT resource_id FROM tags WHERE tag IN "+marks+having+")", args...)
+		return nil
+	}
+}
+
+func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }

@@ -112,6 +112,8 @@ type Lease struct {
 	// Routes are the subnet's host routes and the one to the metadata address; the default
 	// route is Gateway alone and must be added where RFC 3442 wants it among the others.
 	Routes []Route `json:"routes,omitempty"`
+	// NextServer is the address of the boot server (siaddr of RFC 2131), where the port names one.
+	NextServer netip.Addr `json:"next_server,omitzero"`
 	// Options are the port's own extra options, ready to be sent; they replace the usual ones of the same code.
 	Options []Option `json:"options,omitempty"`
 }

@@ -80,6 +80,7 @@ CREATE UNIQUE INDEX ports_mac ON ports (network_id, mac_address);
 CREATE INDEX ports_project ON ports (project_id, id);
 CREATE INDEX ports_device ON ports (device_id, id);
 CREATE INDEX ports_host ON ports (host, network_id);
+CREATE INDEX ports_network_host ON ports (network_id, host, device_owner);
 
 CREATE TABLE port_addresses (
   port_id VARCHAR(36) NOT NULL,
@@ -131,9 +132,10 @@ CREATE INDEX security_group_rules_project ON security_group_rules (project_id, i
 CREATE TABLE port_groups (
   port_id VARCHAR(36) NOT NULL,
   security_group_id VARCHAR(36) NOT NULL,
+  host VARCHAR(255) NOT NULL,
   PRIMARY KEY (port_id, security_group_id)
 );
-CREATE INDEX port_groups_group ON port_groups (security_group_id);
+CREATE INDEX port_groups_group ON port_groups (security_group_id, host);
 
 CREATE TABLE routers (
   id VARCHAR(36) PRIMARY KEY,

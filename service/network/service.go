@@ -1,0 +1,116 @@
+package network
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"virga/core/api"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/token"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed schema/*.json
+var schemas embed.FS
+
+// Deps is what the service is made of.
+type Deps struct {
+	// DB is the service's own database.
+	DB      *db.DB
+	Bus     bus.Bus
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	Auth    token.Authenticator
+	// AuthenticateURI is the public address of the identity service.
+	AuthenticateURI string
+	// Endpoint is the public address of this service without a slash at its end.
+	Endpoint        string
+	PolicyOverrides map[string]string
+	// Owner names this process.
+	Owner string
+
+	// PhysicalMTU is the MTU of the networks underneath, in bytes; 0 means 1500.
+	PhysicalMTU int
+	// DNSServers are given to guests of IPv4 subnets that name none.
+	DNSServers []netip.Addr
+	// DNSDomain is what guests' host names end with; empty means openstacklocal.
+	DNSDomain string
+	// DefaultQuotas replaces single default limits, by the API's resource names; -1 is no limit.
+	DefaultQuotas map[string]int
+}
+
+// Service is the network API with its rules and tables.
+type Service struct {
+	deps    Deps
+	table   *api.Table
+	handler http.Handler
+}
+
+// New migrates the database and compiles the table.
+func New(ctx context.Context, deps Deps) (*Service, error) {
+	if deps.PhysicalMTU == 0 {
+		deps.PhysicalMTU = 1500
+	}
+	if deps.DNSDomain == "" {
+		deps.DNSDomain = "openstacklocal"
+	}
+	s := &Service{deps: deps}
+	for _, owner := range []struct {
+		name  string
+		files func() (fs.FS, error)
+	}{
+		{"network", func() (fs.FS, error) { return fs.Sub(migrations, "migrations") }},
+		{"feed", func() (fs.FS, error) { return feed.Migrations(), nil }},
+	} {
+		files, err := owner.files()
+		if err != nil {
+			return nil, fmt.Errorf("start network service: %w", err)
+		}
+		if err := deps.DB.Migrate(ctx, owner.name, files); err != nil {
+			return nil, fmt.Errorf("start network service: %w", err)
+		}
+	}
+	policy, err := newEnforcer(deps.PolicyOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("start network service: %w", err)
+	}
+	files, err := fs.Sub(schemas, "schema")
+	if err != nil {
+		return nil, fmt.Errorf("start network service: %w", err)
+	}
+	s.table = &api.Table{Service: "network", Type: "network", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle,
+		Schemas: files, Policy: policy, Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics}
+	if s.handler, err = api.NewHandler(s.table); err != nil {
+		return nil, fmt.Errorf("start network service: %w", err)
+	}
+	return s, nil
+}
+
+// Handler serves the API, the service's prefix taken off.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Table is the API as data.
+func (s *Service) Table() *api.Table { return s.table }
+
+// Run waits until ctx ends: the service has no work of its own between requests, since
+// hosts fetch what they should be and every change is complete when it is committed.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Ready tells whether the service can answer.
+func (s *Service) Ready(ctx context.Context) error { return s.deps.DB.Ping(ctx) }
