@@ -16,6 +16,10 @@ import (
 	"virga/core/token"
 )
 
+// malformed ends keystone's answers to what it cannot read.
+const malformed = " The server could not comply with the request since it is either malformed or otherwise incorrect." +
+	" The client is assumed to be in error."
+
 // secretBytes is the length of a generated secret before its encoding.
 const secretBytes = 64
 
@@ -214,11 +218,11 @@ func (s *Service) readExpiry(text string) (time.Time, error) {
 			continue
 		}
 		if expired(at, s.deps.Clock.Now()) {
-			return at, api.BadRequest("The 'expires_at' must not be before now. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+			return at, api.BadRequest("The 'expires_at' must not be before now."+malformed)
 		}
 		return at.UTC().Truncate(time.Microsecond), nil
 	}
-	return time.Time{}, api.BadRequest("Timestamp not in expected format. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+	return time.Time{}, api.BadRequest("Timestamp not in expected format."+malformed)
 }
 
 func newSecret() token.Secret {

@@ -195,7 +195,8 @@ func decodeResource(r *api.Request, key string, known any) (extra map[string]any
 	for _, name := range jsonNames(reflect.TypeOf(known).Elem()) {
 		delete(extra, name)
 	}
-	for _, name := range []string{"id", "links"} {
+	// What a client cannot choose, and what must not be kept as it is.
+	for _, name := range []string{"id", "links", "original_password"} {
 		delete(extra, name)
 	}
 	return extra, nil

@@ -39,72 +39,70 @@ func (n nameIndex) of(id string) namedView {
 	return namedView{ID: id}
 }
 
+// owned is a name with the domain that it belongs to, which may be empty.
+type owned struct{ id, name, domain string }
+
 // namesFor reads the names of all that the entries refer to, a query for each kind.
 func (s *Service) namesFor(tx *db.Tx, entries []entry, q assignmentQuery) (nameIndex, error) {
 	if !q.names {
 		return nil, nil
 	}
-	var users, groups, roles, projects []string
-	for _, e := range entries {
-		roles = append(roles, e.RoleID)
-		if e.ActorType == actorUser {
-			users = append(users, e.ActorID)
-		} else {
-			groups = append(groups, e.ActorID)
-		}
-		projects = append(projects, e.TargetID)
-	}
-	userRows, err := usersByID(tx, unique(users))
-	if err != nil {
-		return nil, err
-	}
-	groupRows, err := groupsByID(tx, unique(groups))
-	if err != nil {
-		return nil, err
-	}
-	roleRows, err := rolesByID(tx, unique(roles))
-	if err != nil {
-		return nil, err
-	}
-	projectRows, err := projectsByID(tx, unique(projects))
+	all, err := ownedNames(tx, entries)
 	if err != nil {
 		return nil, err
 	}
 	var owners []string
-	for _, row := range userRows {
-		owners = append(owners, row.DomainID)
+	for _, one := range all {
+		owners = append(owners, one.domain)
 	}
-	for _, row := range groupRows {
-		owners = append(owners, row.DomainID)
-	}
-	for _, row := range roleRows {
-		owners = append(owners, row.DomainID)
-	}
-	for _, row := range projectRows {
-		owners = append(owners, row.DomainID)
-	}
-	domainRows, err := projectsByID(tx, unique(owners))
+	rows, err := projectsByID(tx, unique(owners))
 	if err != nil {
 		return nil, err
 	}
 	domains := map[string]*domainView{}
-	for _, row := range domainRows {
+	for _, row := range rows {
 		domains[row.ID] = &domainView{row.ID, row.Name}
 	}
 	found := nameIndex{}
-	for _, row := range userRows {
-		found[row.ID] = namedView{row.ID, row.Name, domains[row.DomainID]}
-	}
-	for _, row := range groupRows {
-		found[row.ID] = namedView{row.ID, row.Name, domains[row.DomainID]}
-	}
-	for _, row := range roleRows {
-		found[row.ID] = namedView{row.ID, row.Name, domains[row.DomainID]}
-	}
-	for _, row := range projectRows {
-		found[row.ID] = namedView{row.ID, row.Name, domains[row.DomainID]}
+	for _, one := range all {
+		found[one.id] = namedView{one.id, one.name, domains[one.domain]}
 	}
 	return found, nil
+}
+
+func ownedNames(tx *db.Tx, entries []entry) ([]owned, error) {
+	var actors, roles, targets []string
+	for _, e := range entries {
+		actors, roles, targets = append(actors, e.ActorID), append(roles, e.RoleID), append(targets, e.TargetID)
+	}
+	actors = unique(actors)
+	var all []owned
+	users, err := usersByID(tx, actors)
+	for _, row := range users {
+		all = append(all, owned{row.ID, row.Name, row.DomainID})
+	}
+	if err != nil {
+		return nil, err
+	}
+	groups, err := groupsByID(tx, actors)
+	for _, row := range groups {
+		all = append(all, owned{row.ID, row.Name, row.DomainID})
+	}
+	if err != nil {
+		return nil, err
+	}
+	roleRows, err := rolesByID(tx, unique(roles))
+	for _, row := range roleRows {
+		all = append(all, owned{row.ID, row.Name, row.DomainID})
+	}
+	if err != nil {
+		return nil, err
+	}
+	projects, err := projectsByID(tx, unique(targets))
+	for _, row := range projects {
+		all = append(all, owned{row.ID, row.Name, row.DomainID})
+	}
+	return all, err
 }
 
 // unique drops repeated ids of long lists.
@@ -154,7 +152,7 @@ func viewEntry(r *api.Request, e entry, named nameIndex) assignmentView {
 	role := e.RoleID
 	if e.viaRole != "" {
 		role = e.viaRole
-		view.Links["prior_role"] = r.URL("/v3/prior_roles/" + e.viaRole + "/implies/" + e.RoleID)
+		view.Links["prior_role"] = r.URL("/v3/prior_role/" + e.viaRole + "/implies/" + e.RoleID)
 	}
 	path += "/roles/" + role
 	if e.Inherited {
