@@ -40,7 +40,12 @@ func (m *memberTarget) PolicyTarget() authz.Target {
 }
 
 // HiddenError implements api.Hidden: a member does not learn who the others are.
-func (m *memberTarget) HiddenError() error { return errNoMember(m.member.ImageID, m.member.MemberID) }
+func (m *memberTarget) HiddenError() error {
+	if m.member.MemberID == m.image.callerMember {
+		return nil
+	}
+	return errNoMember(m.member.ImageID, m.member.MemberID)
+}
 
 func errNoMember(imageID, memberID string) error {
 	return api.NotFound("%s not found in the member list of the image %s.", memberID, imageID)
