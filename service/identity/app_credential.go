@@ -218,11 +218,11 @@ func (s *Service) readExpiry(text string) (time.Time, error) {
 			continue
 		}
 		if expired(at, s.deps.Clock.Now()) {
-			return at, api.BadRequest("The 'expires_at' must not be before now."+malformed)
+			return at, api.BadRequest("The 'expires_at' must not be before now." + malformed)
 		}
 		return at.UTC().Truncate(time.Microsecond), nil
 	}
-	return time.Time{}, api.BadRequest("Timestamp not in expected format."+malformed)
+	return time.Time{}, api.BadRequest("Timestamp not in expected format." + malformed)
 }
 
 func newSecret() token.Secret {

@@ -27,7 +27,7 @@ func (s *Service) authCatalog(ctx context.Context, r *api.Request) (any, error) 
 // authProjects answers GET /v3/auth/projects: the enabled projects that the caller may
 // scope a token to.
 func (s *Service) authProjects(ctx context.Context, r *api.Request) (any, error) {
-	var views []json.RawMessage
+	var answer any
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		rows, err := usableProjects(tx, r.Identity.UserID)
 		if err != nil {
@@ -36,10 +36,10 @@ func (s *Service) authProjects(ctx context.Context, r *api.Request) (any, error)
 		if r.Identity.AppCred.ID != "" {
 			rows = slices.DeleteFunc(rows, func(row projectRow) bool { return row.ID != r.Identity.Project.ID })
 		}
-		views, err = s.viewProjects(tx, r, rows)
+		answer, err = whole(tx, r, "projects", rows, s.viewProjects)
 		return err
 	})
-	return collection(r, "projects", views, ""), err
+	return answer, err
 }
 
 // usableProjects lists the projects on which a user has a role, where the project and
@@ -68,7 +68,7 @@ func usableProjects(tx *db.Tx, userID string) ([]projectRow, error) {
 
 // authDomains answers GET /v3/auth/domains.
 func (s *Service) authDomains(ctx context.Context, r *api.Request) (any, error) {
-	var views []json.RawMessage
+	var answer any
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		targets, err := targetsOf(tx, r.Identity.UserID)
 		if err != nil {
@@ -85,10 +85,10 @@ func (s *Service) authDomains(ctx context.Context, r *api.Request) (any, error) 
 			return err
 		}
 		rows = slices.DeleteFunc(rows, func(row projectRow) bool { return !row.Enabled })
-		views, err = s.viewDomains(tx, r, rows)
+		answer, err = whole(tx, r, "domains", rows, s.viewDomains)
 		return err
 	})
-	return collection(r, "domains", views, ""), err
+	return answer, err
 }
 
 // authSystem answers GET /v3/auth/system.

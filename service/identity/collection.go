@@ -43,6 +43,18 @@ func collection(r *api.Request, name string, views []json.RawMessage, next strin
 	return map[string]any{name: views, "links": collectionLinks(r, next)}
 }
 
+// whole shows a list that is not paged: all of it, or as much as a page holds.
+func whole(tx *db.Tx, r *api.Request, name string, rows []projectRow,
+	view func(*db.Tx, *api.Request, []projectRow) ([]json.RawMessage, error),
+) (any, error) {
+	views, err := view(tx, r, rows[:min(len(rows), maxList)])
+	answer := collection(r, name, views, "")
+	if len(rows) > maxList {
+		answer["truncated"] = true
+	}
+	return answer, err
+}
+
 // filter says how a query parameter selects rows.
 type filter struct {
 	column string

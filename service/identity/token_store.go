@@ -33,12 +33,12 @@ func revoked(tx *db.Tx, auditIDs []string) (bool, error) {
 // first of a chain carry its id; for others the lineage is followed.
 func revoke(c *change, auditID string, expires time.Time) error {
 	voided := []string{auditID}
-	for i := 0; i < len(voided); i++ {
-		var children []string
-		if err := c.Select(&children, "SELECT audit_id FROM token_lineage WHERE parent_id = ?", voided[i]); err != nil {
+	for level := voided; len(level) > 0; {
+		children, err := selectIn[string](c.Tx, "SELECT audit_id FROM token_lineage WHERE parent_id IN", level, "")
+		if err != nil {
 			return err
 		}
-		voided = append(voided, children...)
+		voided, level = append(voided, children...), children
 	}
 	for _, id := range voided {
 		if err := c.Upsert("revocations", revocationRow{id, expires}, "audit_id"); err != nil {

@@ -226,7 +226,7 @@ func (s *Service) userProjects(ctx context.Context, r *api.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	var views []json.RawMessage
+	var answer any
 	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		rows, err := projectsOfUser(tx, user.ID)
 		if err != nil {
@@ -238,10 +238,10 @@ func (s *Service) userProjects(ctx context.Context, r *api.Request) (any, error)
 				chosen = append(chosen, row)
 			}
 		}
-		views, err = s.viewProjects(tx, r, chosen)
+		answer, err = whole(tx, r, "projects", chosen, s.viewProjects)
 		return err
 	})
-	return collection(r, "projects", views, ""), err
+	return answer, err
 }
 
 // keep tells whether a value passes a filter of the query.

@@ -42,10 +42,6 @@ func viewUser(r *api.Request, row userRow) (json.RawMessage, error) {
 	}, row.Extra)
 }
 
-func viewUsers(r *api.Request, rows []userRow) ([]json.RawMessage, error) {
-	return viewEach(r, rows, viewUser)
-}
-
 // viewEach shows every row of a list.
 func viewEach[R any](r *api.Request, rows []R, view func(*api.Request, R) (json.RawMessage, error)) ([]json.RawMessage, error) {
 	views := make([]json.RawMessage, len(rows))
