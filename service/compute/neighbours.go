@@ -1,0 +1,149 @@
+package compute
+
+import "context"
+
+// The neighbours answer with an *api.Error of the neighbour's status when it refuses, and
+// with any other error when it cannot be asked now. The caller's identity is in the context.
+
+// Images is what compute needs of the image service.
+type Images interface {
+	// Image returns one image that the caller may see; status 404 otherwise.
+	Image(ctx context.Context, id string) (Image, error)
+}
+
+// Image is an image as far as compute cares.
+type Image struct {
+	ID, Name, Status, DiskFormat, SHA512 string
+	// Size counts the stored bytes, VirtualSize those that a guest sees (0: not known).
+	Size, VirtualSize int64
+	// MinDisk is in GiB, MinRAM in MiB.
+	MinDisk, MinRAM int64
+	Properties      map[string]string
+}
+
+// Networks is what compute needs of the network service.
+type Networks interface {
+	// Networks returns those of the given networks that the caller may see.
+	Networks(ctx context.Context, ids []string) ([]Network, error)
+	// UsableNetworks returns the project's own networks and the shared ones.
+	UsableNetworks(ctx context.Context, projectID string) ([]Network, error)
+	// PortsByID and PortsOfDevices return those ports that the caller may see.
+	PortsByID(ctx context.Context, ids []string) ([]Port, error)
+	PortsOfDevices(ctx context.Context, deviceIDs []string) ([]Port, error)
+	CreatePort(ctx context.Context, port NewPort) (Port, error)
+	// UpdatePort changes the fields that are set.
+	UpdatePort(ctx context.Context, id string, change PortChange) (Port, error)
+	// DeletePort removes a port; one that is gone is fine.
+	DeletePort(ctx context.Context, id string) error
+	SubnetsOfNetworks(ctx context.Context, networkIDs []string) ([]Subnet, error)
+	// FloatingIPsOfPorts returns the floating addresses that lead to the ports.
+	FloatingIPsOfPorts(ctx context.Context, portIDs []string) ([]FloatingIP, error)
+	// SecurityGroups returns a project's groups.
+	SecurityGroups(ctx context.Context, projectID string) ([]SecurityGroup, error)
+}
+
+// Network is a network.
+type Network struct {
+	ID, Name, ProjectID string
+	Shared, External    bool
+	MTU                 int
+	SubnetIDs           []string
+}
+
+// FixedIP is an address of a port.
+type FixedIP struct {
+	SubnetID string `json:"subnet_id,omitempty"`
+	Address  string `json:"ip_address,omitempty"`
+}
+
+// Port is a port.
+type Port struct {
+	ID, Name, NetworkID, ProjectID, MAC, Status string
+	DeviceID, DeviceOwner                       string
+	FixedIPs                                    []FixedIP
+	SecurityGroupIDs                            []string
+	// HostID and Profile are seen by administrators and services alone.
+	HostID, VIFType string
+	Profile         map[string]any
+}
+
+// NewPort describes a port to be made.
+type NewPort struct {
+	NetworkID, ProjectID, DeviceID, DeviceOwner, HostID, DNSName string
+	FixedIPs                                                     []FixedIP
+	SecurityGroupIDs                                             []string // nil: the project's default group
+	Profile                                                      map[string]any
+}
+
+// PortChange is a change of a port; nil fields stay as they are.
+type PortChange struct {
+	DeviceID, DeviceOwner, HostID *string
+	Profile                       map[string]any
+	SecurityGroupIDs              *[]string
+}
+
+// Subnet is a subnet.
+type Subnet struct {
+	ID        string   `json:"id"`
+	NetworkID string   `json:"network_id"`
+	CIDR      string   `json:"cidr"`
+	Gateway   string   `json:"gateway_ip"`
+	IPVersion int      `json:"ip_version"`
+	DHCP      bool     `json:"enable_dhcp"`
+	DNS       []string `json:"dns_nameservers"`
+	Routes    []Route  `json:"host_routes"`
+	// RAMode is ipv6_address_mode: slaac, dhcpv6-stateful, dhcpv6-stateless or empty.
+	RAMode string `json:"ipv6_address_mode"`
+}
+
+// Route is a static route that a subnet gives its hosts.
+type Route struct {
+	Destination string `json:"destination"`
+	NextHop     string `json:"nexthop"`
+}
+
+// FloatingIP is an address that leads to a port's fixed address.
+type FloatingIP struct{ PortID, FixedAddress, Address string }
+
+// SecurityGroup is a security group.
+type SecurityGroup struct{ ID, Name string }
+
+// Placement is what compute needs of the placement service.
+type Placement interface {
+	// EnsureProvider makes the resource provider be there, with the inventory and the traits
+	// (unknown traits are left out).
+	EnsureProvider(ctx context.Context, id, name string, inventory map[string]Inventory, traits []string) error
+	// HasProvider tells whether the provider is there.
+	HasProvider(ctx context.Context, id string) (bool, error)
+	// Resources returns what a provider has and what of it is used.
+	Resources(ctx context.Context, id string) (map[string]Resource, error)
+	// Candidates returns the providers that have all the resources, with what each has in
+	// all its classes.
+	Candidates(ctx context.Context, resources map[string]int64, limit int) ([]Candidate, error)
+	// Claim makes the consumer's allocation be these resources of this provider. It is
+	// repeatable; status 409 when they are no longer there.
+	Claim(ctx context.Context, claim Claim) error
+	// Release removes the consumer's allocation; none is fine.
+	Release(ctx context.Context, consumerID string) error
+}
+
+// Inventory is how much of a resource class a provider has.
+type Inventory struct {
+	Total, Reserved int64
+	Ratio           float64
+}
+
+// Resource is how much of a resource class a provider can give and has given.
+type Resource struct{ Capacity, Used int64 }
+
+// Candidate is a provider that has the resources asked for.
+type Candidate struct {
+	ProviderID string
+	Resources  map[string]Resource
+}
+
+// Claim is an allocation for a server.
+type Claim struct {
+	ConsumerID, ProviderID, ProjectID, UserID string
+	Resources                                 map[string]int64
+}

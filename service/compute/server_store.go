@@ -1,0 +1,376 @@
+package compute
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"virga/core/db"
+)
+
+// The vm_states that are stored.
+const (
+	vmBuilding = "building"
+	vmActive   = "active"
+	vmStopped  = "stopped"
+	vmError    = "error"
+	vmDeleted  = "deleted"
+)
+
+// The power states of the compute API.
+const (
+	powerNone     = 0
+	powerRunning  = 1
+	powerPaused   = 3
+	powerShutdown = 4
+	powerCrashed  = 6
+)
+
+// server is a row of the table servers.
+type server struct {
+	ID            string       `db:"id"`
+	ProjectID     string       `db:"project_id"`
+	UserID        string       `db:"user_id"`
+	Name          string       `db:"name"`
+	HostName      string       `db:"hostname"`
+	VMState       string       `db:"vm_state"`
+	PowerState    int          `db:"power_state"`
+	Host          string       `db:"host"`
+	Zone          string       `db:"zone"` // as asked for, empty when it was not
+	ImageID       string       `db:"image_id"`
+	FlavorID      string       `db:"flavor_id"`
+	VCPUs         int          `db:"vcpus"`
+	MemoryMiB     int64        `db:"memory_mb"`
+	DiskGiB       int64        `db:"disk_gb"` // what the host must have free
+	KeyName       string       `db:"key_name"`
+	ConfigDrive   bool         `db:"config_drive"`
+	Locked        bool         `db:"locked"`
+	ReservationID string       `db:"reservation_id"`
+	CreatedAt     time.Time    `db:"created_at"`
+	UpdatedAt     time.Time    `db:"updated_at"`
+	LaunchedAt    time.Time    `db:"launched_at"`
+	DeletedAt     time.Time    `db:"deleted_at"`
+	Detail        serverDetail `db:"detail,json"`
+	NICs          []nic        `db:"nics,json"`
+}
+
+// serverDetail is what no list is filtered by; it is kept as JSON.
+type serverDetail struct {
+	Description    *string           `json:"description,omitempty"`
+	Flavor         flavorSnapshot    `json:"flavor"`
+	Image          imageSnapshot     `json:"image"`
+	KeyPublic      string            `json:"key_public,omitempty"`
+	KeyType        string            `json:"key_type,omitempty"`
+	LaunchIndex    int               `json:"launch_index,omitempty"`
+	DiskConfig     string            `json:"disk_config,omitempty"`
+	AccessIPv4     string            `json:"access_ip_v4,omitempty"`
+	AccessIPv6     string            `json:"access_ip_v6,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	SecurityGroups []string          `json:"security_groups,omitempty"` // as asked for at the create
+	LockedReason   string            `json:"locked_reason,omitempty"`
+	LockedBy       string            `json:"locked_by,omitempty"` // owner or admin
+	Fault          *fault            `json:"fault,omitempty"`
+	ProjectName    string            `json:"project_name,omitempty"`
+	UserName       string            `json:"user_name,omitempty"`
+	Seed           []byte            `json:"seed,omitempty"`
+	Files          []injectedFile    `json:"files,omitempty"`
+}
+
+// flavorSnapshot is the flavor as it was when the server was made.
+type flavorSnapshot struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	VCPUs      int               `json:"vcpus"`
+	MemoryMiB  int64             `json:"ram"`
+	RootGiB    int64             `json:"disk"`
+	Ephemeral  int64             `json:"ephemeral"`
+	SwapMiB    int64             `json:"swap"`
+	ExtraSpecs map[string]string `json:"extra_specs,omitempty"`
+}
+
+// imageSnapshot is the image as it was when the server was made.
+type imageSnapshot struct {
+	Name        string            `json:"name,omitempty"`
+	SHA512      string            `json:"sha512,omitempty"`
+	Size        int64             `json:"size,omitempty"`
+	VirtualSize int64             `json:"virtual_size,omitempty"`
+	DiskFormat  string            `json:"disk_format,omitempty"`
+	MinDisk     int64             `json:"min_disk,omitempty"`
+	MinRAM      int64             `json:"min_ram,omitempty"`
+	Properties  map[string]string `json:"properties,omitempty"`
+}
+
+// injectedFile is a file of the field personality (microversions up to 2.56).
+type injectedFile struct {
+	Path     string `json:"path"`
+	Contents []byte `json:"contents"`
+}
+
+// fault is why a server is in ERROR.
+type fault struct {
+	Code    int       `json:"code"`
+	Message string    `json:"message"`
+	Created time.Time `json:"created"`
+	// Details is for administrators: the decision table of the scheduler.
+	Details string `json:"details,omitempty"`
+}
+
+// nic is a network interface of a server as last seen: the cached network information.
+type nic struct {
+	PortID      string        `json:"port_id"`
+	NetworkID   string        `json:"network_id"`
+	NetworkName string        `json:"network_name"`
+	MAC         string        `json:"mac"`
+	MTU         int           `json:"mtu"`
+	Status      string        `json:"status"`
+	VIFType     string        `json:"vif_type,omitempty"`
+	Tag         string        `json:"tag,omitempty"`
+	FixedIPs    []nicAddress  `json:"fixed_ips"`
+	Groups      []groupOfPort `json:"groups"`
+	Subnets     []Subnet      `json:"subnets"`
+}
+
+type nicAddress struct {
+	SubnetID string   `json:"subnet_id"`
+	Address  string   `json:"address"`
+	Floating []string `json:"floating,omitempty"`
+}
+
+type groupOfPort struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+var serverColumns = db.Columns(server{}, "")
+
+func insertServer(tx *db.Tx, row *server, userData string, tags []string) error {
+	if err := tx.Insert("servers", row); err != nil {
+		return fmt.Errorf("insert server %s: %w", row.ID, err)
+	}
+	if userData != "" {
+		if _, err := tx.Exec("INSERT INTO server_user_data (server_id, user_data) VALUES (?, ?)", row.ID, userData); err != nil {
+			return fmt.Errorf("insert user data of server %s: %w", row.ID, err)
+		}
+	}
+	return replaceServerTags(tx, row.ID, tags)
+}
+
+// findServer returns a server that is not deleted, or db.ErrNotFound.
+func findServer(tx *db.Tx, id string) (*server, error) {
+	row := &server{}
+	err := tx.Get(row, "SELECT "+serverColumns+" FROM servers WHERE id = ? AND deleted_at = 0", id)
+	return row, err
+}
+
+// findServerEver returns a server, deleted or not.
+func findServerEver(tx *db.Tx, id string) (*server, error) {
+	row := &server{}
+	err := tx.Get(row, "SELECT "+serverColumns+" FROM servers WHERE id = ?", id)
+	return row, err
+}
+
+func updateServer(tx *db.Tx, row *server) error {
+	if err := tx.Update("servers", row, "id"); err != nil {
+		return fmt.Errorf("update server %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+// changeServer reads a server in the transaction, changes and writes it; a server that is
+// gone is left alone.
+func changeServer(tx *db.Tx, id string, change func(*server)) error {
+	row, err := findServer(tx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	change(row)
+	return updateServer(tx, row)
+}
+
+func serversByID(tx *db.Tx, ids []string) ([]*server, error) {
+	var rows []server
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), 500)]
+		ids = ids[len(batch):]
+		marks, args := db.In(batch)
+		if err := tx.Select(&rows, "SELECT "+serverColumns+" FROM servers WHERE deleted_at = 0 AND id IN "+marks, args...); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]*server, len(rows))
+	for i := range rows {
+		list[i] = &rows[i]
+	}
+	return list, nil
+}
+
+// listLiveIDs pages through the ids of all servers that are not deleted.
+func listLiveIDs(tx *db.Tx, after string, limit int) ([]string, error) {
+	var ids []string
+	err := tx.Select(&ids, "SELECT id FROM servers WHERE deleted_at = 0 AND id > ? ORDER BY id LIMIT ?", after, limit)
+	return ids, err
+}
+
+func findUserData(tx *db.Tx, serverID string) (string, error) {
+	var data string
+	err := tx.Get(&data, "SELECT user_data FROM server_user_data WHERE server_id = ?", serverID)
+	if errors.Is(err, db.ErrNotFound) {
+		return "", nil
+	}
+	return data, err
+}
+
+func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {
+	var rows []struct {
+		ServerID string `db:"server_id"`
+		UserData string `db:"user_data"`
+	}
+	marks, args := db.In(ids)
+	if err := tx.Select(&rows, "SELECT server_id, user_data FROM server_user_data WHERE server_id IN "+marks, args...); err != nil {
+		return nil, err
+	}
+	byID := make(map[string]string, len(rows))
+	for _, r := range rows {
+		byID[r.ServerID] = r.UserData
+	}
+	return byID, nil
+}
+
+func replaceUserData(tx *db.Tx, serverID, data string) error {
+	if _, err := tx.Exec("DELETE FROM server_user_data WHERE server_id = ?", serverID); err != nil {
+		return err
+	}
+	if data == "" {
+		return nil
+	}
+	_, err := tx.Exec("INSERT INTO server_user_data (server_id, user_data) VALUES (?, ?)", serverID, data)
+	return err
+}
+
+// markServerDeleted turns the row into the memory of a deleted server.
+func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
+	err := changeServer(tx, id, func(row *server) {
+		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
+		row.NICs, row.Detail.Seed, row.Detail.Files = nil, nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, text := range []string{
+		"DELETE FROM server_user_data WHERE server_id = ?",
+		"DELETE FROM server_group_members WHERE server_id = ?",
+	} {
+		if _, err := tx.Exec(text, id); err != nil {
+			return fmt.Errorf("forget server %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// purgeDeleted removes rows of servers that were deleted before the given time, at most limit.
+func purgeDeleted(tx *db.Tx, before time.Time, limit int) (int, error) {
+	var ids []string
+	if err := tx.Select(&ids, "SELECT id FROM servers WHERE deleted_at > 0 AND deleted_at < ? LIMIT ?", before, limit); err != nil {
+		return 0, err
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	marks, args := db.In(ids)
+	for _, text := range []string{"DELETE FROM server_tags WHERE server_id IN ", "DELETE FROM servers WHERE id IN "} {
+		if _, err := tx.Exec(text+marks, args...); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+// usedByProject is what a project's servers take of its quota.
+type usedByProject struct {
+	Instances int64 `db:"instances"`
+	Cores     int64 `db:"cores"`
+	RAM       int64 `db:"ram"`
+}
+
+func sumProject(tx *db.Tx, projectID string) (usedByProject, error) {
+	var used usedByProject
+	err := tx.Get(&used, "SELECT COUNT(*) AS instances, COALESCE(SUM(vcpus), 0) AS cores, COALESCE(SUM(memory_mb), 0) AS ram"+
+		" FROM servers WHERE project_id = ? AND deleted_at = 0", projectID)
+	return used, err
+}
+
+// usedByHost is what the servers of a host take of it.
+type usedByHost struct {
+	Host      string `db:"host"`
+	Instances int64  `db:"instances"`
+	VCPUs     int64  `db:"vcpus"`
+	MemoryMiB int64  `db:"memory_mb"`
+	DiskGiB   int64  `db:"disk_gb"`
+}
+
+func sumHosts(tx *db.Tx) (map[string]usedByHost, error) {
+	var rows []usedByHost
+	err := tx.Select(&rows, "SELECT host, COUNT(*) AS instances, COALESCE(SUM(vcpus), 0) AS vcpus, COALESCE(SUM(memory_mb), 0) AS memory_mb,"+
+		" COALESCE(SUM(disk_gb), 0) AS disk_gb FROM servers WHERE host <> '' AND deleted_at = 0 GROUP BY host")
+	byHost := make(map[string]usedByHost, len(rows))
+	for _, r := range rows {
+		byHost[r.Host] = r
+	}
+	return byHost, err
+}
+
+// serversOfHost returns ids and names of the servers of a host, at most limit.
+func serversOfHost(tx *db.Tx, host string, limit int) ([]server, error) {
+	var rows []server
+	err := tx.Select(&rows, "SELECT "+serverColumns+" FROM servers WHERE host = ? AND deleted_at = 0 ORDER BY created_at, id LIMIT ?", host, limit)
+	return rows, err
+}
+
+func replaceServerTags(tx *db.Tx, serverID string, tags []string) error {
+	if _, err := tx.Exec("DELETE FROM server_tags WHERE server_id = ?", serverID); err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if _, err := tx.Exec("INSERT INTO server_tags (server_id, tag) VALUES (?, ?)", serverID, tag); err != nil {
+			return fmt.Errorf("insert tag of server %s: %w", serverID, err)
+		}
+	}
+	return nil
+}
+
+// tagsOf returns the tags of servers, each list in alphabetical order.
+func tagsOf(tx *db.Tx, ids []string) (map[string][]string, error) {
+	byID := map[string][]string{}
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), 500)]
+		ids = ids[len(batch):]
+		var rows []struct {
+			ServerID string `db:"server_id"`
+			Tag      string `db:"tag"`
+		}
+		marks, args := db.In(batch)
+		if err := tx.Select(&rows, "SELECT server_id, tag FROM server_tags WHERE server_id IN "+marks+" ORDER BY tag", args...); err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			byID[r.ServerID] = append(byID[r.ServerID], r.Tag)
+		}
+	}
+	return byID, nil
+}
+
+// serversDuring returns the servers that ran at some time of a period, of all projects for
+// an empty id.
+func serversDuring(tx *db.Tx, projectID string, start, end time.Time, limit int) ([]server, error) {
+	text := "SELECT " + serverColumns + " FROM servers WHERE launched_at > 0 AND launched_at < ? AND (deleted_at = 0 OR deleted_at > ?)"
+	args := []any{end, start}
+	if projectID != "" {
+		text, args = text+" AND project_id = ?", append(args, projectID)
+	}
+	var rows []server
+	err := tx.Select(&rows, text+" ORDER BY created_at, id LIMIT ?", append(args, limit)...)
+	return rows, err
+}
