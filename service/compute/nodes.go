@@ -1,0 +1,223 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"virga/core/api"
+	"virga/core/authz"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/work"
+	"virga/service/compute/orders"
+)
+
+// The routes for node agents; package orders says what both sides may count on.
+
+// nodeTarget is the host that a node's own routes are about.
+type nodeTarget struct{ host string }
+
+// PolicyTarget implements api.Target.
+func (n nodeTarget) PolicyTarget() authz.Target { return authz.Target{"host": n.host} }
+
+// loadNode finds out whether the path's host is the calling node's own.
+func (s *Service) loadNode(_ context.Context, r *api.Request) (api.Target, error) {
+	name := r.Param("host")
+	if r.UserID() != "node:"+name {
+		return nil, api.Forbidden("The host %s is not yours.", name)
+	}
+	return nodeTarget{name}, nil
+}
+
+// hostReport registers a host and takes its heartbeat.
+func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
+	var facts orders.Host
+	if err := r.Decode(&facts); err != nil {
+		return nil, err
+	}
+	name, now := r.Param("host"), s.clock.Now()
+	if facts.HostName == "" {
+		facts.HostName = name
+	}
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		known, err := findHost(tx, name)
+		isNew := errors.Is(err, db.ErrNotFound)
+		if err != nil && !isNew {
+			return err
+		}
+		if err := reportHost(tx, newHost{Name: name, ServiceID: s.clock.ID(), HypervisorID: s.clock.ID(), Zone: defaultZone,
+			Facts: facts, LastSeen: now, CreatedAt: now, UpdatedAt: now}, now); err != nil {
+			return err
+		}
+		if isNew {
+			if err := feed.Record(tx, feed.Change{At: now, RequestID: r.ID, UserID: r.UserID(), Kind: "host", ID: name, Action: "create"}); err != nil {
+				return err
+			}
+		}
+		if isNew || known.Provided != digestOf(name, facts) {
+			tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })
+		}
+		return nil
+	})
+	return nil, err
+}
+
+// hostGuests tells a host what it should have.
+func (s *Service) hostGuests(ctx context.Context, r *api.Request) (any, error) {
+	name := r.Param("host")
+	var since int64
+	if text := r.Query.Get("since"); text != "" {
+		var err error
+		if since, err = strconv.ParseInt(text, 10, 64); err != nil || since < 0 {
+			return nil, api.BadRequest("since is a generation, not %q.", text)
+		}
+	}
+	answer := orders.GuestList{Guests: []orders.GuestOrder{}}
+	err := s.db.Read(ctx, func(tx *db.Tx) error {
+		h, err := findHost(tx, name)
+		if errors.Is(err, db.ErrNotFound) {
+			return api.NotFound("Host %s has not reported itself.", name)
+		}
+		if err != nil {
+			return err
+		}
+		answer.Generation = h.Generation
+		list, err := ordersOfHost(tx, name, since)
+		if err != nil {
+			return err
+		}
+		drives, err := s.drivesFor(tx, list)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			answer.Guests = append(answer.Guests, orderView(&list[i], drives[list[i].ServerID]))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// drivesFor renders the config drives that unsettled orders need.
+func (s *Service) drivesFor(tx *db.Tx, list []guestOrder) (map[string]*orders.ConfigDrive, error) {
+	var ids []string
+	for i := range list {
+		if list[i].Desired != orders.Absent && !list[i].settled() {
+			ids = append(ids, list[i].ServerID)
+		}
+	}
+	drives := map[string]*orders.ConfigDrive{}
+	rows, err := serversByID(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if !row.ConfigDrive {
+			continue
+		}
+		userData, err := findUserData(tx, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		if drives[row.ID], err = configDrive(row, userData); err != nil {
+			return nil, err
+		}
+	}
+	return drives, nil
+}
+
+func orderView(o *guestOrder, drive *orders.ConfigDrive) orders.GuestOrder {
+	view := o.Body
+	view.ServerID, view.Generation, view.OperationID, view.Epoch = o.ServerID, o.Generation, o.OperationID, o.Epoch
+	view.Desired, view.Settled, view.ConfigDrive = o.Desired, o.settled(), drive
+	if o.RebootSeq > o.RebootDone && o.Desired == orders.Running {
+		view.Reboot = &orders.Reboot{Seq: o.RebootSeq, Hard: o.RebootHard}
+	}
+	if view.NICs == nil {
+		view.NICs = []orders.NIC{}
+	}
+	return view
+}
+
+// guestReport takes what became of an order. Reports may be repeated and may come late.
+func (s *Service) guestReport(ctx context.Context, r *api.Request) (any, error) {
+	var report orders.Report
+	if err := r.Decode(&report); err != nil {
+		return nil, err
+	}
+	hostName, serverID := r.Param("host"), r.Param("server_id")
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		order, err := findOrder(tx, serverID, hostName)
+		if errors.Is(err, db.ErrNotFound) {
+			if report.State == orders.StateAbsent {
+				return nil // it was reported before
+			}
+			return api.NotFound("Host %s has no order for guest %s.", hostName, serverID)
+		}
+		if err != nil {
+			return err
+		}
+		if report.Generation < order.Generation {
+			return nil // it is about a wish of the past
+		}
+		return s.takeGuestReport(tx, order, report)
+	})
+	return nil, err
+}
+
+func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Report) error {
+	before := *order
+	order.ReportedGeneration, order.ReportedState, order.ReportedPower = order.Generation, report.State, report.PowerState
+	order.RebootDone = max(order.RebootDone, min(report.RebootDone, order.RebootSeq))
+	order.ErrorClass, order.ErrorMessage, order.ReportedAt = "", "", s.clock.Now()
+	if report.State == orders.StateFailed && report.Error != nil {
+		order.ErrorClass, order.ErrorMessage = report.Error.Class, oneLine(report.Error.Message, 1000)
+	}
+	if order.Desired == orders.Absent && report.State == orders.StateAbsent {
+		if err := deleteOrder(tx, order.ServerID, order.Host); err != nil {
+			return err
+		}
+		return s.engine.SignalResource(tx, order.ServerID)
+	}
+	if order.reported() == before.reported() {
+		return nil // a repeat
+	}
+	if err := noteReport(tx, order); err != nil {
+		return err
+	}
+	if err := s.noteDrift(tx, order); err != nil {
+		return err
+	}
+	return s.engine.SignalResource(tx, order.ServerID)
+}
+
+// noteDrift follows a guest that changed its state by itself: only when no operation is
+// about the server, for then the operation knows what the change means.
+func (s *Service) noteDrift(tx *db.Tx, order *guestOrder) error {
+	if order.Desired == orders.Absent || order.ReportedState != orders.StateRunning && order.ReportedState != orders.StateStopped {
+		return nil
+	}
+	unfinished, err := work.Unfinished(tx, order.ServerID)
+	if err != nil || len(unfinished[order.ServerID]) > 0 {
+		return err
+	}
+	return changeServer(tx, order.ServerID, func(row *server) {
+		if row.Host == order.Host && row.VMState != vmBuilding {
+			s.takeReport(row, order)
+		}
+	})
+}
+
+// oneLine cuts a text from outside to something that can be shown.
+func oneLine(text string, limit int) string {
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "?")
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,152 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/work"
+	"virga/service/compute/orders"
+)
+
+// What the steps of several operations share: orders to the host and trouble with neighbours.
+
+// orderGuest writes the wish that a server's guest be like its row and in the desired
+// state, and rings its host after the commit.
+func (s *Service) orderGuest(tx *db.Tx, row *server, o work.Operation, desired orders.Desired) error {
+	order := &guestOrder{ServerID: row.ID, Host: row.Host, OperationID: o.ID, Epoch: o.Epoch, Desired: desired}
+	if desired != orders.Absent {
+		order.Body = guestBody(row)
+	}
+	if known, err := findOrder(tx, row.ID, row.Host); err == nil {
+		order.RebootSeq, order.RebootHard = known.RebootSeq, known.RebootHard
+	}
+	return s.giveOrder(tx, order)
+}
+
+func (s *Service) giveOrder(tx *db.Tx, order *guestOrder) error {
+	if err := putOrder(tx, order); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { s.deps.Bus.Ring(orders.Topic(order.Host)) })
+	return nil
+}
+
+// failed tells whether the host reported that the wish of this generation cannot be reached.
+func (o *guestOrder) failed() bool {
+	return o.ReportedGeneration >= o.Generation && o.ReportedState == orders.StateFailed
+}
+
+// readOrder returns a guest's order and whether its host is up.
+func (s *Service) readOrder(ctx context.Context, serverID, hostName string) (order *guestOrder, up bool, err error) {
+	err = s.db.Read(ctx, func(tx *db.Tx) error {
+		if order, err = findOrder(tx, serverID, hostName); err != nil {
+			return fmt.Errorf("read order of guest %s on %s: %w", serverID, hostName, err)
+		}
+		up, err = hostUp(tx, hostName, s.clock.Now())
+		return err
+	})
+	return order, up, err
+}
+
+func (s *Service) readServer(ctx context.Context, id string) (*server, error) {
+	var row *server
+	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		row, err = findServer(tx, id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read server %s: %w", id, err)
+	}
+	return row, nil
+}
+
+// removeGuest orders that the server's guest be absent wherever it was ordered, and waits
+// until the hosts say so. A host that does not report is not waited for: the order stays
+// and is carried out when it comes back.
+func (s *Service) removeGuest(ctx context.Context, o work.Operation) error {
+	waiting := false
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		waiting = false
+		list, err := ordersOfServer(tx, o.ResourceID)
+		if err != nil {
+			return err
+		}
+		for _, order := range list {
+			up, err := hostUp(tx, order.Host, s.clock.Now())
+			if err != nil {
+				return err
+			}
+			waiting = waiting || up
+			if order.Desired == orders.Absent {
+				continue
+			}
+			absent := &guestOrder{ServerID: order.ServerID, Host: order.Host, OperationID: o.ID, Epoch: o.Epoch, Desired: orders.Absent}
+			if err := s.giveOrder(tx, absent); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && waiting {
+		return work.Wait(lookAgain)
+	}
+	return err
+}
+
+// publicError is an error whose text the owner of a server may read; its cause is logged.
+type publicError struct {
+	text  string
+	cause error
+}
+
+// Error implements error.
+func (e *publicError) Error() string { return e.text }
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *publicError) Unwrap() error { return e.cause }
+
+// neighbourTrouble classifies an error of a neighbour: a refusal (4xx) is final and its
+// message is for the user; anything else is tried again.
+func (s *Service) neighbourTrouble(ctx context.Context, o work.Operation, neighbour string, err error) error {
+	var refused *api.Error
+	if errors.As(err, &refused) && refused.Status < 500 && refused.Status != 429 && refused.Status != 401 {
+		return work.Fail(&publicError{text: refused.Message, cause: err})
+	}
+	s.log.WarnContext(ctx, "neighbour is in trouble", "neighbour", neighbour, "operation", o.ID, "server", o.ResourceID, "error", err)
+	return &publicError{text: "The " + neighbour + " service could not do its part.", cause: err}
+}
+
+// ringOperation tells a handler that waits for the operation that it has ended.
+func (s *Service) ringOperation(tx *db.Tx, id string) {
+	tx.AfterCommit(func() { s.deps.Bus.Ring(operationTopic(id)) })
+}
+
+func operationTopic(id string) string { return "compute.operation." + id }
+
+// guestBody describes a server's guest to its host.
+func guestBody(row *server) orders.GuestOrder {
+	flavor, image := row.Detail.Flavor, row.Detail.Image
+	body := orders.GuestOrder{
+		Name: row.Name, HostName: row.HostName, NICs: []orders.NIC{},
+		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: flavor.RootGiB,
+			EphemeralGiB: flavor.Ephemeral, SwapMiB: flavor.SwapMiB},
+		Hints: orders.Hints{Machine: image.Properties["hw_machine_type"], CPUModel: image.Properties["hw_cpu_model"],
+			DiskBus: image.Properties["hw_disk_bus"]},
+		Metadata: orders.Metadata{FlavorName: flavor.Name, ImageID: row.ImageID, ProjectID: row.ProjectID, ProjectName: row.Detail.ProjectName,
+			UserID: row.UserID, UserName: row.Detail.UserName, CreatedAt: row.CreatedAt},
+	}
+	if row.ImageID != "" {
+		body.Image = &orders.Image{ID: row.ImageID, SHA512: image.SHA512, Size: image.Size, DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize}
+	}
+	for _, n := range row.NICs {
+		body.NICs = append(body.NICs, orders.NIC{PortID: n.PortID, NetworkID: n.NetworkID, MAC: n.MAC, Tap: tapName(n.PortID),
+			MTU: n.MTU, Model: image.Properties["hw_vif_model"]})
+	}
+	return body
+}
+
+// tapName is the device of a port on its host, as Neutron's agents name it.
+func tapName(portID string) string { return "tap" + portID[:min(len(portID), 11)] }

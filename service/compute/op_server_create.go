@@ -1,0 +1,325 @@
+package compute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/work"
+	"virga/service/compute/orders"
+)
+
+const (
+	opCreate = "server_create"
+	// maxHostsTried is on how many hosts a server is tried before its create fails.
+	maxHostsTried = 3
+	// maxLostRaces is how often a claim may lose against others before its create fails.
+	maxLostRaces = 20
+	// maxVerdicts bounds the decision table.
+	maxVerdicts = 200
+	// lookAgain is how often a waiting step looks without being signalled.
+	lookAgain = 15 * time.Second
+)
+
+// createParams is what a create was asked for, besides what the server's row tells.
+type createParams struct {
+	NICs []nicRequest `json:"nics"`
+	Host string       `json:"host,omitempty"`
+}
+
+// nicRequest asks for one network interface: an existing port, or a new one on a network.
+type nicRequest struct {
+	// Key marks the port that is made for it, so that a repeat finds it again.
+	Key              string   `json:"key"`
+	PortID           string   `json:"port_id,omitempty"`
+	NetworkID        string   `json:"network_id"`
+	NetworkName      string   `json:"network_name"`
+	MTU              int      `json:"mtu"`
+	FixedIP          string   `json:"fixed_ip,omitempty"`
+	Tag              string   `json:"tag,omitempty"`
+	SecurityGroupIDs []string `json:"security_group_ids,omitempty"`
+}
+
+type createFrame struct {
+	Host       string            `json:"host,omitempty"`
+	ProviderID string            `json:"provider_id,omitempty"`
+	Excluded   map[string]string `json:"excluded,omitempty"`
+	LostRaces  int               `json:"lost_races,omitempty"`
+	Decision   *decision         `json:"decision,omitempty"`
+}
+
+type createRun = work.Run[createParams, createFrame]
+
+// serverCreate brings a server of which the row exists to life.
+func (s *Service) serverCreate() work.Registrable {
+	return work.Kind[createParams, createFrame]{
+		Name: opCreate, Deadline: time.Hour,
+		Steps: []work.Step[createParams, createFrame]{
+			{Name: "schedule", Do: s.createSchedule, Undo: s.createUnschedule},
+			{Name: "claim", Do: s.createClaim, Undo: s.createUnclaim},
+			{Name: "network", Do: s.createNetwork, Undo: s.createUnnetwork},
+			{Name: "spawn", Do: s.createSpawn, Undo: s.createUnspawn},
+			{Name: "settle", Do: s.createSettle},
+		},
+		Finished: s.createFinished, Failed: s.createFailed,
+	}
+}
+
+// createSchedule chooses a host from what placement offers and what is known of the hosts.
+func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
+	row, err := s.readServer(ctx, run.Operation.ResourceID)
+	if err != nil {
+		return err
+	}
+	var hosts []host
+	w := wish{Resources: resourcesOf(row), Zone: row.Zone, Host: run.Params.Host, Excluded: run.Frame.Excluded,
+		Arch: architectureOf(row.Detail.Image.Properties)}
+	err = s.db.Read(ctx, func(tx *db.Tx) error {
+		if hosts, err = listHosts(tx); err != nil {
+			return err
+		}
+		w.Group, err = groupWishOf(tx, row.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	candidates, err := s.deps.Placement.Candidates(s.self(ctx), w.Resources, 1000)
+	if err != nil {
+		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	}
+	offered := map[string]map[string]Resource{}
+	for _, c := range candidates {
+		offered[c.ProviderID] = c.Resources
+	}
+	now := s.clock.Now()
+	d := decide(hosts, offered, w, now)
+	if d.Chosen == "" || len(hosts) <= maxNamedHosts {
+		if err := s.askOthers(ctx, hosts, offered); err != nil {
+			return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+		}
+		chosen := d.Chosen
+		if d = decide(hosts, offered, w, now); chosen != "" && d.Chosen != chosen {
+			return work.Retry(0, errors.New("the hosts changed during the decision"))
+		}
+	}
+	d.Hosts = d.Hosts[:min(len(d.Hosts), maxVerdicts)]
+	run.Frame.Decision = &d
+	if d.Chosen == "" {
+		return work.Fail(errors.New(d.explain()))
+	}
+	run.Frame.Host = d.Chosen
+	for _, h := range hosts {
+		if h.Name == d.Chosen {
+			run.Frame.ProviderID = h.HypervisorID
+		}
+	}
+	run.InCommit(func(tx *db.Tx) error {
+		return changeServer(tx, row.ID, func(row *server) { row.Host = run.Frame.Host })
+	})
+	return nil
+}
+
+// askOthers fetches the numbers of hosts that placement did not offer, so that the decision
+// can name what they lack.
+func (s *Service) askOthers(ctx context.Context, hosts []host, offered map[string]map[string]Resource) error {
+	asked := 0
+	for _, h := range hosts {
+		if offered[h.HypervisorID] != nil || h.Provided == "" || asked >= maxVerdicts {
+			continue
+		}
+		asked++
+		has, err := s.deps.Placement.Resources(s.self(ctx), h.HypervisorID)
+		if api.StatusOf(err) == 404 && err != nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		offered[h.HypervisorID] = has
+	}
+	return nil
+}
+
+func (s *Service) createUnschedule(_ context.Context, run *createRun) error {
+	run.Frame.Host, run.Frame.ProviderID = "", ""
+	run.InCommit(func(tx *db.Tx) error {
+		return changeServer(tx, run.Operation.ResourceID, func(row *server) { row.Host = "" })
+	})
+	return nil
+}
+
+// createClaim takes the resources in placement; whoever comes too late chooses again.
+func (s *Service) createClaim(ctx context.Context, run *createRun) error {
+	row, err := s.readServer(ctx, run.Operation.ResourceID)
+	if err != nil {
+		return err
+	}
+	err = s.deps.Placement.Claim(s.self(ctx), Claim{ConsumerID: row.ID, ProviderID: run.Frame.ProviderID,
+		ProjectID: row.ProjectID, UserID: row.UserID, Resources: resourcesOf(row)})
+	if err != nil && api.StatusOf(err) == 409 {
+		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
+			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
+		}
+		return work.Back("schedule", errors.New("another server took the resources"))
+	}
+	if err != nil {
+		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	}
+	return nil
+}
+
+func (s *Service) createUnclaim(ctx context.Context, run *createRun) error {
+	return s.deps.Placement.Release(s.self(ctx), run.Operation.ResourceID)
+}
+
+// createNetwork makes or takes the ports and notes the server's addresses.
+func (s *Service) createNetwork(ctx context.Context, run *createRun) error {
+	if len(run.Params.NICs) == 0 {
+		return nil
+	}
+	row, err := s.readServer(ctx, run.Operation.ResourceID)
+	if err != nil {
+		return err
+	}
+	row.Host = run.Frame.Host
+	repeated := run.Operation.Epoch > 1 || run.Operation.Tries > 0 || len(run.Frame.Excluded) > 0 || run.Frame.LostRaces > 0
+	nics, err := s.plugPorts(ctx, row, run.Params.NICs, repeated)
+	var unbound *bindingError
+	switch {
+	case errors.As(err, &unbound):
+		return s.elsewhere(run, unbound)
+	case err != nil:
+		return s.neighbourTrouble(ctx, run.Operation, "network", err)
+	}
+	run.InCommit(func(tx *db.Tx) error {
+		return changeServer(tx, row.ID, func(row *server) { row.NICs = nics })
+	})
+	return nil
+}
+
+func (s *Service) createUnnetwork(ctx context.Context, run *createRun) error {
+	if len(run.Params.NICs) == 0 {
+		return nil
+	}
+	if err := s.unplugPorts(ctx, run.Operation.ResourceID); err != nil {
+		return err
+	}
+	run.InCommit(func(tx *db.Tx) error {
+		return changeServer(tx, run.Operation.ResourceID, func(row *server) { row.NICs = nil })
+	})
+	return nil
+}
+
+// createSpawn orders the guest; the image is brought to the host as part of it.
+func (s *Service) createSpawn(_ context.Context, run *createRun) error {
+	run.InCommit(func(tx *db.Tx) error {
+		row, err := findServer(tx, run.Operation.ResourceID)
+		if err != nil {
+			return err
+		}
+		return s.orderGuest(tx, row, run.Operation, orders.Running)
+	})
+	return nil
+}
+
+func (s *Service) createUnspawn(ctx context.Context, run *createRun) error {
+	return s.removeGuest(ctx, run.Operation)
+}
+
+// createSettle waits until the host reports that the guest runs.
+func (s *Service) createSettle(ctx context.Context, run *createRun) error {
+	order, up, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	if err != nil {
+		return err
+	}
+	switch {
+	case order.settled():
+		run.InCommit(func(tx *db.Tx) error {
+			return changeServer(tx, run.Operation.ResourceID, func(row *server) {
+				row.VMState, row.PowerState, row.Detail.Fault = vmActive, order.ReportedPower, nil
+				row.LaunchedAt, row.UpdatedAt = s.clock.Now(), s.clock.Now()
+			})
+		})
+		return nil
+	case order.failed() && order.ErrorClass == orders.Fail:
+		return work.Fail(errors.New(order.ErrorMessage))
+	case order.failed() && order.ErrorClass == orders.Elsewhere:
+		return s.elsewhere(run, errors.New(order.ErrorMessage))
+	case !up:
+		return s.elsewhere(run, errors.New("the host stopped reporting"))
+	}
+	return work.Wait(lookAgain)
+}
+
+// elsewhere has another host chosen, unless that was tried often enough.
+func (s *Service) elsewhere(run *createRun, why error) error {
+	if run.Frame.Excluded == nil {
+		run.Frame.Excluded = map[string]string{}
+	}
+	run.Frame.Excluded[run.Frame.Host] = why.Error()
+	if len(run.Frame.Excluded) >= maxHostsTried {
+		return work.Failf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s. "+
+			"The last host, %s, said: %w", run.Operation.ResourceID, run.Frame.Host, why)
+	}
+	return work.Back("schedule", why)
+}
+
+func (s *Service) createFinished(tx *db.Tx, run *createRun) error {
+	s.ringOperation(tx, run.Operation.ID)
+	return s.recordOf(tx, run.Operation, "create")
+}
+
+// createFailed turns the server to ERROR with the reason; a delete that cut the create off
+// needs none.
+func (s *Service) createFailed(tx *db.Tx, run *createRun, reason string) error {
+	s.ringOperation(tx, run.Operation.ID)
+	if run.Operation.Cancelled {
+		return nil
+	}
+	details := ""
+	if run.Frame.Decision != nil {
+		text, err := json.Marshal(run.Frame.Decision)
+		if err != nil {
+			return fmt.Errorf("write decision: %w", err)
+		}
+		details = string(text)
+	}
+	now := s.clock.Now()
+	err := changeServer(tx, run.Operation.ResourceID, func(row *server) {
+		row.VMState, row.PowerState, row.UpdatedAt = vmError, powerNone, now
+		row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now, Details: details}
+	})
+	if err != nil {
+		return err
+	}
+	return s.recordOf(tx, run.Operation, "error")
+}
+
+// recordOf writes a change of the operation's server into the feed.
+func (s *Service) recordOf(tx *db.Tx, o work.Operation, action string) error {
+	return feed.Record(tx, feed.Change{At: s.clock.Now(), RequestID: o.RequestID, UserID: o.UserID, ProjectID: o.ProjectID,
+		Kind: "server", ID: o.ResourceID, Action: action})
+}
+
+// architectureOf is the architecture that an image's properties name, or empty.
+func architectureOf(properties map[string]string) string {
+	if arch := properties["hw_architecture"]; arch != "" {
+		return arch
+	}
+	return properties["architecture"]
+}
+
+// resourcesOf is what a server takes in placement.
+func resourcesOf(row *server) map[string]int64 {
+	resources := map[string]int64{classVCPU: int64(row.VCPUs), classMemory: row.MemoryMiB}
+	if row.DiskGiB > 0 {
+		resources[classDisk] = row.DiskGiB
+	}
+	return resources
+}

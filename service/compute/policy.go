@@ -1,0 +1,155 @@
+package compute
+
+import "virga/core/authz"
+
+// The names of the rules, Nova's own where Nova has one.
+const (
+	prefix = "os_compute_api:"
+
+	ruleNode     = "compute:node"
+	ruleAction   = "compute:servers:action"
+	ruleExternal = prefix + "os-server-external-events:create"
+
+	ruleIndex                = prefix + "servers:index"
+	ruleDetail               = prefix + "servers:detail"
+	ruleIndexAllTenants      = prefix + "servers:index:get_all_tenants"
+	ruleDetailAllTenants     = prefix + "servers:detail:get_all_tenants"
+	ruleShow                 = prefix + "servers:show"
+	ruleShowHostStatus       = prefix + "servers:show:host_status"
+	ruleFlavorSpecs          = prefix + "servers:show:flavor-extra-specs"
+	ruleCreate               = prefix + "servers:create"
+	ruleForcedHost           = prefix + "servers:create:forced_host"
+	ruleRequestedDestination = "compute:servers:create:requested_destination"
+	ruleExternalNetwork      = "network:attach_external_network"
+	ruleUpdate               = prefix + "servers:update"
+	ruleDelete               = prefix + "servers:delete"
+	ruleReboot               = prefix + "servers:reboot"
+	ruleStart                = prefix + "servers:start"
+	ruleStop                 = prefix + "servers:stop"
+	ruleExtendedAttributes   = prefix + "os-extended-server-attributes"
+	ruleConsoleOutput        = prefix + "os-console-output"
+	ruleLock                 = prefix + "os-lock-server:lock"
+	ruleUnlock               = prefix + "os-lock-server:unlock"
+	ruleUnlockOverride       = prefix + "os-lock-server:unlock:unlock_override"
+	ruleResetState           = prefix + "os-admin-actions:reset_state"
+	ruleForceDelete          = prefix + "os-deferred-delete:force"
+	ruleMetadata             = prefix + "server-metadata:"
+	ruleTags                 = prefix + "os-server-tags:"
+	ruleIPs                  = prefix + "ips:"
+	ruleActionsList          = prefix + "os-instance-actions:list"
+	ruleActionsShow          = prefix + "os-instance-actions:show"
+	ruleActionEvents         = prefix + "os-instance-actions:events"
+	ruleInterfaces           = prefix + "os-attach-interfaces:"
+	ruleVolumesIndex         = prefix + "os-volumes-attachments:index"
+	ruleGroupAdd             = prefix + "os-security-groups:add"
+	ruleGroupRemove          = prefix + "os-security-groups:remove"
+	ruleGroupList            = prefix + "os-security-groups:list"
+
+	ruleFlavors            = prefix + "flavors"
+	ruleFlavorCreate       = prefix + "os-flavor-manage:create"
+	ruleFlavorUpdate       = prefix + "os-flavor-manage:update"
+	ruleFlavorDelete       = prefix + "os-flavor-manage:delete"
+	ruleFlavorAccess       = prefix + "os-flavor-access"
+	ruleFlavorAccessAdd    = prefix + "os-flavor-access:add_tenant_access"
+	ruleFlavorAccessRemove = prefix + "os-flavor-access:remove_tenant_access"
+	ruleExtraSpecs         = prefix + "os-flavor-extra-specs:"
+	ruleExtraSpecsIndex    = prefix + "os-flavor-extra-specs:index"
+
+	ruleKeypairsIndex  = prefix + "os-keypairs:index"
+	ruleKeypairsShow   = prefix + "os-keypairs:show"
+	ruleKeypairsCreate = prefix + "os-keypairs:create"
+	ruleKeypairsDelete = prefix + "os-keypairs:delete"
+
+	ruleLimits      = prefix + "limits"
+	ruleLimitsOther = prefix + "limits:other_project"
+	ruleQuotas      = prefix + "os-quota-sets:"
+	ruleClasses     = prefix + "os-quota-class-sets:"
+	ruleServices    = prefix + "os-services:"
+	ruleHypervisors = prefix + "os-hypervisors:"
+	ruleZones       = prefix + "os-availability-zone:"
+	ruleGroups      = prefix + "os-server-groups:"
+	ruleUsage       = prefix + "os-simple-tenant-usage:"
+	ruleMigrations  = prefix + "os-migrations:index"
+	ruleExtensions  = prefix + "extensions"
+)
+
+// The checks that most rules are.
+const (
+	checkReader  = "rule:project_reader_or_admin"
+	checkMember  = "rule:project_member_or_admin"
+	checkAdmin   = "rule:context_is_admin"
+	checkAnybody = "@"
+	// checkKeyOwner lets users at their own key pairs.
+	checkKeyOwner = "rule:context_is_admin or user_id:%(user_id)s"
+)
+
+// policyRules are the defaults of the service's policy.
+func policyRules() []authz.Rule {
+	rules := authz.BaseRules()
+	add := func(check, description string, names ...string) {
+		for _, name := range names {
+			rules = append(rules, authz.Rule{Name: name, Check: check, Description: description})
+		}
+	}
+	add("role:node", "Node agents: report hosts and guests, read orders and metadata.", ruleNode)
+	add(checkAnybody, "Act on a server; each action has a rule of its own besides.", ruleAction)
+	add("rule:service_or_admin", "Tell what happened to the ports of servers.", ruleExternal)
+	addServerRules(add)
+	addFlavorRules(add)
+	add(checkKeyOwner, "Use one's own key pairs, administrators anybody's.", ruleKeypairsIndex, ruleKeypairsShow, ruleKeypairsCreate, ruleKeypairsDelete)
+	add(checkAnybody, "Show one's own project's limits.", ruleLimits)
+	add(checkAdmin, "Show another project's limits.", ruleLimitsOther)
+	add(checkReader, "Show a project's quotas and what it uses.", ruleQuotas+"show", ruleQuotas+"detail")
+	add(checkAnybody, "Show the default quotas.", ruleQuotas+"defaults")
+	add(checkAdmin, "Change a project's quotas.", ruleQuotas+"update", ruleQuotas+"delete")
+	add(checkAdmin, "Show and change the default quotas.", ruleClasses+"show", ruleClasses+"update")
+	add(checkAdmin, "List, enable, disable and remove compute services.", ruleServices+"list", ruleServices+"update", ruleServices+"delete")
+	add(checkAdmin, "Show hypervisors.", ruleHypervisors+"list", ruleHypervisors+"list-detail", ruleHypervisors+"show",
+		ruleHypervisors+"uptime", ruleHypervisors+"search", ruleHypervisors+"servers", ruleHypervisors+"statistics")
+	add(checkAnybody, "List availability zones.", ruleZones+"list")
+	add(checkAdmin, "List availability zones with their hosts.", ruleZones+"detail")
+	add(checkReader, "Show server groups.", ruleGroups+"index", ruleGroups+"show")
+	add(checkMember, "Make and remove server groups.", ruleGroups+"create", ruleGroups+"delete")
+	add(checkReader, "Show a project's usage.", ruleUsage+"show")
+	add(checkAdmin, "Show the usage of all projects.", ruleUsage+"list")
+	add(checkAdmin, "List migrations.", ruleMigrations)
+	add(checkAnybody, "List extensions.", ruleExtensions)
+	return rules
+}
+
+func addServerRules(add func(check, description string, names ...string)) {
+	add(checkReader, "List and show servers.", ruleIndex, ruleDetail, ruleShow)
+	add(checkAdmin, "List the servers of all projects.", ruleIndexAllTenants, ruleDetailAllTenants)
+	add(checkAdmin, "See the status of a server's host.", ruleShowHostStatus)
+	add(checkReader, "See the extra specs of a server's flavor.", ruleFlavorSpecs)
+	add(checkMember, "Create, change and delete servers.", ruleCreate, ruleUpdate, ruleDelete)
+	add(checkAdmin, "Choose a server's host.", ruleForcedHost, ruleRequestedDestination)
+	add(checkAdmin, "Put a server on an external network.", ruleExternalNetwork)
+	add(checkMember, "Reboot, start and stop servers.", ruleReboot, ruleStart, ruleStop)
+	add(checkAdmin, "See a server's host, names on it and user data.", ruleExtendedAttributes)
+	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
+	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)
+	add(checkAdmin, "Go past somebody else's lock.", ruleUnlockOverride)
+	add(checkAdmin, "Set a server's state by hand.", ruleResetState)
+	add(checkMember, "Delete a server at once.", ruleForceDelete)
+	add(checkReader, "Read a server's metadata.", ruleMetadata+"index", ruleMetadata+"show")
+	add(checkMember, "Change a server's metadata.", ruleMetadata+"create", ruleMetadata+"update_all", ruleMetadata+"update", ruleMetadata+"delete")
+	add(checkReader, "Read a server's tags.", ruleTags+"index", ruleTags+"show")
+	add(checkMember, "Change a server's tags.", ruleTags+"update_all", ruleTags+"update", ruleTags+"delete", ruleTags+"delete_all")
+	add(checkReader, "Read a server's addresses.", ruleIPs+"index", ruleIPs+"show")
+	add(checkReader, "Read what was done with a server.", ruleActionsList, ruleActionsShow)
+	add(checkAdmin, "Read the errors of what was done with a server.", ruleActionEvents)
+	add(checkReader, "Read a server's interfaces.", ruleInterfaces+"list", ruleInterfaces+"show")
+	add(checkMember, "Attach and detach interfaces.", ruleInterfaces+"create", ruleInterfaces+"delete")
+	add(checkReader, "List a server's volumes.", ruleVolumesIndex)
+	add(checkMember, "Add and remove a server's security groups.", ruleGroupAdd, ruleGroupRemove)
+	add(checkReader, "List a server's security groups.", ruleGroupList)
+}
+
+func addFlavorRules(add func(check, description string, names ...string)) {
+	add(checkAnybody, "List and show flavors.", ruleFlavors)
+	add(checkAdmin, "Make, change and remove flavors.", ruleFlavorCreate, ruleFlavorUpdate, ruleFlavorDelete)
+	add(checkAdmin, "Show and change who may use a private flavor.", ruleFlavorAccess, ruleFlavorAccessAdd, ruleFlavorAccessRemove)
+	add(checkReader, "Read extra specs.", ruleExtraSpecsIndex, ruleExtraSpecs+"show")
+	add(checkAdmin, "Change extra specs.", ruleExtraSpecs+"create", ruleExtraSpecs+"update", ruleExtraSpecs+"delete")
+}

@@ -1,0 +1,586 @@
+package compute
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/work"
+)
+
+// serverBody is the body of a create.
+type serverBody struct {
+	Server serverFields               `json:"server"`
+	Hints  map[string]json.RawMessage `json:"os:scheduler_hints"`
+	Hints2 map[string]json.RawMessage `json:"OS-SCH-HNT:scheduler_hints"`
+}
+
+type serverFields struct {
+	Name           string              `json:"name"`
+	ImageRef       string              `json:"imageRef"`
+	FlavorRef      flexString          `json:"flavorRef"`
+	Networks       json.RawMessage     `json:"networks"`
+	KeyName        string              `json:"key_name"`
+	UserData       *string             `json:"user_data"`
+	Metadata       map[string]string   `json:"metadata"`
+	ConfigDrive    *flexBool           `json:"config_drive"`
+	SecurityGroups []map[string]string `json:"security_groups"`
+	MinCount       *flexInt            `json:"min_count"`
+	MaxCount       *flexInt            `json:"max_count"`
+	Zone           *string             `json:"availability_zone"`
+	Description    *string             `json:"description"`
+	Tags           []string            `json:"tags"`
+	HostName       *string             `json:"hostname"`
+	DiskConfig     string              `json:"OS-DCF:diskConfig"`
+	AccessIPv4     string              `json:"accessIPv4"`
+	AccessIPv6     string              `json:"accessIPv6"`
+	ReservationID  flexBool            `json:"return_reservation_id"`
+	Devices        []blockDevice       `json:"block_device_mapping_v2"`
+	OldDevices     []json.RawMessage   `json:"block_device_mapping"`
+	Personality    []personality       `json:"personality"`
+	AdminPass      *string             `json:"adminPass"`
+	Certificates   []string            `json:"trusted_image_certificates"`
+	Host           string              `json:"host"`
+	Hypervisor     string              `json:"hypervisor_hostname"`
+}
+
+type blockDevice struct {
+	BootIndex       *flexInt `json:"boot_index"`
+	SourceType      string   `json:"source_type"`
+	DestinationType string   `json:"destination_type"`
+	UUID            string   `json:"uuid"`
+}
+
+type personality struct {
+	Path     string `json:"path"`
+	Contents string `json:"contents"`
+}
+
+// createRequest is a create, checked as far as that is possible without the database.
+type createRequest struct {
+	row      server // all that the servers of the request have in common
+	nics     []nicRequest
+	host     string
+	groupID  string
+	tags     []string
+	userData string
+	min, max int
+	// hostName is set when the user chose it.
+	hostName string
+}
+
+// serverCreateRequest admits a create: everything is checked, then the servers with their
+// quota and operations are written in one transaction.
+func (s *Service) serverCreateRequest(ctx context.Context, r *api.Request) (any, error) {
+	var body serverBody
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	request, err := s.readCreate(ctx, r, &body)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.admitServers(ctx, r, request)
+	if err != nil {
+		return nil, err
+	}
+	if body.Server.ReservationID {
+		return map[string]any{"reservation_id": rows[0].ReservationID}, nil
+	}
+	groups := []map[string]string{}
+	for _, name := range rows[0].Detail.SecurityGroups {
+		groups = append(groups, map[string]string{"name": name})
+	}
+	if len(groups) == 0 {
+		groups = append(groups, map[string]string{"name": "default"})
+	}
+	links := linksOf(r, "servers", rows[0].ID)
+	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": map[string]any{
+		"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups,
+	}}}, nil
+}
+
+// readCreate checks a create against everything but the quota.
+func (s *Service) readCreate(ctx context.Context, r *api.Request, body *serverBody) (*createRequest, error) {
+	in := &body.Server
+	if err := checkCreateVersion(r); err != nil {
+		return nil, err
+	}
+	request := &createRequest{row: server{ProjectID: r.ProjectID(), UserID: r.UserID(), Name: strings.TrimSpace(in.Name), KeyName: in.KeyName, ReservationID: reservationID()}}
+	if r.ProjectID() == "" {
+		return nil, api.BadRequest("A server needs a project: the token is not scoped to one.")
+	}
+	if in.ConfigDrive != nil {
+		request.row.ConfigDrive = bool(*in.ConfigDrive)
+	}
+	d := &request.row.Detail
+	d.DiskConfig, d.AccessIPv4, d.AccessIPv6, d.Metadata, d.Description = in.DiskConfig, in.AccessIPv4, in.AccessIPv6, in.Metadata, in.Description
+	if d.DiskConfig == "" {
+		d.DiskConfig = "MANUAL"
+	}
+	d.ProjectName, d.UserName = r.Identity.Project.Name, r.Identity.UserName
+	for _, check := range []func() error{
+		func() error { return checkServerName(in.Name) },
+		func() error { return request.readCounts(in) },
+		func() error { return request.readTags(in.Tags) },
+		func() error { return request.readFiles(in) },
+		func() error { return request.readHostName(r, in) },
+		func() error { return request.readHints(body) },
+		func() error { return s.readImageAndFlavor(ctx, r, in, request) },
+		func() error { return s.readKey(ctx, r, in, request) },
+		func() error { return s.readPlace(ctx, r, in, request) },
+		func() error { return s.readNetworks(ctx, r, in, request) },
+	} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return request, nil
+}
+
+// checkCreateVersion refuses fields that the version does not have, as its schema would.
+func checkCreateVersion(r *api.Request) error {
+	var body struct {
+		Server map[string]json.RawMessage `json:"server"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return err
+	}
+	for name, bounds := range createFields {
+		if _, given := body.Server[name]; given && !inVersion(r.Version, bounds.since, bounds.until) {
+			return unexpectedField("server", name)
+		}
+	}
+	if _, given := body.Server["networks"]; !given && r.Version.AtLeast(vNetworksRequired) {
+		return api.BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
+	}
+	return nil
+}
+
+// checkServerName is nova's rule: something visible, no blanks around it, all printable.
+func checkServerName(name string) error {
+	bad := strings.TrimSpace(name) == "" || strings.TrimSpace(name) != name
+	for _, c := range name {
+		bad = bad || !unicode.IsPrint(c) && c != '\u00a0'
+	}
+	if bad {
+		return api.BadRequest("Invalid input for field/attribute name. Value: %s. It must be printable and must not begin or end with blanks.", oneLine(name, 60))
+	}
+	return nil
+}
+
+// maxCount bounds how many servers one request can make.
+const maxCount = 1000
+
+func (c *createRequest) readCounts(in *serverFields) error {
+	c.min, c.max = 1, 1
+	if in.MinCount != nil {
+		c.min = int(*in.MinCount)
+		c.max = c.min
+	}
+	if in.MaxCount != nil {
+		c.max = int(*in.MaxCount)
+	}
+	switch {
+	case c.min < 1 || c.max < 1 || c.max > maxCount:
+		return api.BadRequest("Invalid input for field/attribute min_count or max_count. They must be between 1 and %d.", maxCount)
+	case c.min > c.max:
+		return api.BadRequest("min_count must be <= max_count")
+	}
+	return nil
+}
+
+func (c *createRequest) readTags(tags []string) error {
+	c.tags = slices.Compact(slices.Sorted(slices.Values(tags)))
+	return checkTags(c.tags)
+}
+
+// readFiles reads user data and personality.
+func (c *createRequest) readFiles(in *serverFields) error {
+	if in.UserData != nil {
+		if _, err := base64.StdEncoding.DecodeString(*in.UserData); err != nil {
+			return api.BadRequest("Invalid input for field/attribute user_data. It is not of the format 'base64'")
+		}
+		c.userData = *in.UserData
+	}
+	limits := defaultQuotas()
+	if int64(len(in.Personality)) > limits[quotaFiles] {
+		return api.Forbidden("Personality file limit exceeded")
+	}
+	for _, file := range in.Personality {
+		contents, err := base64.StdEncoding.DecodeString(file.Contents)
+		switch {
+		case err != nil:
+			return api.BadRequest("Personality content for %s cannot be decoded", oneLine(file.Path, 60))
+		case int64(len(contents)) > limits[quotaFileBytes]:
+			return api.Forbidden("Personality file content too long")
+		case file.Path == "" || int64(len(file.Path)) > limits[quotaPathBytes]:
+			return api.Forbidden("Personality file path too long")
+		}
+		c.row.Detail.Files = append(c.row.Detail.Files, injectedFile{file.Path, contents})
+	}
+	if len(in.Personality) > 0 {
+		c.row.ConfigDrive = true // the one way in which files reach a guest
+	}
+	if in.AdminPass != nil {
+		return api.BadRequest("Setting adminPass is not supported here; use key_name or user_data.")
+	}
+	if len(in.Certificates) > 0 {
+		return api.BadRequest("trusted_image_certificates are not supported: image signatures are not verified here.")
+	}
+	return nil
+}
+
+var (
+	hostNamePattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
+	fqdnPattern     = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$`)
+)
+
+func checkHostName(r *api.Request, name string) error {
+	pattern := hostNamePattern
+	if r.Version.AtLeast(vFQDN) {
+		pattern = fqdnPattern
+	}
+	if len(name) > 255 || !pattern.MatchString(name) {
+		return api.BadRequest("Invalid input for field/attribute hostname. Value: %s. It is not a host name.", oneLine(name, 70))
+	}
+	return nil
+}
+
+func (c *createRequest) readHostName(r *api.Request, in *serverFields) error {
+	if in.HostName == nil {
+		return nil
+	}
+	if c.max > 1 && r.Version.AtLeast(vFQDN) && strings.Contains(*in.HostName, ".") {
+		return api.BadRequest("Unable to specify a FQDN as a hostname when creating multiple servers.")
+	}
+	c.hostName = *in.HostName
+	return checkHostName(r, c.hostName)
+}
+
+var notInHostNames = regexp.MustCompile(`[^a-z0-9.-]+`)
+
+// hostNameFrom makes a host name from a display name, as nova's sanitize_hostname does.
+func hostNameFrom(name, id string) string {
+	text := strings.NewReplacer(" ", "-", "_", "-", ".", "-").Replace(strings.ToLower(strings.TrimSpace(name)))
+	text = strings.Trim(notInHostNames.ReplaceAllString(text, ""), ".-")
+	text = strings.TrimRight(text[:min(len(text), 63)], ".-")
+	if text == "" {
+		return "server-" + id
+	}
+	return text
+}
+
+// unsupportedHints are hints of Nova that this scheduler does not know; to ignore them would
+// be to break a promise.
+var unsupportedHints = []string{"same_host", "different_host", "query", "build_near_host_ip", "cidr", "target_cell"}
+
+func (c *createRequest) readHints(body *serverBody) error {
+	hints := body.Hints
+	if hints == nil {
+		hints = body.Hints2
+	}
+	for _, name := range unsupportedHints {
+		if _, given := hints[name]; given {
+			return api.BadRequest("The scheduler hint %s is not supported.", name)
+		}
+	}
+	if raw, given := hints["group"]; given {
+		if err := json.Unmarshal(raw, &c.groupID); err != nil {
+			return api.BadRequest("Invalid input for field/attribute group. It is the id of a server group.")
+		}
+	}
+	return nil
+}
+
+// imageID takes the id from a reference, which may be an address.
+func imageID(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// readDevices finds the image of block_device_mapping_v2: the boot disk from an image on
+// the host is the one form there is, for volumes do not exist here.
+func readDevices(in *serverFields) (string, error) {
+	image := imageID(in.ImageRef)
+	if len(in.OldDevices) > 0 {
+		return "", api.BadRequest("Block Device Mapping is Invalid: block_device_mapping needs volumes, which are not supported here.")
+	}
+	for _, device := range in.Devices {
+		isBoot := device.BootIndex != nil && *device.BootIndex == 0
+		if device.SourceType != "image" || device.DestinationType != "local" && device.DestinationType != "" || !isBoot {
+			return "", api.BadRequest("Block Device Mapping is Invalid: only a boot disk from an image on the host (boot_index 0, source_type image, "+
+				"destination_type local) is supported, not source_type %s with destination_type %s.", oneLine(device.SourceType, 30), oneLine(device.DestinationType, 30))
+		}
+		if image != "" && image != device.UUID {
+			return "", api.BadRequest("Block Device Mapping is Invalid: the boot disk and imageRef name different images.")
+		}
+		image = device.UUID
+	}
+	if image == "" {
+		return "", api.BadRequest("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
+	}
+	return image, nil
+}
+
+const gib = int64(1) << 30
+
+func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *serverFields, c *createRequest) error {
+	id, err := readDevices(in)
+	if err != nil {
+		return err
+	}
+	f, err := s.visibleFlavor(ctx, r, string(in.FlavorRef))
+	if err != nil {
+		if api.StatusOf(err) == http.StatusNotFound {
+			return api.BadRequest("Flavor %s could not be found.", in.FlavorRef)
+		}
+		return err
+	}
+	image, err := s.deps.Images.Image(ctx, id)
+	if err != nil {
+		if status := api.StatusOf(err); status >= 400 && status < 500 {
+			return api.BadRequest("Can not find requested image").Because(err)
+		}
+		return unavailable("image", err)
+	}
+	if image.VirtualSize == 0 && image.DiskFormat == "raw" {
+		image.VirtualSize = image.Size
+	}
+	if err := checkImage(&image, f); err != nil {
+		return err
+	}
+	row := &c.row
+	row.ImageID, row.FlavorID, row.VCPUs, row.MemoryMiB = image.ID, f.ID, f.VCPUs, f.MemoryMiB
+	root := f.RootGiB
+	if root == 0 {
+		root = (image.VirtualSize + gib - 1) / gib
+	}
+	row.DiskGiB = root + f.Ephemeral + (f.SwapMiB+1023)/1024
+	row.Detail.Flavor = f.snapshot()
+	row.Detail.Image = imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
+		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
+	return nil
+}
+
+// unavailable is the answer when a neighbour cannot be asked now.
+func unavailable(neighbour string, err error) error {
+	return api.Unavailable("The %s service cannot be reached now.", neighbour).Because(err)
+}
+
+// checkImage tells whether a server of the flavor can run from the image.
+func checkImage(image *Image, f *flavor) error {
+	disk := f.RootGiB * gib
+	switch {
+	case image.Status != "active":
+		return api.BadRequest("Image %s is not active.", image.ID)
+	case image.DiskFormat != "raw" && image.DiskFormat != "qcow2":
+		return api.BadRequest("Image %s is unacceptable: servers boot from images of disk format raw or qcow2, not %s.", image.ID, image.DiskFormat)
+	case image.MinRAM > f.MemoryMiB:
+		return api.BadRequest("Flavor's memory is too small for requested image.")
+	case f.RootGiB > 0 && image.MinDisk > f.RootGiB:
+		return api.BadRequest("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, "+
+			"minimum disk size is %d bytes.", disk, image.MinDisk*gib)
+	case f.RootGiB > 0 && image.VirtualSize > disk:
+		return api.BadRequest("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", disk, image.VirtualSize)
+	}
+	return nil
+}
+
+func (s *Service) readKey(ctx context.Context, r *api.Request, in *serverFields, c *createRequest) error {
+	if in.KeyName == "" {
+		return nil
+	}
+	err := s.db.Read(ctx, func(tx *db.Tx) error {
+		k, err := findKeypair(tx, r.UserID(), in.KeyName)
+		if err == nil {
+			c.row.Detail.KeyPublic, c.row.Detail.KeyType = k.PublicKey, k.Type
+		}
+		return err
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		return api.BadRequest("Invalid key_name provided.")
+	}
+	return err
+}
+
+// readPlace reads the availability zone, "zone:host" for those who may choose the host,
+// and the field host of 2.74.
+func (s *Service) readPlace(ctx context.Context, r *api.Request, in *serverFields, c *createRequest) error {
+	zone, wantedHost := "", in.Host
+	if in.Zone != nil {
+		var node string
+		zone, wantedHost, _ = strings.Cut(*in.Zone, ":")
+		wantedHost, node, _ = strings.Cut(wantedHost, ":")
+		if wantedHost == "" {
+			wantedHost = node
+		}
+	}
+	rule := ruleForcedHost
+	if in.Host != "" || in.Hypervisor != "" {
+		if wantedHost != in.Host && wantedHost != "" {
+			return api.BadRequest("Host and availability zone name different hosts.")
+		}
+		rule = ruleRequestedDestination
+		wantedHost = in.Host
+	}
+	if wantedHost == "" && in.Hypervisor == "" && zone == "" {
+		return nil
+	}
+	if wantedHost != "" || in.Hypervisor != "" {
+		if err := r.May(rule, nil); err != nil {
+			return err
+		}
+	}
+	var hosts []host
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { hosts, err = listHosts(tx); return err }); err != nil {
+		return err
+	}
+	zoneKnown, hostKnown := zone == defaultZone, wantedHost == "" && in.Hypervisor == ""
+	for _, h := range hosts {
+		zoneKnown = zoneKnown || h.Zone == zone
+		if in.Hypervisor != "" && h.Facts.HostName == in.Hypervisor && (wantedHost == "" || wantedHost == h.Name) {
+			wantedHost, hostKnown = h.Name, true
+		}
+		hostKnown = hostKnown || in.Hypervisor == "" && h.Name == wantedHost
+	}
+	switch {
+	case zone != "" && !zoneKnown:
+		return api.BadRequest("The requested availability zone is not available")
+	case !hostKnown:
+		return api.BadRequest("Compute host %s could not be found.", oneLine(wantedHost+in.Hypervisor, 60))
+	}
+	c.row.Zone, c.host = zone, wantedHost
+	return nil
+}
+
+// admitServers writes the servers of a request: quota, rows and operations in one transaction.
+func (s *Service) admitServers(ctx context.Context, r *api.Request, c *createRequest) ([]*server, error) {
+	var rows []*server
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		rows = nil
+		count, err := s.takeQuota(tx, c)
+		if err != nil {
+			return err
+		}
+		if err := s.checkGroup(tx, r, c, count); err != nil {
+			return err
+		}
+		now := s.clock.Now()
+		for i := range count {
+			row, err := s.newServer(c, i, count, now)
+			if err != nil {
+				return err
+			}
+			if err := s.admitServer(tx, r, c, row); err != nil {
+				return err
+			}
+			rows = append(rows, row)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// newServer is the row of the i-th server of a request.
+func (s *Service) newServer(c *createRequest, i, count int, now time.Time) (*server, error) {
+	row := c.row
+	row.ID, row.VMState, row.CreatedAt, row.UpdatedAt = s.clock.ID(), vmBuilding, now, now
+	row.Detail.LaunchIndex, row.Detail.Seed = i, make([]byte, 32)
+	if _, err := rand.Read(row.Detail.Seed); err != nil {
+		return nil, fmt.Errorf("make a seed: %w", err)
+	}
+	if count > 1 {
+		row.Name = fmt.Sprintf("%s-%d", c.row.Name, i+1)
+	}
+	switch {
+	case c.hostName == "":
+		row.HostName = hostNameFrom(row.Name, row.ID)
+	case count > 1:
+		row.HostName = fmt.Sprintf("%s-%d", c.hostName, i+1)
+	default:
+		row.HostName = c.hostName
+	}
+	return &row, nil
+}
+
+func (s *Service) admitServer(tx *db.Tx, r *api.Request, c *createRequest, row *server) error {
+	if err := insertServer(tx, row, c.userData, c.tags); err != nil {
+		return err
+	}
+	if c.groupID != "" {
+		if err := addGroupMember(tx, c.groupID, row.ID); err != nil {
+			return err
+		}
+	}
+	nics := slices.Clone(c.nics)
+	for i := range nics {
+		nics[i].Key = s.clock.ID()
+	}
+	_, err := s.engine.Start(tx, work.Order{Kind: opCreate, ResourceKind: "server", ResourceID: row.ID, ProjectID: row.ProjectID, UserID: row.UserID,
+		RequestID: r.ID, Params: createParams{NICs: nics, Host: c.host}})
+	if err != nil {
+		return err
+	}
+	return s.record(tx, r, "server", row.ID, "create.start")
+}
+
+// takeQuota tells how many of the servers the quota allows: as many as are asked for at
+// most, and not less than the least.
+func (s *Service) takeQuota(tx *db.Tx, c *createRequest) (int, error) {
+	limits, err := quotaLimits(tx, c.row.ProjectID)
+	if err != nil {
+		return 0, err
+	}
+	if limit := limits[quotaMetadata]; limit >= 0 && int64(len(c.row.Detail.Metadata)) > limit {
+		return 0, api.Forbidden("Maximum number of metadata items exceeds %d", limit)
+	}
+	used, err := sumProject(tx, c.row.ProjectID)
+	if err != nil {
+		return 0, err
+	}
+	for count := c.max; ; count-- {
+		err := checkServerQuota(limits, used, int64(count), &c.row)
+		if err == nil || count <= c.min {
+			return count, err
+		}
+	}
+}
+
+func checkServerQuota(limits map[string]int64, used usedByProject, count int64, row *server) error {
+	var names, asked, taken, allowed []string
+	for _, q := range []struct {
+		name           string
+		used, quantity int64
+	}{{quotaCores, used.Cores, int64(row.VCPUs)}, {quotaInstances, used.Instances, 1}, {quotaRAM, used.RAM, row.MemoryMiB}} {
+		if over(limits[q.name], q.used, q.quantity*count) {
+			names, asked = append(names, q.name), append(asked, fmt.Sprint(q.quantity*count))
+			taken, allowed = append(taken, fmt.Sprint(q.used)), append(allowed, fmt.Sprint(limits[q.name]))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	list := func(words []string) string { return strings.Join(words, ", ") }
+	return api.Forbidden("Quota exceeded for %s: Requested %s, but already used %s of %s %s",
+		list(names), list(asked), list(taken), list(allowed), list(names))
+}
+
+// reservationID is the common mark of the servers of one request.
+func reservationID() string {
+	const letters = "0123456789abcdefghijklmnopqrstuvwxyz"
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // it never fails: crypto/rand ends the program instead
+	for i := range random {
+		random[i] = letters[int(random[i])%len(letters)]
+	}
+	return "r-" + string(random)
+}

@@ -1,0 +1,188 @@
+package compute
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"virga/core/api"
+	"virga/core/authz"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/token"
+	"virga/core/work"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+//go:embed schema/*.json
+var schemaFiles embed.FS
+
+// Deps is what the compute service needs.
+type Deps struct {
+	// DB is the service's own database.
+	DB      *db.DB
+	Bus     bus.Bus
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	Auth    token.Authenticator
+	// AuthenticateURI is the public address of identity, for WWW-Authenticate.
+	AuthenticateURI string
+	// Endpoint is the public address of this service without a slash at its end.
+	Endpoint        string
+	PolicyOverrides map[string]string
+	// Owner names this process in leases.
+	Owner string
+
+	Images    Images
+	Networks  Networks
+	Placement Placement
+	// Self is the identity under which operations speak to the neighbours; it needs the
+	// roles admin and service. Nil: one that is known in this process alone.
+	Self *token.Identity
+	// Hook is for tests: see work.Config.
+	Hook func(o work.Operation, undo, after bool) error
+	// Lease is how long a claim on an operation holds; 0: the engine's default.
+	Lease time.Duration
+}
+
+// Service is the compute service.
+type Service struct {
+	deps    Deps
+	db      *db.DB
+	clock   clock.Clock
+	log     *slog.Logger
+	engine  *work.Engine
+	table   *api.Table
+	handler http.Handler
+	// fresh remembers when the network information of servers was last looked at.
+	fresh *freshness
+}
+
+// New migrates the database and builds the API; nothing runs before Run.
+func New(ctx context.Context, deps Deps) (*Service, error) {
+	if err := migrate(ctx, deps.DB); err != nil {
+		return nil, err
+	}
+	if deps.Self == nil {
+		deps.Self = &token.Identity{UserID: "compute", UserName: "compute",
+			Project: token.Project{ID: "service", Name: "service"}, Roles: []token.Role{{Name: "admin"}, {Name: "service"}}}
+	}
+	policy, err := authz.NewEnforcer(policyRules(), deps.PolicyOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("read the compute policy: %w", err)
+	}
+	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness()}
+	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
+		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Workers: 64})
+	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
+		s.interfaceAttach(), s.interfaceDetach()); err != nil {
+		return nil, err
+	}
+	schemas, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		return nil, fmt.Errorf("open the compute schemas: %w", err)
+	}
+	s.table = &api.Table{
+		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(),
+		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Policy: policy,
+		Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
+	}
+	inner, err := api.NewHandler(s.table)
+	if err != nil {
+		return nil, err
+	}
+	s.handler = withoutProject(inner)
+	return s, nil
+}
+
+func migrate(ctx context.Context, d *db.DB) error {
+	own, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		return fmt.Errorf("open the compute migrations: %w", err)
+	}
+	for _, m := range []struct {
+		owner string
+		files fs.FS
+	}{{"work", work.Migrations()}, {"feed", feed.Migrations()}, {"compute", own}} {
+		if err := d.Migrate(ctx, m.owner, m.files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Handler serves the API, the service's prefix taken off.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Table is the API's table of routes.
+func (s *Service) Table() *api.Table { return s.table }
+
+// Run carries operations and reconciles until ctx ends and everything at hand is done.
+func (s *Service) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, r := range s.reconcilers() {
+		all.Go(func() { r.run(ctx, s) })
+	}
+	return s.engine.Run(ctx)
+}
+
+// Ready tells whether the service can answer.
+func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
+
+// self is a context in which calls to neighbours are the service's own.
+func (s *Service) self(ctx context.Context) context.Context {
+	return token.WithIdentity(ctx, s.deps.Self)
+}
+
+// reconciler is a repair loop: it has no input, runs on a timer and on a doorbell, and may
+// run at any time without harm.
+type reconciler struct {
+	name  string
+	every time.Duration
+	// topic rings when there may be something to do; empty: the timer alone.
+	topic string
+	once  func(ctx context.Context) error
+}
+
+func (s *Service) reconcilers() []reconciler {
+	return []reconciler{
+		{name: "hosts", every: 30 * time.Second, topic: topicHosts, once: s.reconcileHosts},
+		{name: "addresses", every: time.Minute, topic: topicAddresses, once: s.reconcileAddresses},
+		{name: "archive", every: time.Hour, once: s.reconcileArchive},
+	}
+}
+
+func (r reconciler) run(ctx context.Context, s *Service) {
+	var rung <-chan struct{}
+	if r.topic != "" {
+		bell := s.deps.Bus.Listen(r.topic)
+		defer bell.Close()
+		rung = bell.C
+	}
+	ticker := time.NewTicker(r.every)
+	defer ticker.Stop()
+	for {
+		if err := r.once(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "reconcile", "what", r.name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-rung:
+		case <-ticker.C:
+		}
+	}
+}

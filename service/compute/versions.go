@@ -1,0 +1,80 @@
+package compute
+
+import "virga/core/api"
+
+// The microversions at which something changes here, by what they brought
+// (nova/api/openstack/rest_api_version_history.rst).
+var (
+	vKeypairType        = api.V(2, 2)
+	vExtendedAttributes = api.V(2, 3)
+	vIPv6Filter         = api.V(2, 5)
+	vLocked             = api.V(2, 9)
+	vKeypairUser        = api.V(2, 10)
+	vForcedDown         = api.V(2, 11)
+	vGroupProject       = api.V(2, 13)
+	vSoftAffinity       = api.V(2, 15)
+	vHostStatus         = api.V(2, 16)
+	vDescription        = api.V(2, 19)
+	vDeletedActions     = api.V(2, 21)
+	vTags               = api.V(2, 26)
+	vCPUInfoObject      = api.V(2, 28)
+	vHypervisorPaging   = api.V(2, 33)
+	vKeypairPaging      = api.V(2, 35)
+	vNoProxies          = api.V(2, 36)
+	vNetworksRequired   = api.V(2, 37)
+	vStatusChecked      = api.V(2, 38)
+	vNoImageMeta        = api.V(2, 39)
+	vUsagePaging        = api.V(2, 40)
+	vDeviceTags         = api.V(2, 42)
+	vEmbeddedFlavor     = api.V(2, 47)
+	vAttachTag          = api.V(2, 49)
+	vGroupQuotas        = api.V(2, 50)
+	vActionUpdated      = api.V(2, 51)
+	vTagsAtCreate       = api.V(2, 52)
+	vServiceUUID        = api.V(2, 53)
+	vFlavorDescription  = api.V(2, 55)
+	vNoPersonality      = api.V(2, 57)
+	vActionPaging       = api.V(2, 58)
+	vFlavorSpecs        = api.V(2, 61)
+	vEventHost          = api.V(2, 62)
+	vCertificates       = api.V(2, 63)
+	vGroupRules         = api.V(2, 64)
+	vChangesBefore      = api.V(2, 66)
+	vServiceDelete      = api.V(2, 69)
+	vInterfaceTag       = api.V(2, 70)
+	vServerGroups       = api.V(2, 71)
+	vLockedReason       = api.V(2, 73)
+	vRequestedHost      = api.V(2, 74)
+	vWholeUpdate        = api.V(2, 75)
+	vMoreFilters        = api.V(2, 83)
+	vEventDetails       = api.V(2, 84)
+	vHypervisorUptime   = api.V(2, 88)
+	vHostname           = api.V(2, 90)
+	vKeypairImport      = api.V(2, 92)
+	vFQDN               = api.V(2, 94)
+	vPinnedZone         = api.V(2, 96)
+)
+
+// microversions is what clients are told.
+func microversions() *api.Versions {
+	return &api.Versions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: api.V(2, 1), Max: vPinnedZone}
+}
+
+// before is the last version without something.
+func before(v api.Version) api.Version { return api.V(v.Major, v.Minor-1) }
+
+// createFields bounds the fields of a create's body that not every version has.
+var createFields = map[string]struct{ since, until api.Version }{
+	"description":                {since: vDescription},
+	"tags":                       {since: vTagsAtCreate},
+	"personality":                {until: before(vNoPersonality)},
+	"trusted_image_certificates": {since: vCertificates},
+	"host":                       {since: vRequestedHost},
+	"hypervisor_hostname":        {since: vRequestedHost},
+	"hostname":                   {since: vHostname},
+}
+
+// inVersion tells whether something bounded is there in a version.
+func inVersion(v, since, until api.Version) bool {
+	return (since.IsZero() || v.AtLeast(since)) && (until.IsZero() || !until.Before(v))
+}
