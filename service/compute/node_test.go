@@ -1,0 +1,191 @@
+package compute_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"virga/core/token"
+	"virga/service/compute/orders"
+)
+
+// node is a node agent over guests that are only remembered.
+type node struct {
+	rig  *rig
+	name string
+	mu   sync.Mutex
+	// guests are those of which something is on the host.
+	guests map[string]orders.GuestOrder
+	power  map[string]int
+	reboot map[string]int64
+	// fail, if set, says why an order cannot be carried out.
+	fail func(order orders.GuestOrder) *orders.Error
+	// orders counts the orders seen that are not settled.
+	orders []orders.GuestOrder
+	since  int64
+	facts  orders.Host
+	stop   func()
+}
+
+// startNode registers a host and has its agent work until the test ends or stop is called.
+func (r *rig) startNode(name string, memoryMiB int64) *node {
+	r.t.Helper()
+	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, reboot: map[string]int64{},
+		facts: orders.Host{HostName: name + ".example", HypervisorType: "fake", HypervisorVersion: 1000, VCPUs: 64, MemoryMiB: memoryMiB, LocalGiB: 10_000,
+			HostIP: "192.0.2.7", CPU: orders.CPU{Arch: "x86_64", Model: "test"}, Virt: orders.Virt{Kind: "fake"}, UptimeSeconds: 90_000}}
+	n.heartbeat()
+	r.waitFor("the provider of "+name, func() bool {
+		r.world.mu.Lock()
+		defer r.world.mu.Unlock()
+		for _, p := range r.world.providers {
+			if p.name == n.facts.HostName {
+				return true
+			}
+		}
+		return false
+	})
+	n.run()
+	return n
+}
+
+func (n *node) identity() *token.Identity {
+	return &token.Identity{UserID: "node:" + n.name, Roles: []token.Role{{Name: "node"}}}
+}
+
+func (n *node) call(method, path string, in, out any) int {
+	body, err := json.Marshal(in)
+	if err != nil {
+		panic(err)
+	}
+	r, err := http.NewRequestWithContext(token.WithIdentity(context.Background(), n.identity()), method, "http://cloud/compute"+path, bytes.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	response, err := n.rig.local().Do(r)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if out != nil && response.StatusCode == 200 {
+		if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+			panic(err)
+		}
+	}
+	return response.StatusCode
+}
+
+func (n *node) heartbeat() {
+	if status := n.call("PUT", "/internal/hosts/"+n.name, n.facts, nil); status != 204 {
+		panic(fmt.Sprintf("heartbeat of %s: status %d", n.name, status))
+	}
+}
+
+func (n *node) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	bell := n.rig.bus.Listen(orders.Topic(n.name))
+	stopServing := n.rig.bus.Serve(orders.Topic(n.name), n.answer)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			n.once()
+			select {
+			case <-ctx.Done():
+				return
+			case <-bell.C:
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	n.stop = func() { cancel(); done.Wait(); bell.Close(); stopServing() }
+	n.rig.t.Cleanup(n.stop)
+}
+
+func (n *node) answer(_ context.Context, question string, body []byte) ([]byte, error) {
+	var q orders.ConsoleQuestion
+	if err := json.Unmarshal(body, &q); err != nil || question != orders.QuestionConsole {
+		return nil, errors.New("what?")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, there := n.guests[q.ServerID]; !there {
+		return nil, errors.New(orders.ErrNoGuest)
+	}
+	return []byte("one\ntwo\nthree\n\x00"), nil
+}
+
+// once carries out what changed since the last time.
+func (n *node) once() {
+	var list orders.GuestList
+	if n.call("GET", fmt.Sprintf("/internal/hosts/%s/guests?since=%d", n.name, n.since), nil, &list) != 200 {
+		return
+	}
+	for _, order := range list.Guests {
+		if order.Settled {
+			continue
+		}
+		report := n.carryOut(order)
+		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil)
+		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil) // repeats are harmless
+	}
+	n.since = list.Generation
+}
+
+func (n *node) carryOut(order orders.GuestOrder) orders.Report {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.orders = append(n.orders, order)
+	report := orders.Report{Generation: order.Generation, State: orders.State(order.Desired), RebootDone: n.reboot[order.ServerID]}
+	if n.fail != nil {
+		if e := n.fail(order); e != nil {
+			report.State, report.Error = orders.StateFailed, e
+			return report
+		}
+	}
+	if order.Desired == orders.Absent {
+		delete(n.guests, order.ServerID)
+		return report
+	}
+	n.guests[order.ServerID] = order
+	report.PowerState = map[orders.Desired]int{orders.Running: 1, orders.Stopped: 4}[order.Desired]
+	if order.Reboot != nil {
+		n.reboot[order.ServerID] = order.Reboot.Seq
+		report.RebootDone = order.Reboot.Seq
+	}
+	return report
+}
+
+// list tells which guests are on the host, as a set.
+func (n *node) list() map[string]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	found := map[string]bool{}
+	for id := range n.guests {
+		found["guest "+id+" on "+n.name] = true
+	}
+	return found
+}
+
+func (n *node) setFail(fail func(order orders.GuestOrder) *orders.Error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail = fail
+}
+
+func (n *node) lastOrder(t *testing.T, serverID string) orders.GuestOrder {
+	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := len(n.orders) - 1; i >= 0; i-- {
+		if n.orders[i].ServerID == serverID {
+			return n.orders[i]
+		}
+	}
+	t.Fatalf("host %s has no order for server %s", n.name, serverID)
+	return orders.GuestOrder{}
+}

@@ -1,0 +1,316 @@
+package compute_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"virga/core/api"
+	"virga/service/compute"
+)
+
+// world is what servers leave outside the compute database: images, ports and allocations,
+// kept as the neighbours would keep them, but in memory.
+type world struct {
+	mu          sync.Mutex
+	images      map[string]compute.Image
+	networks    map[string]compute.Network
+	subnets     []compute.Subnet
+	ports       map[string]compute.Port
+	groups      map[string][]compute.SecurityGroup
+	floating    []compute.FloatingIP
+	providers   map[string]*provider
+	allocations map[string]compute.Claim
+	nextID      int
+	// refuse, if set, is asked before each call by its name.
+	refuse func(call string) error
+}
+
+type provider struct {
+	name      string
+	inventory map[string]compute.Inventory
+}
+
+func newWorld() *world {
+	return &world{
+		images:   map[string]compute.Image{imageID: {ID: imageID, Name: "tiny", Status: "active", DiskFormat: "qcow2", Size: 20 << 20, VirtualSize: 64 << 20, SHA512: "abc"}},
+		networks: map[string]compute.Network{networkID: {ID: networkID, Name: "private", ProjectID: projectID, MTU: 1450, SubnetIDs: []string{subnetID}}},
+		subnets: []compute.Subnet{{ID: subnetID, NetworkID: networkID, CIDR: "10.0.0.0/24", Gateway: "10.0.0.1", IPVersion: 4, DHCP: true,
+			DNS: []string{"10.0.0.2"}}},
+		ports: map[string]compute.Port{}, groups: map[string][]compute.SecurityGroup{projectID: {{ID: groupID, Name: "default"}, {ID: webGroupID, Name: "web"}}},
+		providers: map[string]*provider{}, allocations: map[string]compute.Claim{},
+	}
+}
+
+func (w *world) enter(call string) (func(), error) {
+	w.mu.Lock()
+	refuse := w.refuse
+	w.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(call); err != nil {
+			return func() {}, err
+		}
+	}
+	w.mu.Lock()
+	return w.mu.Unlock, nil
+}
+
+func (w *world) id() string {
+	w.nextID++
+	return fmt.Sprintf("00000000-0000-4000-8000-%012d", w.nextID)
+}
+
+// list tells what servers have left outside, as a set.
+func (w *world) list() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := map[string]bool{}
+	for id := range w.allocations {
+		found["allocation of "+id] = true
+	}
+	for _, p := range w.ports {
+		switch {
+		case p.Profile != nil:
+			found["port for "+p.DeviceID] = true
+		case p.DeviceID != "":
+			found["use of port by "+p.DeviceID] = true
+		}
+	}
+	return found
+}
+
+type images struct{ *world }
+
+func (w images) Image(_ context.Context, id string) (compute.Image, error) {
+	leave, err := w.enter("image")
+	defer leave()
+	if err != nil {
+		return compute.Image{}, err
+	}
+	image, there := w.images[id]
+	if !there {
+		return image, api.NotFound("No image found with ID %s", id)
+	}
+	return image, nil
+}
+
+type networks struct{ *world }
+
+func (w networks) Networks(_ context.Context, ids []string) ([]compute.Network, error) {
+	leave, err := w.enter("networks")
+	defer leave()
+	var found []compute.Network
+	for _, id := range ids {
+		if n, there := w.networks[id]; there {
+			found = append(found, n)
+		}
+	}
+	return found, err
+}
+
+func (w networks) UsableNetworks(_ context.Context, project string) ([]compute.Network, error) {
+	leave, err := w.enter("networks")
+	defer leave()
+	var found []compute.Network
+	for _, n := range w.networks {
+		if n.ProjectID == project || n.Shared {
+			found = append(found, n)
+		}
+	}
+	return found, err
+}
+
+func (w networks) find(call string, fits func(compute.Port) bool) ([]compute.Port, error) {
+	leave, err := w.enter(call)
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	var found []compute.Port
+	for _, p := range w.ports {
+		if fits(p) {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b compute.Port) int { return len(a.ID) - len(b.ID) })
+	return found, nil
+}
+
+func (w networks) PortsByID(_ context.Context, ids []string) ([]compute.Port, error) {
+	return w.find("ports", func(p compute.Port) bool { return slices.Contains(ids, p.ID) })
+}
+
+func (w networks) PortsOfDevices(_ context.Context, ids []string) ([]compute.Port, error) {
+	return w.find("ports", func(p compute.Port) bool { return slices.Contains(ids, p.DeviceID) })
+}
+
+func (w networks) CreatePort(_ context.Context, in compute.NewPort) (compute.Port, error) {
+	leave, err := w.enter("create port")
+	defer leave()
+	if err != nil {
+		return compute.Port{}, err
+	}
+	id := w.id()
+	groups := in.SecurityGroupIDs
+	if groups == nil {
+		groups = []string{groupID}
+	}
+	p := compute.Port{ID: id, NetworkID: in.NetworkID, ProjectID: in.ProjectID, MAC: fmt.Sprintf("fa:16:3e:00:%02x:%02x", w.nextID/256, w.nextID%256),
+		Status: "ACTIVE", DeviceID: in.DeviceID, DeviceOwner: in.DeviceOwner, HostID: in.HostID, VIFType: "bridge", Profile: in.Profile, SecurityGroupIDs: groups,
+		FixedIPs: []compute.FixedIP{{SubnetID: subnetID, Address: fmt.Sprintf("10.0.%d.%d", w.nextID/250, w.nextID%250+5)}}}
+	if len(in.FixedIPs) > 0 {
+		p.FixedIPs[0].Address = in.FixedIPs[0].Address
+	}
+	w.ports[id] = p
+	return p, nil
+}
+
+func (w networks) UpdatePort(_ context.Context, id string, change compute.PortChange) (compute.Port, error) {
+	leave, err := w.enter("update port")
+	defer leave()
+	if err != nil {
+		return compute.Port{}, err
+	}
+	p, there := w.ports[id]
+	if !there {
+		return p, api.NotFound("Port %s could not be found.", id)
+	}
+	for from, to := range map[*string]*string{change.DeviceID: &p.DeviceID, change.DeviceOwner: &p.DeviceOwner, change.HostID: &p.HostID} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if change.SecurityGroupIDs != nil {
+		p.SecurityGroupIDs = *change.SecurityGroupIDs
+	}
+	w.ports[id] = p
+	return p, nil
+}
+
+func (w networks) DeletePort(_ context.Context, id string) error {
+	leave, err := w.enter("delete port")
+	defer leave()
+	if err == nil {
+		delete(w.ports, id)
+	}
+	return err
+}
+
+func (w networks) SubnetsOfNetworks(_ context.Context, ids []string) ([]compute.Subnet, error) {
+	leave, err := w.enter("subnets")
+	defer leave()
+	var found []compute.Subnet
+	for _, s := range w.subnets {
+		if slices.Contains(ids, s.NetworkID) {
+			found = append(found, s)
+		}
+	}
+	return found, err
+}
+
+func (w networks) FloatingIPsOfPorts(_ context.Context, ids []string) ([]compute.FloatingIP, error) {
+	leave, err := w.enter("floating IPs")
+	defer leave()
+	var found []compute.FloatingIP
+	for _, f := range w.floating {
+		if slices.Contains(ids, f.PortID) {
+			found = append(found, f)
+		}
+	}
+	return found, err
+}
+
+func (w networks) SecurityGroups(_ context.Context, project string) ([]compute.SecurityGroup, error) {
+	leave, err := w.enter("security groups")
+	defer leave()
+	return w.groups[project], err
+}
+
+type placement struct{ *world }
+
+func (w placement) EnsureProvider(_ context.Context, id, name string, inventory map[string]compute.Inventory, _ []string) error {
+	leave, err := w.enter("provider")
+	defer leave()
+	if err == nil {
+		w.providers[id] = &provider{name, inventory}
+	}
+	return err
+}
+
+func (w placement) HasProvider(_ context.Context, id string) (bool, error) {
+	leave, err := w.enter("provider")
+	defer leave()
+	return w.providers[id] != nil, err
+}
+
+func (w placement) resources(id, but string) map[string]compute.Resource {
+	found := map[string]compute.Resource{}
+	for class, i := range w.providers[id].inventory {
+		r := compute.Resource{Capacity: int64(float64(i.Total-i.Reserved) * i.Ratio)}
+		for consumer, claim := range w.allocations {
+			if claim.ProviderID == id && consumer != but {
+				r.Used += claim.Resources[class]
+			}
+		}
+		found[class] = r
+	}
+	return found
+}
+
+func (w placement) Resources(_ context.Context, id string) (map[string]compute.Resource, error) {
+	leave, err := w.enter("resources")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	if w.providers[id] == nil {
+		return nil, api.NotFound("No resource provider with uuid %s found", id)
+	}
+	return w.resources(id, ""), nil
+}
+
+func (w placement) Candidates(_ context.Context, wanted map[string]int64, _ int) ([]compute.Candidate, error) {
+	leave, err := w.enter("candidates")
+	defer leave()
+	if err != nil {
+		return nil, err
+	}
+	var found []compute.Candidate
+	for id := range w.providers {
+		has, fits := w.resources(id, ""), true
+		for class, n := range wanted {
+			fits = fits && has[class].Capacity-has[class].Used >= n
+		}
+		if fits {
+			found = append(found, compute.Candidate{ProviderID: id, Resources: has})
+		}
+	}
+	return found, nil
+}
+
+func (w placement) Claim(_ context.Context, claim compute.Claim) error {
+	leave, err := w.enter("claim")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	has := w.resources(claim.ProviderID, claim.ConsumerID)
+	for class, n := range claim.Resources {
+		if has[class].Capacity-has[class].Used < n {
+			return api.Errorf(http.StatusConflict, "Unable to allocate inventory: %s is exhausted", class)
+		}
+	}
+	w.allocations[claim.ConsumerID] = claim
+	return nil
+}
+
+func (w placement) Release(_ context.Context, consumer string) error {
+	leave, err := w.enter("release")
+	defer leave()
+	if err == nil {
+		delete(w.allocations, consumer)
+	}
+	return err
+}
