@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"virga/core/api"
@@ -138,11 +139,11 @@ func uploadError(img *image, err, sent, cause error) error {
 	case errors.Is(err, inspect.ErrUnknownFormat):
 		return api.BadRequest("Image data cannot be checked: unknown disk format '%s'.", img.DiskFormat).Because(err)
 	case errors.Is(err, inspect.ErrMismatch), errors.Is(err, inspect.ErrUnsafe):
-		return api.Errorf(http.StatusUnsupportedMediaType, "Image data is refused: %s", innermost(err)).Because(err)
+		return api.Errorf(http.StatusUnsupportedMediaType, "%s", innermost(err)).Because(err)
 	case errors.Is(err, ingest.ErrShort):
-		return api.BadRequest("Image data is refused: %s", innermost(err)).Because(err)
+		return api.BadRequest("%s", innermost(err)).Because(err)
 	case errors.Is(err, store.ErrTooLarge):
-		return api.TooLarge("The incoming image is too large: %s", innermost(err)).Because(err)
+		return api.TooLarge("The incoming image is too large. %s", innermost(err)).Because(err)
 	case errors.Is(err, store.ErrNoSpace):
 		return api.TooLarge("Image storage media is full.").Because(err)
 	case sent != nil:
@@ -151,16 +152,14 @@ func uploadError(img *image, err, sent, cause error) error {
 	return err
 }
 
-// innermost is the text of the error whose wording is meant for users: the one that
+// innermost is a sentence of the error whose wording is meant for users: the one that
 // stands right above the sentinel it wraps.
 func innermost(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil || errors.Unwrap(next) == nil {
-			return err.Error()
-		}
+	for next := errors.Unwrap(err); next != nil && errors.Unwrap(next) != nil; next = errors.Unwrap(err) {
 		err = next
 	}
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // sentBody remembers why reading the request's body failed.

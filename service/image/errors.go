@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"encoding/json"
-	"html"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,7 +11,8 @@ import (
 )
 
 // errorStyle renders errors as Glance's web framework does: JSON for clients that ask for
-// it by name, a small page for all others. Clients take the message out of either.
+// it by name, a small page for all others. Clients take the message out of either, and
+// show the text of the page as it is: quotes in it need no escape and have none.
 func errorStyle(e *api.Error, r *api.Request) (string, []byte) {
 	title := http.StatusText(e.Status)
 	code := strconv.Itoa(e.Status) + " " + title
@@ -20,7 +20,7 @@ func errorStyle(e *api.Error, r *api.Request) (string, []byte) {
 		return "application/json", jsonError(code, title, e.Message)
 	}
 	page := "<html>\n <head>\n  <title>" + code + "</title>\n </head>\n <body>\n  <h1>" + code + "</h1>\n  " +
-		html.EscapeString(e.Message) + "<br /><br />\n\n\n\n </body>\n</html>"
+		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(e.Message) + "<br /><br />\n\n\n\n </body>\n</html>"
 	return "text/html; charset=UTF-8", []byte(page)
 }
 

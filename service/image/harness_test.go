@@ -48,14 +48,14 @@ func node() *token.Identity  { return person("", "node") }
 
 // cloud is an image service on a database and a directory of its own.
 type cloud struct {
-	t     *testing.T
+	t     testing.TB
 	s     *Service
 	db    *db.DB
 	store store.Store
 	clock clock.Clock
 }
 
-func newCloud(t *testing.T, bend ...func(*Deps)) *cloud {
+func newCloud(t testing.TB, bend ...func(*Deps)) *cloud {
 	t.Helper()
 	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "image.db"))
 	if err != nil {
