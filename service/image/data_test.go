@@ -442,6 +442,38 @@ func TestRefusalIsSeenByClientsThatSendFirst(t *testing.T) {
 	}
 }
 
+// TestInProcess uploads and downloads as neighbours in the same process do.
+func TestInProcess(t *testing.T) {
+	c := newCloud(t)
+	client := &http.Client{Transport: api.Local{Handler: c.s.Handler()}}
+	id := c.image(alice(), "")
+	for _, step := range []struct {
+		method string
+		body   io.Reader
+		status int
+		want   string
+	}{
+		{"PUT", endless([]byte("x"), 3), 204, ""},
+		{"GET", nil, 200, "xxx"},
+		{"PUT", endless([]byte("y"), 3), 409, "saving"},
+	} {
+		r, err := http.NewRequestWithContext(token.WithIdentity(t.Context(), alice()), step.method, "http://image/v2/images/"+id+"/file", step.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", octets)
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if answer.StatusCode != step.status || !strings.Contains(string(body), step.want) || err != nil {
+			t.Errorf("%s: %s %s %v", step.method, answer.Status, body, err)
+		}
+	}
+}
+
 func TestLostContentIsNotAnEmptyImage(t *testing.T) {
 	c := newCloud(t)
 	id := c.active(alice(), "", "data")

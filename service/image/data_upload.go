@@ -71,6 +71,9 @@ func (s *Service) checkUpload(r *api.Request) (int64, error) {
 		return 0, api.BadRequest("Unknown store '%s'.", name)
 	}
 	length := r.HTTP.ContentLength
+	if length == 0 && r.HTTP.Body != http.NoBody {
+		length = -1 // a client's request of the same process, where 0 may mean that it is not known
+	}
 	if text := header.Get("X-Openstack-Image-Size"); text != "" {
 		size, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || length >= 0 && length != int64(size) {
