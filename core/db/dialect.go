@@ -1,8 +1,10 @@
 package db
 
 import (
+	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -17,7 +19,9 @@ import (
 type dialect interface {
 	name() string
 	goose() goose.Dialect
-	// bind turns ? placeholders into the engine's own. Texts hold no literal ?.
+	// prepare is called before migrations.
+	prepare(ctx context.Context, pool *sql.DB) error
+	// bind turns ? placeholders into the engine's own.
 	bind(text string) string
 	// upsert ends an INSERT so that a row with the same keys is updated instead.
 	upsert(keys, columns []string) string
@@ -26,7 +30,9 @@ type dialect interface {
 	// duplicate and busy classify the engine's errors.
 	duplicate(err error) bool
 	busy(err error) bool
-	isolation() sql.IsolationLevel
+	// writing and reading are the modes of the two sorts of transactions.
+	writing() sql.IsolationLevel
+	reading() *sql.TxOptions
 }
 
 type sqlite struct{}
@@ -34,6 +40,9 @@ type sqlite struct{}
 func (sqlite) name() string            { return "sqlite" }
 func (sqlite) goose() goose.Dialect    { return goose.DialectSQLite3 }
 func (sqlite) bind(text string) string { return text }
+
+func (sqlite) prepare(context.Context, *sql.DB) error { return nil }
+
 func (sqlite) words() *strings.Replacer {
 	return strings.NewReplacer("BIGTEXT", "TEXT", "BYTES", "BLOB", "SEQUENCE", "INTEGER PRIMARY KEY AUTOINCREMENT")
 }
@@ -43,15 +52,18 @@ func (sqlite) duplicate(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return e.Code() == sqlitelib.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlitelib.SQLITE_CONSTRAINT_PRIMARYKEY
+	return e.Code() == sqlitelib.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlitelib.SQLITE_CONSTRAINT_PRIMARYKEY ||
+		e.Code() == sqlitelib.SQLITE_CONSTRAINT_ROWID
 }
 func (sqlite) busy(err error) bool {
 	var e *sqlitedriver.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlitelib.SQLITE_BUSY
 }
 
-// A write transaction of SQLite begins IMMEDIATE and is serializable by nature.
-func (sqlite) isolation() sql.IsolationLevel { return sql.LevelDefault }
+// A write transaction of SQLite begins IMMEDIATE and is serializable by nature; a
+// reading one sees the state as of its first query, and its connection refuses writes.
+func (sqlite) writing() sql.IsolationLevel { return sql.LevelDefault }
+func (sqlite) reading() *sql.TxOptions     { return nil }
 
 type postgres struct{}
 
@@ -64,17 +76,29 @@ func (postgres) bind(text string) string {
 	var out strings.Builder
 	out.Grow(len(text) + 16)
 	n := 0
+	quote := byte(0) // the mark that ends the literal or the quoted name at hand
 	for i := range len(text) {
-		if text[i] != '?' {
-			out.WriteByte(text[i])
+		c := text[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0 // a doubled mark opens again at once
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '?':
+			n++
+			out.WriteByte('$')
+			out.WriteString(strconv.Itoa(n))
 			continue
 		}
-		n++
-		out.WriteByte('$')
-		out.WriteString(strconv.Itoa(n))
+		out.WriteByte(c)
 	}
 	return out.String()
 }
+
+func (postgres) prepare(context.Context, *sql.DB) error { return nil }
+
 func (postgres) words() *strings.Replacer {
 	return strings.NewReplacer("BIGTEXT", "TEXT", "BYTES", "BYTEA", "SEQUENCE", "BIGSERIAL PRIMARY KEY")
 }
@@ -87,13 +111,34 @@ func (postgres) busy(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }
-func (postgres) isolation() sql.IsolationLevel { return sql.LevelSerializable }
+func (postgres) writing() sql.IsolationLevel { return sql.LevelSerializable }
+func (postgres) reading() *sql.TxOptions     { return snapshot() }
 
 type mysql struct{}
 
 func (mysql) name() string            { return "mysql" }
 func (mysql) goose() goose.Dialect    { return goose.DialectMySQL }
 func (mysql) bind(text string) string { return text }
+
+// prepare has tables compare texts as the other engines do: case and trailing blanks matter.
+func (mysql) prepare(ctx context.Context, pool *sql.DB) error {
+	var version, collation string
+	if err := pool.QueryRowContext(ctx, "SELECT VERSION(), @@collation_database").Scan(&version, &collation); err != nil {
+		return fmt.Errorf("find out the server's version: %w", err)
+	}
+	wanted := "utf8mb4_0900_bin"
+	if strings.Contains(version, "MariaDB") {
+		wanted = "utf8mb4_nopad_bin"
+	}
+	if collation == wanted {
+		return nil
+	}
+	if _, err := pool.ExecContext(ctx, "ALTER DATABASE CHARACTER SET utf8mb4 COLLATE "+wanted); err != nil {
+		return fmt.Errorf("set the database's collation: %w", err)
+	}
+	return nil
+}
+
 func (mysql) words() *strings.Replacer {
 	return strings.NewReplacer("BIGTEXT", "LONGTEXT", "BYTES", "LONGBLOB", "SEQUENCE", "BIGINT AUTO_INCREMENT PRIMARY KEY")
 }
@@ -115,7 +160,14 @@ func (mysql) busy(err error) bool {
 	var e *mysqldriver.MySQLError
 	return errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205 || e.Number == 1020)
 }
-func (mysql) isolation() sql.IsolationLevel { return sql.LevelSerializable }
+func (mysql) writing() sql.IsolationLevel { return sql.LevelSerializable }
+func (mysql) reading() *sql.TxOptions     { return snapshot() }
+
+// snapshot is the mode in which all queries see one state; without a level PostgreSQL
+// would show each query another.
+func snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
 
 func onConflict(keys, columns []string) string {
 	if len(columns) == 0 {

@@ -2,7 +2,6 @@ package db
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 )
@@ -76,8 +75,8 @@ func (t *Tx) List(dst any, l *List) error {
 		}
 		where, args = append(where, condition), append(args, values...)
 	}
-	text := "SELECT " + columns + " FROM " + l.From + whereText(where) + orderText(order) + fmt.Sprintf(" LIMIT %d", l.Limit)
-	if err := t.Select(dst, text, args...); err != nil {
+	text := "SELECT " + columns + " FROM " + l.From + whereText(where) + orderText(order) + " LIMIT ?"
+	if err := t.Select(dst, text, append(args, l.Limit)...); err != nil {
 		return err
 	}
 	if l.Backwards {
@@ -97,7 +96,7 @@ func (t *Tx) Count(l *List) (int, error) {
 	return n, err
 }
 
-// after renders (a > ?) OR (a = ? AND b > ?) … with the values of the marker's row.
+// after renders the condition that lets through what comes behind the marker's row.
 func (t *Tx) after(l *List, order []Order) (string, []any, error) {
 	names := make([]string, len(order))
 	for i, o := range order {
@@ -114,7 +113,7 @@ func (t *Tx) after(l *List, order []Order) (string, []any, error) {
 	defer func() { _ = rows.Close() }()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
-			return "", nil, err
+			return "", nil, t.wrap(err)
 		}
 		return "", nil, ErrMarker
 	}
@@ -126,22 +125,40 @@ func (t *Tx) after(l *List, order []Order) (string, []any, error) {
 	if err := rows.Scan(targets...); err != nil {
 		return "", nil, err
 	}
+	for i, value := range values {
+		if value == nil {
+			return "", nil, errors.New("list: the sort column " + order[i].Column + " is NULL, which has no place in the order")
+		}
+		values[i] = textual(value)
+	}
+	condition, bound := beyond(order, values)
+	return condition, bound, nil
+}
+
+// beyond renders a >= ? AND (a > ? OR (a = ? AND b > ?) …); the part in front lets an index be used.
+func beyond(order []Order, values []any) (string, []any) {
 	var alternatives []string
 	var bound []any
+	comparison := func(o Order) string {
+		if o.Descending {
+			return " < ?"
+		}
+		return " > ?"
+	}
 	for i, o := range order {
 		var parts []string
 		for j := range i {
 			parts = append(parts, order[j].Column+" = ?")
-			bound = append(bound, textual(values[j]))
 		}
-		comparison := " > ?"
-		if o.Descending {
-			comparison = " < ?"
-		}
-		bound = append(bound, textual(values[i]))
-		alternatives = append(alternatives, "("+strings.Join(append(parts, o.Column+comparison), " AND ")+")")
+		bound = append(bound, values[:i+1]...)
+		alternatives = append(alternatives, "("+strings.Join(append(parts, o.Column+comparison(o)), " AND ")+")")
 	}
-	return "(" + strings.Join(alternatives, " OR ") + ")", bound, nil
+	condition := "(" + strings.Join(alternatives, " OR ") + ")"
+	if len(order) > 1 {
+		bound = append([]any{values[0]}, bound...)
+		condition = order[0].Column + strings.Replace(comparison(order[0]), " ?", "= ?", 1) + " AND " + condition
+	}
+	return condition, bound
 }
 
 // textual undoes the []byte form in which some drivers hand out text.

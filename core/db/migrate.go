@@ -25,6 +25,9 @@ func (d *DB) Migrate(ctx context.Context, owner string, files fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", owner, err)
 	}
+	if err := d.dialect.prepare(ctx, d.write); err != nil {
+		return fmt.Errorf("migrate %s: %w", owner, err)
+	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate %s: %w", owner, err)
 	}

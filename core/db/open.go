@@ -3,14 +3,15 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
-	_ "github.com/go-sql-driver/mysql" // the driver for mysql://
+	mysqldriver "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver for postgres://
 	_ "modernc.org/sqlite"             // the driver for sqlite:
 )
@@ -23,8 +24,17 @@ type DB struct {
 	dialect dialect
 	write   *sql.DB
 	read    *sql.DB
-	writes  statements
-	reads   statements
+	writes  *statements
+	reads   *statements
+}
+
+func newDB(d dialect, write, read *sql.DB) *DB {
+	db := &DB{dialect: d, write: write, read: read, writes: newStatements()}
+	db.reads = db.writes
+	if read != write {
+		db.reads = newStatements()
+	}
+	return db
 }
 
 // Open opens (and for SQLite creates) the database that rawURL names:
@@ -75,9 +85,10 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	if err := write.PingContext(ctx); err != nil {
+		_, _ = write.Close(), read.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	return &DB{dialect: sqlite{}, write: write, read: read}, nil
+	return newDB(sqlite{}, write, read), nil
 }
 
 func openServer(ctx context.Context, d dialect, driver, dsn string) (*DB, error) {
@@ -88,23 +99,34 @@ func openServer(ctx context.Context, d dialect, driver, dsn string) (*DB, error)
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
 	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
 		return nil, fmt.Errorf("open %s database: %w", d.name(), err)
 	}
-	return &DB{dialect: d, write: pool, read: pool}, nil
+	return newDB(d, pool, pool), nil
 }
 
-// mysqlDSN turns the URL form into the driver's user:password@tcp(host:port)/name.
+// mysqlDSN turns the URL form into the driver's own. Texts compare by their code points,
+// trailing blanks included, as in the other engines.
 func mysqlDSN(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return "", fmt.Errorf("open database: %w", err)
+		return "", errors.New("open database: the address is not a URL") // it may hold a password, so it is not shown
 	}
-	network, address := "tcp", u.Host
+	c := mysqldriver.NewConfig()
+	c.Net, c.Addr = "tcp", u.Host
+	if c.Addr != "" && u.Port() == "" {
+		c.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
 	if socket := u.Query().Get("socket"); socket != "" {
-		network, address = "unix", socket
+		c.Net, c.Addr = "unix", socket
 	}
-	return fmt.Sprintf("%s@%s(%s)%s?collation=utf8mb4_bin&clientFoundRows=true&sql_mode=%%27ANSI_QUOTES,STRICT_ALL_TABLES%%27",
-		u.User.String(), network, address, u.Path), nil
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.DBName = strings.TrimPrefix(u.Path, "/")
+	c.Collation = "utf8mb4_bin"
+	c.ClientFoundRows = true
+	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'"}
+	return c.FormatDSN(), nil
 }
 
 // Close ends all connections.
@@ -123,44 +145,3 @@ func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
 
 // Engine is sqlite, postgres or mysql.
 func (d *DB) Engine() string { return d.dialect.name() }
-
-// statements keeps prepared statements by their text: preparing costs more than
-// running for the short statements of a control plane.
-type statements struct {
-	mu     sync.RWMutex
-	byText map[string]*sql.Stmt
-}
-
-// maxStatements bounds the cache; texts beyond it (lists with unusual filters) are
-// prepared for one use.
-const maxStatements = 500
-
-func (s *statements) get(ctx context.Context, pool *sql.DB, text string) (*sql.Stmt, bool, error) {
-	s.mu.RLock()
-	stmt, found := s.byText[text]
-	s.mu.RUnlock()
-	if found {
-		return stmt, true, nil
-	}
-	s.mu.RLock()
-	full := len(s.byText) >= maxStatements
-	s.mu.RUnlock()
-	if full {
-		return nil, false, nil
-	}
-	stmt, err := pool.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, false, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if other, found := s.byText[text]; found {
-		_ = stmt.Close()
-		return other, true, nil
-	}
-	if s.byText == nil {
-		s.byText = map[string]*sql.Stmt{}
-	}
-	s.byText[text] = stmt
-	return stmt, true, nil
-}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -118,6 +119,8 @@ func bindValue(value any) any {
 			return int64(1)
 		}
 		return int64(0)
+	case driver.Valuer:
+		return value
 	}
 	v := reflect.ValueOf(value)
 	switch v.Kind() {

@@ -5,27 +5,34 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 var (
 	// ErrNotFound is returned by Get when no row matches.
 	ErrNotFound = errors.New("row not found")
-	// ErrDuplicate is wrapped by an insert or update that a unique key refuses.
+	// ErrDuplicate is wrapped by an insert or update that a unique key refuses. PostgreSQL
+	// takes no more statements in the transaction then, so it is returned from the function.
 	ErrDuplicate = errors.New("row exists already")
 )
 
 // attempts is how often a transaction that lost a race is begun anew.
-const attempts = 10
+const attempts = 20
 
 // Tx is a transaction. It is used by one goroutine, inside the function that got it.
 type Tx struct {
 	ctx    context.Context
 	db     *DB
 	tx     *sql.Tx
-	pool   *sql.DB
 	cache  *statements
 	commit []func()
+	// fresh are the texts that are worth preparing.
+	fresh []string
+	// lost is the engine's report of a lost race: whatever is made of it, the
+	// transaction cannot go on.
+	lost error
 }
 
 type inTxKey struct{}
@@ -38,35 +45,39 @@ func InTx(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 // called again when the engine reports a lost race, so it has no effects besides the
 // transaction's; those belong into AfterCommit.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	var err error
-	for attempt := range attempts {
-		err = d.run(ctx, d.write, &d.writes, &sql.TxOptions{Isolation: d.dialect.isolation()}, fn)
-		if err == nil || !d.dialect.busy(err) {
+	opts := &sql.TxOptions{Isolation: d.dialect.writing()}
+	for attempt := 1; ; attempt++ {
+		lost, err := d.run(ctx, d.write, d.writes, opts, fn)
+		if !lost || attempt == attempts {
 			return err
 		}
+		// By chance, so that those who met do not meet again.
+		timer := time.NewTimer(time.Millisecond + rand.N(min(time.Duration(1<<attempt)*time.Millisecond, 200*time.Millisecond)))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return ctx.Err()
-		case <-time.After(time.Duration(attempt+1) * 5 * time.Millisecond):
+		case <-timer.C:
 		}
 	}
-	return err
 }
 
 // Read runs fn in a read-only transaction that sees one state of the database.
 func (d *DB) Read(ctx context.Context, fn func(*Tx) error) error {
-	return d.run(ctx, d.read, &d.reads, &sql.TxOptions{ReadOnly: d.dialect.name() != "sqlite"}, fn)
+	_, err := d.run(ctx, d.read, d.reads, d.dialect.reading(), fn)
+	return err
 }
 
-func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql.TxOptions, fn func(*Tx) error) error {
+// run makes one attempt; lost tells that another may succeed.
+func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql.TxOptions, fn func(*Tx) error) (lost bool, err error) {
 	if InTx(ctx) {
-		return errors.New("begin transaction: one is open already in this context")
+		return false, errors.New("begin transaction: one is open already in this context")
 	}
 	sqlTx, err := pool.BeginTx(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", err)
 	}
-	tx := &Tx{ctx: context.WithValue(ctx, inTxKey{}, true), db: d, tx: sqlTx, pool: pool, cache: cache}
+	tx := &Tx{ctx: context.WithValue(ctx, inTxKey{}, true), db: d, tx: sqlTx, cache: cache}
 	done := false
 	defer func() {
 		if !done {
@@ -74,16 +85,22 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 		}
 	}()
 	if err := fn(tx); err != nil {
-		return err
+		return tx.lost != nil || d.dialect.busy(err), err
+	}
+	if tx.lost != nil {
+		return true, tx.lost
 	}
 	done = true
 	if err := sqlTx.Commit(); err != nil {
-		return fmt.Errorf("commit transaction: %w", err)
+		return d.dialect.busy(err), fmt.Errorf("commit transaction: %w", err)
 	}
 	for _, then := range tx.commit {
 		then()
 	}
-	return nil
+	for _, text := range tx.fresh {
+		cache.prepare(ctx, pool, text)
+	}
+	return false, nil
 }
 
 // Context is the context of the transaction; InTx is true of it.
@@ -100,12 +117,8 @@ func (t *Tx) Exec(text string, args ...any) (int64, error) {
 		return 0, err
 	}
 	text = t.db.dialect.bind(text)
-	stmt, cached, err := t.statement(text)
-	if err != nil {
-		return 0, t.wrap(err)
-	}
 	var result sql.Result
-	if cached {
+	if stmt := t.statement(text); stmt != nil {
 		result, err = t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, bound...)
 	} else {
 		result, err = t.tx.ExecContext(t.ctx, text, bound...)
@@ -116,18 +129,14 @@ func (t *Tx) Exec(text string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// Query runs a query; the caller closes the rows.
+// query runs a query; the caller closes the rows.
 func (t *Tx) query(text string, args ...any) (*sql.Rows, error) {
 	bound, err := bindArgs(args)
 	if err != nil {
 		return nil, err
 	}
 	text = t.db.dialect.bind(text)
-	stmt, cached, err := t.statement(text)
-	if err != nil {
-		return nil, t.wrap(err)
-	}
-	if cached {
+	if stmt := t.statement(text); stmt != nil {
 		rows, err := t.tx.StmtContext(t.ctx, stmt).QueryContext(t.ctx, bound...)
 		return rows, t.wrap(err)
 	}
@@ -135,29 +144,24 @@ func (t *Tx) query(text string, args ...any) (*sql.Rows, error) {
 	return rows, t.wrap(err)
 }
 
-// statement finds the prepared statement for text. Where the pool has one connection
-// (SQLite's writer, taken by this very transaction) a new one is prepared in the
-// transaction instead of waiting for ever.
-func (t *Tx) statement(text string) (*sql.Stmt, bool, error) {
-	t.cache.mu.RLock()
-	stmt, found := t.cache.byText[text]
-	t.cache.mu.RUnlock()
-	if found {
-		return stmt, true, nil
+// statement finds the prepared statement for text, or nil.
+func (t *Tx) statement(text string) *sql.Stmt {
+	stmt, wanted := t.cache.find(text)
+	if wanted && !slices.Contains(t.fresh, text) {
+		t.fresh = append(t.fresh, text)
 	}
-	if t.pool.Stats().MaxOpenConnections == 1 {
-		t.AfterCommit(func() { _, _, _ = t.cache.get(context.WithoutCancel(t.ctx), t.pool, text) })
-		return nil, false, nil
-	}
-	return t.cache.get(t.ctx, t.pool, text)
+	return stmt
 }
 
+// wrap classifies an error of the engine.
 func (t *Tx) wrap(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if t.db.dialect.duplicate(err) {
+	case t.db.dialect.duplicate(err):
 		return fmt.Errorf("%w: %w", ErrDuplicate, err)
+	case t.db.dialect.busy(err):
+		t.lost = err
 	}
 	return err
 }
