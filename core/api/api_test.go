@@ -126,6 +126,41 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// knowsOne accepts one token.
+type knowsOne struct{ identity *token.Identity }
+
+func (k knowsOne) Authenticate(_ context.Context, text string) (*token.Identity, error) {
+	if text != "good" {
+		return nil, token.ErrInvalid
+	}
+	return k.identity, nil
+}
+
+func TestCallsOfAHandlerAreTheCallers(t *testing.T) {
+	tab := table(t)
+	who := identity("mine")
+	tab.Auth = knowsOne{who}
+	tab.Routes = []api.Route{{Method: "GET", Path: "/me", Policy: "doors:list", Handle: func(ctx context.Context, r *api.Request) (any, error) {
+		if id, ok := token.IdentityFrom(ctx); !ok || id != who || r.Identity != who {
+			t.Errorf("the context carries %v", id)
+		}
+		return nil, nil
+	}}}
+	h, err := api.NewHandler(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{"good": 204, "bad": 401} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/me", nil)
+		r.Header.Set("X-Auth-Token", text)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: status %d", text, w.Code)
+		}
+	}
+}
+
 func TestIdentityHeadersAreDroppedAtTheEdge(t *testing.T) {
 	var seen http.Header
 	edge := &api.Edge{Clock: clock.System{}, Fallback: http.NotFoundHandler(), Services: map[string]http.Handler{

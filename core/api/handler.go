@@ -113,6 +113,9 @@ func (s *server) handle(header http.Header, r *Request) (any, error) {
 	if err := s.authenticate(ctx, header, r); err != nil {
 		return nil, err
 	}
+	if r.Identity != nil { // calls to neighbours are made as the caller
+		ctx = token.WithIdentity(ctx, r.Identity)
+	}
 	if err := s.authorize(ctx, r); err != nil {
 		return nil, err
 	}
