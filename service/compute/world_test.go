@@ -177,9 +177,9 @@ func (w networks) UpdatePort(_ context.Context, id string, change compute.PortCh
 	if !there {
 		return p, api.NotFound("Port %s could not be found.", id)
 	}
-	for from, to := range map[*string]*string{change.DeviceID: &p.DeviceID, change.DeviceOwner: &p.DeviceOwner, change.HostID: &p.HostID} {
-		if from != nil {
-			*to = *from
+	for _, field := range []struct{ from, to *string }{{change.DeviceID, &p.DeviceID}, {change.DeviceOwner, &p.DeviceOwner}, {change.HostID, &p.HostID}} {
+		if field.from != nil {
+			*field.to = *field.from
 		}
 	}
 	if change.SecurityGroupIDs != nil {
