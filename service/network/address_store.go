@@ -96,11 +96,7 @@ func insertAddresses(tx *db.Tx, p *port) error {
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
 		a.PortID, a.NetworkID, a.Place = p.ID, p.NetworkID, i
-		err := tx.Insert("port_addresses", a)
-		if errors.Is(err, db.ErrDuplicate) {
-			return addressTaken(a.addr(), a.SubnetID)
-		}
-		if err != nil {
+		if err := tx.Insert("port_addresses", a); err != nil {
 			return fmt.Errorf("give port %s address %s: %w", p.ID, a.Text, err)
 		}
 	}

@@ -70,7 +70,7 @@ func (s *Service) agentUpdate(ctx context.Context, r *api.Request) (any, error) 
 		return nil, err
 	}
 	var a *agent
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if a, err = getAgent(tx, api.Loaded[loadedAgent](r).ID); err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Service) agentUpdate(ctx context.Context, r *api.Request) (any, error) 
 
 // agentDelete forgets an agent. The routers of its host move to another live one.
 func (s *Service) agentDelete(ctx context.Context, r *api.Request) (any, error) {
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		a, err := getAgent(tx, api.Loaded[loadedAgent](r).ID)
 		if err != nil {
 			return err

@@ -88,7 +88,7 @@ func (s *Service) floatingIPCreate(ctx context.Context, r *api.Request) (any, er
 	fresh := floatingIP{standard: s.newStandard(project, body.bodyStandard), NetworkID: body.NetworkID, Status: statusDown}
 	portID := s.deps.Clock.ID()
 	var f floatingIP
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		f = fresh
 		if err := s.admit(tx, quotaFloatingIP, project, 1); err != nil {
 			return err
@@ -261,7 +261,7 @@ func (s *Service) floatingIPUpdate(ctx context.Context, r *api.Request) (any, er
 		return nil, err
 	}
 	var f *floatingIP
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if f, err = getFloatingIP(tx, target.ID); err != nil {
 			return err
 		}
@@ -316,7 +316,7 @@ func (s *Service) changeFloatingIP(tx *db.Tx, r *api.Request, f *floatingIP, bod
 
 func (s *Service) floatingIPDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedFloatingIP](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		f, err := getFloatingIP(tx, target.ID)
 		if err != nil {
 			return err

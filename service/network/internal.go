@@ -47,7 +47,7 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	var h host
-	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err := s.write(ctx, func(tx *db.Tx) error {
 		changed, err := s.storeHost(tx, name, report.VTEP)
 		if err != nil {
 			return err
@@ -162,7 +162,7 @@ func (s *Service) hostPorts(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error { return s.storePortStatuses(tx, name, report) })
+	return nil, s.write(ctx, func(tx *db.Tx) error { return s.storePortStatuses(tx, name, report) })
 }
 
 // hostRouters takes the statuses of the host's routers and of their floating IPs.
@@ -172,7 +172,7 @@ func (s *Service) hostRouters(ctx context.Context, r *api.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error { return s.storeRouterStatuses(tx, name, report) })
+	return nil, s.write(ctx, func(tx *db.Tx) error { return s.storeRouterStatuses(tx, name, report) })
 }
 
 func statusReport(r *api.Request) (desired.StatusReport, error) {

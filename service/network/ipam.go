@@ -47,6 +47,9 @@ func (m *ipam) addresses(p *port, wanted given[[]fixedIPBody]) ([]address, error
 			if err != nil {
 				return nil, err
 			}
+			if has(chosen, a.SubnetID, a.addr()) {
+				return nil, addressTaken(a.addr(), a.SubnetID)
+			}
 			chosen = append(chosen, a)
 		}
 	}

@@ -103,17 +103,20 @@ func (s *Service) networkCreate(ctx context.Context, r *api.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]*network, len(requests))
+	rows, made := make([]*network, len(requests)), make([]*network, len(requests))
 	for i := range requests {
 		if rows[i], err = s.newNetwork(r, &requests[i]); err != nil {
 			return nil, err
 		}
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		if err := admitAll(s, tx, quotaNetwork, rows); err != nil {
 			return err
 		}
-		for _, n := range rows {
+		for i := range rows {
+			attempt := *rows[i] // a transaction that is run again begins with the plan as it was
+			n := &attempt
+			made[i] = n
 			if err := allocateSegment(tx, n); err != nil {
 				return err
 			}
@@ -133,7 +136,7 @@ func (s *Service) networkCreate(ctx context.Context, r *api.Request) (any, error
 		return nil, err
 	}
 	views := make([]any, len(rows))
-	for i, n := range rows {
+	for i, n := range made {
 		views[i] = showNetwork(r, n)
 	}
 	return created("network", "networks", bulk, views), nil
@@ -261,7 +264,7 @@ func (s *Service) networkUpdate(ctx context.Context, r *api.Request) (any, error
 		return nil, err
 	}
 	var n *network
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if n, err = getNetwork(tx, target.ID); err != nil {
 			return err
 		}
@@ -357,7 +360,7 @@ func checkDefaultNetwork(tx *db.Tx, n *network) error {
 
 func (s *Service) networkDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedNetwork](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		n, err := getNetwork(tx, target.ID)
 		if err != nil {
 			return err

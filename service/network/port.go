@@ -180,7 +180,7 @@ func (s *Service) portShow(_ context.Context, r *api.Request) (any, error) {
 
 func (s *Service) portDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedPort](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		p, err := getPort(tx, target.ID)
 		if err != nil {
 			return err

@@ -41,7 +41,7 @@ func (s *Service) portCreate(ctx context.Context, r *api.Request) (any, error) {
 		}
 		rows[i] = plans[i].port
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		if err := admitAll(s, tx, quotaPort, rows); err != nil {
 			return err
 		}

@@ -34,13 +34,7 @@ func portsWhere(tx *db.Tx, condition string, args ...any) ([]*port, error) {
 	return rows, completePorts(tx, rows)
 }
 
-func insertPort(tx *db.Tx, p *port) error {
-	err := tx.Insert("ports", p)
-	if errors.Is(err, db.ErrDuplicate) {
-		return macInUse(p)
-	}
-	return err
-}
+func insertPort(tx *db.Tx, p *port) error { return tx.Insert("ports", p) }
 
 // completePorts loads addresses and groups of ports, and whether their hosts have agents.
 func completePorts(tx *db.Tx, rows []*port) error {

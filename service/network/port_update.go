@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"virga/core/api"
@@ -23,7 +22,7 @@ func (s *Service) portUpdate(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	var p *port
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if p, err = getPort(tx, target.ID); err != nil {
 			return err
 		}
@@ -165,9 +164,6 @@ func (s *Service) storeChange(tx *db.Tx, before, p *port) error {
 		return err
 	}
 	if err := tx.Update("ports", p, "id"); err != nil {
-		if errors.Is(err, db.ErrDuplicate) {
-			return macInUse(p)
-		}
 		return err
 	}
 	if err := replaceGroups(tx, p, true); err != nil {

@@ -116,7 +116,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 		return nil, err
 	}
 	var rows []quotaRow
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		for _, c := range counted {
 			amount, given := amounts[string(c.kind)]
 			if !given {
@@ -139,7 +139,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 
 func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) {
 	project := api.Loaded[quotaTarget](r).project
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		gone, err := deleteQuotas(tx, project)
 		if err != nil {
 			return err

@@ -113,7 +113,7 @@ func (s *Service) routerCreate(ctx context.Context, r *api.Request) (any, error)
 	fresh := router{standard: s.newStandard(project, body.bodyStandard), Name: body.Name.Value, AdminUp: bool(body.AdminUp.or(true)),
 		Status: statusActive, SNAT: true, Routes: []route{}, AZHints: listed(body.AZHints.Value)}
 	var row router
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		row = fresh
 		if err := s.admit(tx, quotaRouter, project, 1); err != nil {
 			return err
@@ -200,7 +200,7 @@ func gatewayWanted(g given[gatewayBody]) *gatewayBody {
 
 // changeRouter runs a change of one router in a transaction, stores it and lets its host know.
 func (s *Service) changeRouter(ctx context.Context, r *api.Request, id string, change func(tx *db.Tx, row *router) error) error {
-	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return s.write(ctx, func(tx *db.Tx) error {
 		row, err := getRouter(tx, id)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (s *Service) changeRouter(ctx context.Context, r *api.Request, id string, c
 
 func (s *Service) routerDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedRouter](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		row, err := getRouter(tx, target.ID)
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func (s *Service) groupList(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		})
 		if errors.Is(err, db.ErrNotFound) {
-			err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+			err = s.write(ctx, func(tx *db.Tx) error {
 				_, err := s.ensureDefaultGroup(tx, project)
 				return err
 			})
@@ -125,7 +125,7 @@ func (s *Service) groupCreate(ctx context.Context, r *api.Request) (any, error) 
 		g.Rules = []*groupRule{s.newGroupRule(g, "egress", "IPv4"), s.newGroupRule(g, "egress", "IPv6")}
 		rows[i] = g
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		for _, g := range rows {
 			if _, err := s.ensureDefaultGroup(tx, g.ProjectID); err != nil {
 				return err
@@ -161,7 +161,7 @@ func (s *Service) groupUpdate(ctx context.Context, r *api.Request) (any, error) 
 		return nil, err
 	}
 	var g *securityGroup
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if g, err = getGroup(tx, target.ID); err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (s *Service) groupUpdate(ctx context.Context, r *api.Request) (any, error) 
 
 func (s *Service) groupDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedGroup](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		g, err := getGroup(tx, target.ID)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func (s *Service) ruleCreate(ctx context.Context, r *api.Request) (any, error) {
 			return nil, err
 		}
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		for i, rule := range rows {
 			if err := s.addRule(tx, r, rule); err != nil {
 				return err
@@ -314,7 +314,7 @@ func (s *Service) addRule(tx *db.Tx, r *api.Request, rule *groupRule) error {
 
 func (s *Service) ruleDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedRule](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		rule, err := getRule(tx, target.ID)
 		if err != nil {
 			return err

@@ -3,10 +3,8 @@ package network
 // groupView is the body of a security group with its rules.
 type groupView struct {
 	standardView
-	Name     string     `json:"name"`
-	Stateful bool       `json:"stateful"`
-	Shared   bool       `json:"shared"`
-	Rules    []ruleView `json:"security_group_rules"`
+	Name  string     `json:"name"`
+	Rules []ruleView `json:"security_group_rules"`
 }
 
 // ruleView is the body of a rule; normalized_cidr is what the prefix means.
@@ -44,7 +42,7 @@ type ruleBody struct {
 }
 
 func showGroup(g *securityGroup) groupView {
-	view := groupView{standardView: g.view(), Name: g.Name, Stateful: true, Rules: make([]ruleView, len(g.Rules))}
+	view := groupView{standardView: g.view(), Name: g.Name, Rules: make([]ruleView, len(g.Rules))}
 	for i, rule := range g.Rules {
 		view.Rules[i] = showRule(rule)
 	}

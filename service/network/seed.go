@@ -26,7 +26,7 @@ type SeedParams struct {
 // "router1" between them. What was seeded once is never made again, also when it was
 // deleted since.
 func (s *Service) Seed(ctx context.Context, params SeedParams) error {
-	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err := s.write(ctx, func(tx *db.Tx) error {
 		external, err := s.seedNetwork(tx, "public", params, func(n *network) (*subnetBody, error) {
 			n.External, n.IsDefault, n.Type, n.PhysicalNetwork, n.MTU = true, true, typeFlat, "public", s.deps.PhysicalMTU
 			n.HostGateway, n.HostNAT = true, params.HostNAT

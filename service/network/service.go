@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -97,6 +98,23 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("start network service: %w", err)
 	}
 	return s, nil
+}
+
+// races is how often a change is tried when another one takes what it was about to take.
+const races = 8
+
+// write runs a change in a transaction. What is to be unique (an address, a segment, the
+// default group of a project) is looked up before it is inserted, so a refused key means
+// that another change came first on an engine that lets changes run side by side: the
+// change is made again and sees what the other one did.
+func (s *Service) write(ctx context.Context, change func(tx *db.Tx) error) error {
+	var err error
+	for range races {
+		if err = s.deps.DB.Write(ctx, change); !errors.Is(err, db.ErrDuplicate) {
+			return err
+		}
+	}
+	return api.Unavailable("The change collided with others again and again.").Because(err)
 }
 
 // Handler serves the API, the service's prefix taken off.

@@ -133,7 +133,7 @@ func (s *Service) subnetCreate(ctx context.Context, r *api.Request) (any, error)
 			return nil, err
 		}
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.write(ctx, func(tx *db.Tx) error {
 		if err := admitAll(s, tx, quotaSubnet, rows); err != nil {
 			return err
 		}
@@ -376,7 +376,7 @@ func (s *Service) subnetUpdate(ctx context.Context, r *api.Request) (any, error)
 		return nil, err
 	}
 	var row *subnet
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = s.write(ctx, func(tx *db.Tx) (err error) {
 		if row, err = getSubnet(tx, target.ID); err != nil {
 			return err
 		}
@@ -457,7 +457,7 @@ func gatewayFree(tx *db.Tx, row *subnet) error {
 
 func (s *Service) subnetDelete(ctx context.Context, r *api.Request) (any, error) {
 	target := api.Loaded[*loadedSubnet](r)
-	return nil, s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return nil, s.write(ctx, func(tx *db.Tx) error {
 		row, err := getSubnet(tx, target.ID)
 		if err != nil {
 			return err

@@ -97,7 +97,7 @@ func (s *Service) tagClear(ctx context.Context, r *api.Request) (any, error) {
 // setTags changes the tags of the loaded resource.
 func (s *Service) setTags(ctx context.Context, r *api.Request, change func(tags []string) ([]string, error)) error {
 	row, table := tagged(r)
-	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+	return s.write(ctx, func(tx *db.Tx) error {
 		if err := stillThere(tx, table, row.ID); err != nil {
 			return err
 		}
