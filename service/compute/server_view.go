@@ -109,6 +109,32 @@ type serverContext struct {
 	extended, hostStatus, flavorSpecs, admin bool
 }
 
+// catchUp reads rows again that were read while an operation still built the server, when
+// that operation has ended since: the two together would look like an abandoned server.
+func (c *serverContext) catchUp(tx *db.Tx, rows []*server) error {
+	var stale []string
+	for _, row := range rows {
+		if row.VMState == vmBuilding && !c.tasks[row.ID].building {
+			stale = append(stale, row.ID)
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	fresh, err := serversByID(tx, stale)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		for _, now := range fresh {
+			if now.ID == row.ID {
+				*row = *now
+			}
+		}
+	}
+	return nil
+}
+
 // readContext reads, in few queries, what the views of the rows need in this version.
 func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*server) (*serverContext, error) {
 	c := &serverContext{tasks: map[string]task{}, hosts: map[string]*host{}, extended: r.Can(ruleExtendedAttributes, nil),
@@ -124,6 +150,9 @@ func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*serve
 		}
 		for id, operations := range unfinished {
 			c.tasks[id] = taskOf(operations)
+		}
+		if err := c.catchUp(tx, rows); err != nil {
+			return err
 		}
 		hosts, err := listHosts(tx)
 		if err != nil {
