@@ -148,21 +148,18 @@ func (s *Service) dropRouterPort(tx *db.Tx, id string) error {
 	return s.removePort(tx, p)
 }
 
-// placeRouter chooses the host of a router that has none yet: the one given, if any, or
-// the live one with the fewest routers. Without any it stays unplaced until an agent
-// reports. The row is changed and not stored.
+// placeRouter chooses the host of a router that has none yet: the preferred one where that
+// is alive, or the live one with the fewest routers. Without any it stays unplaced until
+// an agent reports. The row is changed and not stored.
 func (s *Service) placeRouter(tx *db.Tx, row *router, preferred string) error {
 	if row.Host != "" {
 		return nil
 	}
-	if preferred == "" {
-		hosts, err := liveHosts(tx, s.deps.Clock.Now().Add(-deadAfter))
-		if err != nil {
-			return err
-		}
-		if len(hosts) == 0 {
-			return nil
-		}
+	hosts, err := liveHosts(tx, s.deps.Clock.Now().Add(-deadAfter))
+	if err != nil || len(hosts) == 0 {
+		return err
+	}
+	if !slices.Contains(hosts, preferred) {
 		preferred = hosts[0]
 	}
 	row.Host = preferred
