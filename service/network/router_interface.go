@@ -54,8 +54,12 @@ func (s *Service) joinSubnet(tx *db.Tx, r *api.Request, row *router, body *inter
 	if err != nil {
 		return nil, err
 	}
-	if !seesAll(r) && n.ProjectID != r.ProjectID() && on.ProjectID != r.ProjectID() && !on.Shared {
-		return nil, subnetNotFound(body.SubnetID)
+	if !seesAll(r) && n.ProjectID != r.ProjectID() && on.ProjectID != r.ProjectID() {
+		if !on.Shared && !on.External {
+			return nil, subnetNotFound(body.SubnetID)
+		}
+		// The interface gets the subnet's gateway address, and with it everybody's traffic.
+		return nil, api.Forbidden("Only the owner of subnet %s may join a router to it with its gateway address.", n.ID).WithCode("PolicyNotAuthorized")
 	}
 	if n.GatewayText == "" {
 		return nil, badRequest("router", "Subnet for router interface must have a gateway IP")
@@ -73,11 +77,11 @@ func (s *Service) joinSubnet(tx *db.Tx, r *api.Request, row *router, body *inter
 
 // joinPort makes a port that exists and is free the router's.
 func (s *Service) joinPort(tx *db.Tx, r *api.Request, row *router, body *interfaceBody) (*port, error) {
-	p, on, err := portWithNetwork(tx, body.PortID)
+	p, err := getPort(tx, body.PortID)
 	if err != nil {
 		return nil, err
 	}
-	if !seesAll(r) && p.ProjectID != r.ProjectID() && on.ProjectID != r.ProjectID() {
+	if !seesAll(r) && p.ProjectID != r.ProjectID() {
 		return nil, portNotFound(body.PortID)
 	}
 	if p.DeviceID != "" || networkOwned(p.DeviceOwner) {

@@ -66,6 +66,23 @@ func TestARouterFromBirthToDeath(t *testing.T) {
 	}
 }
 
+func TestSharedNetworksKeepTheirGateway(t *testing.T) {
+	c := newCloud(t)
+	n := c.want(201, admin, "POST", "/v2.0/networks", `{"network":{"name":"s","shared":true}}`).text("network.id")
+	sub := c.subnet(admin, n, "10.0.0.0/24")
+	r := "/v2.0/routers/" + c.want(201, alice, "POST", "/v2.0/routers", `{"router":{}}`).text("router.id")
+	c.refused(403, "PolicyNotAuthorized", alice, "PUT", r+"/add_router_interface", `{"subnet_id":"`+sub+`"}`)
+	c.refused(403, "PolicyNotAuthorized", alice, "POST", "/v2.0/ports", `{"port":{"network_id":"`+n+`","fixed_ips":[{"ip_address":"10.0.0.1"}]}}`)
+	c.refused(403, "PolicyNotAuthorized", alice, "POST", "/v2.0/ports", `{"port":{"network_id":"`+n+`","port_security_enabled":false}}`)
+	foreign := c.port(bob, n, "").text("id")
+	c.refused(404, "PortNotFound", alice, "PUT", r+"/add_router_interface", `{"port_id":"`+foreign+`"}`)
+	p := c.port(alice, n, "").text("id")
+	if got := c.want(200, alice, "PUT", r+"/add_router_interface", `{"port_id":"`+p+`"}`); got.text("port_id") != p {
+		t.Errorf("joined %v", got)
+	}
+	c.refused(409, "InvalidSharedSetting", admin, "PUT", "/v2.0/networks/"+n, `{"network":{"shared":false}}`)
+}
+
 func TestFloatingIPs(t *testing.T) {
 	c := newCloud(t)
 	out := c.outside()
