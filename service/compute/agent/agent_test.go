@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"virga/core/bus"
@@ -41,7 +42,9 @@ type controller struct {
 	reports    []orders.Report
 	hosts      int
 	refuse     error
-	came       chan struct{}
+	// during runs while a report is being delivered.
+	during func()
+	came   chan struct{}
 }
 
 func (c *controller) ReportHost(context.Context, string, orders.Host) error {
@@ -63,7 +66,19 @@ func (c *controller) Guests(_ context.Context, _ string, since int64) (orders.Gu
 	return list, c.refuse
 }
 
+func (c *controller) holdReports(during func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.during = during
+}
+
 func (c *controller) ReportGuest(_ context.Context, _, _ string, report orders.Report) error {
+	c.mu.Lock()
+	during := c.during
+	c.mu.Unlock()
+	if during != nil {
+		during()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refuse != nil {
@@ -336,6 +351,24 @@ func TestReportsOutliveAControllerThatIsAway(t *testing.T) {
 	r.controller.refuse = nil
 	r.controller.mu.Unlock()
 	r.until("stopped", state(1, orders.StateStopped))
+}
+
+// TestChangeDuringAReportIsNotLost stops the guest while the report that it runs is on its way.
+func TestChangeDuringAReportIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fake.Options{})
+		goOn := make(chan struct{})
+		r.controller.holdReports(func() { <-goOn })
+		r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+		synctest.Wait()
+		if err := r.driver.SetPower(t.Context(), server, hypervisor.Shutdown); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.controller.holdReports(nil)
+		close(goOn)
+		r.until("stopped", state(1, orders.StateStopped))
+	})
 }
 
 func TestConsoleQuestion(t *testing.T) {

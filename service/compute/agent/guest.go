@@ -22,6 +22,8 @@ type guest struct {
 	// order is the newest one known; pending says that it waits to be carried out.
 	order   orders.GuestOrder
 	pending bool
+	// look says that the guest changed by itself since the worker last began to look at it.
+	look    bool
 	working bool
 	// interrupt ends what is being done for an older order.
 	interrupt context.CancelFunc
@@ -52,17 +54,27 @@ func (g *guest) give(order orders.GuestOrder) bool {
 	return true
 }
 
-// next takes the newest order to carry out; false when there is none and the worker ends.
-func (g *guest) next(ctx context.Context) (context.Context, orders.GuestOrder, bool) {
+// task is what a worker does next: carry out an order, or only look at the guest under it.
+type task struct {
+	ctx   context.Context
+	order orders.GuestOrder
+	carry bool
+}
+
+// next takes the newest order to carry out, else a look that is due; false when there is
+// neither and the worker ends.
+func (g *guest) next(ctx context.Context) (task, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.pending || ctx.Err() != nil {
+	due := g.look && g.order.Desired != orders.Absent
+	if ctx.Err() != nil || !g.pending && !due {
 		g.working, g.interrupt = false, nil
-		return nil, orders.GuestOrder{}, false
+		return task{}, false
 	}
-	ctx, g.interrupt = context.WithCancel(ctx)
-	g.pending = false
-	return ctx, g.order, true
+	t := task{order: g.order, carry: g.pending}
+	t.ctx, g.interrupt = context.WithCancel(ctx)
+	g.pending, g.look = false, false
+	return t, true
 }
 
 func (g *guest) idle() bool {
@@ -88,14 +100,18 @@ const (
 	patience   = 2 * time.Minute
 )
 
-// work carries out orders until none is left.
+// work carries out orders, and looks at the guest after it changed by itself, until nothing is left to do.
 func (g *guest) work(parent context.Context) {
 	for {
-		ctx, order, more := g.next(parent)
+		t, more := g.next(parent)
 		if !more {
 			return
 		}
-		g.fulfil(ctx, order)
+		if t.carry {
+			g.fulfil(t.ctx, t.order)
+		} else if err := g.observe(t.ctx, t.order); err != nil && t.ctx.Err() == nil {
+			g.agent.cfg.Log.Warn("observe guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+		}
 		g.mu.Lock()
 		g.interrupt()
 		g.mu.Unlock()

@@ -87,22 +87,16 @@ func (a *Agent) follow(ctx context.Context, events <-chan hypervisor.Event) {
 	}
 }
 
-// lookAgain reports the guest's state unless a worker is at it, which will do so itself.
+// lookAgain has the guest's state reported, by the worker that is at it or by a new one.
 // The order is taken as settled: what a guest does by itself is reported, not put right.
 func (g *guest) lookAgain(ctx context.Context) {
 	g.mu.Lock()
-	order, busy := g.order, g.working
-	if !busy && order.Desired != orders.Absent {
+	defer g.mu.Unlock()
+	g.look = true
+	if !g.working {
 		g.working = true
+		g.agent.workers.Go(func() { g.work(ctx) })
 	}
-	g.mu.Unlock()
-	if busy || order.Desired == orders.Absent {
-		return
-	}
-	if err := g.observe(ctx, order); err != nil && ctx.Err() == nil {
-		g.agent.cfg.Log.Warn("observe guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
-	}
-	g.work(ctx) // an order may have come meanwhile; the worker's place is given up in any case
 }
 
 // heartbeat reports the host now and then every HeartbeatEvery; until the first report was
