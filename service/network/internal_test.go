@@ -11,6 +11,7 @@ import (
 
 	"virga/core/token"
 	"virga/service/network/desired"
+	"virga/service/network/fabric"
 )
 
 // desired fetches a node's state.
@@ -119,6 +120,52 @@ func TestAHostLearnsWhatItShouldBe(t *testing.T) {
 		if n.DHCPPort != nil {
 			t.Errorf("DHCP stays on a host without guests: %+v", n)
 		}
+	}
+}
+
+// recast reads one wire form into another by its JSON.
+func recast[T any](t *testing.T, from any) T {
+	t.Helper()
+	var to T
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, &to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestTheDataPlaneTakesWhatIsDesired(t *testing.T) {
+	c := newCloud(t)
+	c.report(node1, "192.0.2.1")
+	c.seed()
+	private := c.want(200, admin, "GET", "/v2.0/networks?name=private", "").text("networks.0.id")
+	public := c.want(200, admin, "GET", "/v2.0/networks?name=public", "").text("networks.0.id")
+	p := c.port(compute, private, `,"project_id":"red","device_owner":"compute:nova","binding:host_id":"n1","allowed_address_pairs":[{"ip_address":"0.0.0.0/0"}]`).text("id")
+	c.want(201, admin, "POST", "/v2.0/floatingips", `{"floatingip":{"floating_network_id":"`+public+`","port_id":"`+p+`"}}`)
+	state := c.desired(node1, 0)
+	if len(state.Networks) != 2 || len(state.Routers) != 1 || len(state.Ports) != 1 {
+		t.Fatalf("state %+v", state)
+	}
+	for _, n := range state.Networks {
+		if err := recast[fabric.Network](t, n).Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, r := range state.Routers {
+		if wire := recast[fabric.Router](t, r); wire.Validate() != nil || len(wire.FloatingIPs) != 1 || wire.Gateway == nil || wire.Gateway.PortID == "" {
+			t.Errorf("%+v: %v", wire, wire.Validate())
+		}
+	}
+	wire := recast[fabric.Port](t, state.Ports[0])
+	wire.Rules = recast[[]fabric.Rule](t, state.PortRules(&state.Ports[0]))
+	if compiled, err := wire.CompileRules(); err != nil || len(compiled) != 4 || wire.Validate() != nil {
+		t.Errorf("%+v: %v", wire, err)
+	}
+	if set := state.AddressSets[state.Ports[0].SecurityGroups[0]]; len(set) != 1 {
+		t.Errorf("a pair of everything made everybody a member: %v", set)
 	}
 }
 
