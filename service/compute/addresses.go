@@ -68,7 +68,7 @@ func (s *Service) freshen(ctx context.Context, rows []*server) {
 	byID := map[string]*server{}
 	var ids []string
 	for _, row := range rows {
-		if len(row.NICs) > 0 && now.Sub(row.LaunchedAt) > freshFor {
+		if len(row.NICs) > 0 {
 			byID[row.ID], ids = row, append(ids, row.ID)
 		}
 	}

@@ -116,7 +116,7 @@ func (n *node) answer(_ context.Context, question string, body []byte) ([]byte, 
 	if _, there := n.guests[q.ServerID]; !there {
 		return nil, errors.New(orders.ErrNoGuest)
 	}
-	return []byte("one\ntwo\nthree\n\x00"), nil
+	return []byte("one\x00\ntwo\nthree\n"), nil
 }
 
 // once carries out what changed since the last time.

@@ -175,6 +175,9 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	order.ReportedGeneration, order.ReportedState, order.ReportedPower = order.Generation, report.State, report.PowerState
 	order.RebootDone = max(order.RebootDone, min(report.RebootDone, order.RebootSeq))
 	order.ErrorClass, order.ErrorMessage, order.ReportedAt = "", "", s.clock.Now()
+	if order.asWished() {
+		order.SettledGeneration = order.Generation
+	}
 	if report.State == orders.StateFailed && report.Error != nil {
 		order.ErrorClass, order.ErrorMessage = report.Error.Class, oneLine(report.Error.Message, 1000)
 	}

@@ -198,6 +198,7 @@ func (s *Service) createNetwork(ctx context.Context, run *createRun) error {
 		return s.neighbourTrouble(ctx, run.Operation, "network", err)
 	}
 	run.InCommit(func(tx *db.Tx) error {
+		tx.AfterCommit(func() { s.fresh.note([]string{row.ID}, s.clock.Now()) })
 		return changeServer(tx, row.ID, func(row *server) { row.NICs = nics })
 	})
 	return nil
@@ -243,6 +244,9 @@ func (s *Service) createSettle(ctx context.Context, run *createRun) error {
 		run.InCommit(func(tx *db.Tx) error {
 			return changeServer(tx, run.Operation.ResourceID, func(row *server) {
 				row.VMState, row.PowerState, row.Detail.Fault = vmActive, order.ReportedPower, nil
+				if order.ReportedState == orders.StateStopped { // it ran, and went down by itself since
+					row.VMState = vmStopped
+				}
 				row.LaunchedAt, row.UpdatedAt = s.clock.Now(), s.clock.Now()
 			})
 		})

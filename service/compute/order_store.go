@@ -23,6 +23,8 @@ type guestOrder struct {
 	RebootHard  bool              `db:"reboot_hard"`
 	RebootDone  int64             `db:"reboot_done"`
 
+	// SettledGeneration is the newest that was reported as reached, whatever came after.
+	SettledGeneration  int64        `db:"settled_generation"`
 	ReportedGeneration int64        `db:"reported_generation"`
 	ReportedState      orders.State `db:"reported_state"`
 	ReportedPower      int          `db:"reported_power"`
@@ -31,8 +33,12 @@ type guestOrder struct {
 	ReportedAt         time.Time    `db:"reported_at"`
 }
 
-// settled tells whether the host reported that the wish of this generation is reached.
-func (o *guestOrder) settled() bool {
+// settled tells whether the host reported once that the wish of this generation is reached;
+// a guest that changes by itself afterwards is not put right.
+func (o *guestOrder) settled() bool { return o.SettledGeneration >= o.Generation }
+
+// asWished tells whether the last report is what the wish of this generation is.
+func (o *guestOrder) asWished() bool {
 	return o.ReportedGeneration >= o.Generation && string(o.ReportedState) == string(o.Desired) && o.RebootDone >= o.RebootSeq
 }
 
@@ -85,7 +91,7 @@ func putOrder(tx *db.Tx, row *guestOrder) error {
 		return errStaleOrder
 	default:
 		row.RebootDone, row.ReportedGeneration, row.ReportedState = known.RebootDone, known.ReportedGeneration, known.ReportedState
-		row.ReportedPower, row.ReportedAt = known.ReportedPower, known.ReportedAt
+		row.ReportedPower, row.ReportedAt, row.SettledGeneration = known.ReportedPower, known.ReportedAt, known.SettledGeneration
 	}
 	if row.Generation, err = nextGeneration(tx, row.Host); err != nil {
 		return err
@@ -98,9 +104,9 @@ func putOrder(tx *db.Tx, row *guestOrder) error {
 
 // noteReport stores what a host reported of a guest.
 func noteReport(tx *db.Tx, row *guestOrder) error {
-	_, err := tx.Exec("UPDATE guest_orders SET reported_generation = ?, reported_state = ?, reported_power = ?, reboot_done = ?,"+
+	_, err := tx.Exec("UPDATE guest_orders SET settled_generation = ?, reported_generation = ?, reported_state = ?, reported_power = ?, reboot_done = ?,"+
 		" error_class = ?, error_message = ?, reported_at = ? WHERE server_id = ? AND host = ?",
-		row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.ErrorClass, row.ErrorMessage, row.ReportedAt,
+		row.SettledGeneration, row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.ErrorClass, row.ErrorMessage, row.ReportedAt,
 		row.ServerID, row.Host)
 	if err != nil {
 		return fmt.Errorf("note report of guest %s on %s: %w", row.ServerID, row.Host, err)

@@ -92,7 +92,7 @@ func policyRules() []authz.Rule {
 		}
 	}
 	add("role:node", "Node agents: report hosts and guests, read orders and metadata.", ruleNode)
-	add(checkAnybody, "Act on a server; each action has a rule of its own besides.", ruleAction)
+	add("rule:admin_or_owner", "Act on a server of one's own project; each action has a rule of its own besides.", ruleAction)
 	add("rule:service_or_admin", "Tell what happened to the ports of servers.", ruleExternal)
 	addServerRules(add)
 	addFlavorRules(add)

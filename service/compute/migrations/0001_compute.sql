@@ -120,6 +120,7 @@ CREATE TABLE guest_orders (
   reboot_seq BIGINT NOT NULL,
   reboot_hard INTEGER NOT NULL,
   reboot_done BIGINT NOT NULL,
+  settled_generation BIGINT NOT NULL,
   reported_generation BIGINT NOT NULL,
   reported_state VARCHAR(16) NOT NULL,
   reported_power INTEGER NOT NULL,
