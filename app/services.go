@@ -143,7 +143,7 @@ func (cl *cloud) addNetwork(ctx context.Context, auth token.Authenticator) error
 		return err
 	}
 	return s.Seed(ctx, network.SeedParams{
-		AdminProjectID: project, ExternalCIDR: cl.conf.ExternalCIDR, PrivateCIDR: cl.conf.PrivateCIDR,
+		AdminProjectID: project, ExternalCIDR: cl.conf.ExternalCIDR, PrivateCIDR: cl.conf.PrivateCIDR, HostNAT: cl.conf.ExternalNAT,
 	})
 }
 
