@@ -35,6 +35,10 @@ func (e *Engine) RetryNow(tx *db.Tx, operationID string) error {
 // Abandon ends an operation as it is, nothing more done or undone, for a reason that an
 // operator gives. What it left behind is the operator's to clear.
 func (e *Engine) Abandon(tx *db.Tx, operationID, because string) error {
+	o, err := Find(tx, operationID)
+	if err != nil {
+		return fmt.Errorf("abandon operation %s: %w", operationID, err)
+	}
 	now := e.cfg.Clock.Now()
 	changed, err := tx.Exec("UPDATE operations SET state = ?, error = ?, updated_at = ?, finished_at = ?, lease_until = 0, epoch = epoch + 1"+
 		" WHERE id = ? AND finished_at = 0", Abandoned, "abandoned by an operator: "+because, now, now, operationID)
@@ -44,5 +48,5 @@ func (e *Engine) Abandon(tx *db.Tx, operationID, because string) error {
 	if changed == 0 {
 		return ErrFinished
 	}
-	return nil
+	return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID) // whoever waits for its end looks again
 }

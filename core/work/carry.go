@@ -4,36 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"virga/core/db"
 )
 
-// alarmAfter is the number of failed undo calls after which an operator is called.
-const alarmAfter = 5
+const (
+	// alarmAfter is the number of failed calls after which an operator is called.
+	alarmAfter = 5
+	// shortestNap keeps a step that asks for no pause from running in circles.
+	shortestNap = 10 * time.Millisecond
+)
 
-// carry claims an operation and takes it as far as it goes now.
-func (e *Engine) carry(ctx context.Context, id string) {
-	o, claimed, err := e.claim(ctx, id)
-	if err != nil {
-		if ctx.Err() == nil {
-			e.cfg.Log.Error("claim operation", "operation", id, "error", err)
-		}
-		return
-	}
-	for claimed && ctx.Err() == nil {
-		more, err := e.advance(ctx, &o)
+// carry takes an operation as far as it goes now, after claiming it unless that was done
+// before. It tells whether the operation goes on soon.
+func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon bool) {
+	if claimed == nil {
+		o, ok, err := e.claim(ctx, id)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, ErrCrash) {
-				e.cfg.Log.Error("carry operation", "operation", id, "kind", o.Kind, "step", o.StepName, "error", err)
+			if ctx.Err() == nil {
+				e.cfg.Log.Error("claim operation", "operation", id, "error", err)
 			}
-			return
+			return false
 		}
-		if !more {
-			return
+		e.hands.adopted(id)
+		if !ok {
+			return false
 		}
+		claimed = &o
 	}
+	for o := claimed; ctx.Err() == nil; {
+		more, err := e.advance(ctx, o)
+		switch {
+		case err == nil && more:
+			continue
+		case err == nil:
+			return o.FinishedAt.IsZero() && o.WakeAt.Before(e.cfg.Clock.Now().Add(pollEvery))
+		case errors.Is(err, ErrCrash) || ctx.Err() != nil:
+		case errors.Is(err, errLost):
+			e.cfg.Log.Info("operation went to somebody else", "operation", id, "kind", o.Kind, "step", o.StepName)
+		default: // trouble with the database: the operation is taken up again at the next look
+			e.cfg.Log.Error("carry operation", "operation", id, "kind", o.Kind, "step", o.StepName, "error", err)
+			e.hands.orphan(id, o.Epoch)
+		}
+		return false
+	}
+	return false
 }
 
 // errLost is returned when the lease went to somebody else; the effects that were made
@@ -43,7 +62,7 @@ var errLost = errors.New("the lease was lost")
 // advance makes one step, forward or back; more tells that the next can follow at once.
 func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err error) {
 	kind := e.kinds[o.Kind]
-	if kind == nil || o.Step >= len(kind.steps) || kind.load(o) != nil {
+	if !kind.understands(o) {
 		e.metrics.alarms.WithLabelValues(o.Kind).Inc()
 		e.cfg.Log.Error("operation cannot be loaded; it waits for an operator", "operation", o.ID, "kind", o.Kind, "version", o.Version)
 		return false, e.nap(ctx, o, time.Minute)
@@ -64,7 +83,7 @@ func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err erro
 
 // call runs a step's function under a context that ends before the lease does.
 func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool) ([]func(*db.Tx) error, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.Lease*9/10)
+	ctx, cancel := context.WithTimeout(ctx, o.LeaseUntil.Sub(e.cfg.Clock.Now())-e.cfg.Lease/10)
 	defer cancel()
 	if e.cfg.Hook != nil {
 		if err := e.cfg.Hook(*o, undo, false); err != nil {
@@ -74,7 +93,10 @@ func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool)
 	var commit []func(*db.Tx) error
 	var err error
 	if fn != nil {
-		commit, err = fn(ctx, o)
+		err = e.guard(o, func() (err error) {
+			commit, err = fn(ctx, o)
+			return err
+		})
 	}
 	if e.cfg.Hook != nil {
 		if hookErr := e.cfg.Hook(*o, undo, true); hookErr != nil {
@@ -82,6 +104,22 @@ func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool)
 		}
 	}
 	return commit, err
+}
+
+// errPanic is what a panic of a step becomes: one broken kind must not end the process,
+// which would meet the same operation at its next start.
+var errPanic = errors.New("an unexpected error stopped the operation")
+
+// guard turns a panic in code of the kind's into an error.
+func (e *Engine) guard(o *Operation, fn func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.cfg.Log.Error("step of operation panicked", "operation", o.ID, "kind", o.Kind, "step", o.StepName,
+				"cause", cause, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return fn()
 }
 
 func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) (bool, error) {
@@ -92,19 +130,31 @@ func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) 
 		return false, errors.Join(stepErr, ctx.Err())
 	}
 	e.metrics.steps.WithLabelValues(o.Kind, step.name).Observe(e.cfg.Clock.Now().Sub(began).Seconds())
+	tries := step.tries
 	if stepErr == nil {
-		return e.entered(ctx, kind, o, commit)
+		more, err := e.entered(ctx, kind, o, commit)
+		if err == nil || errors.Is(err, errLost) || ctx.Err() != nil {
+			return more, err
+		}
+		// The writes were refused. Unless they say what is to be done the step is called
+		// again until the deadline, so that a passing fault of the database costs time only.
+		stepErr, tries = err, math.MaxInt
 	}
+	return e.stumble(ctx, kind, o, stepErr, tries)
+}
+
+// stumble does what the error of a step forward asks for.
+func (e *Engine) stumble(ctx context.Context, kind *compiled, o *Operation, stepErr error, tries int) (bool, error) {
 	result := asOutcome(stepErr)
 	if result != nil && result.kind == outcomeWait {
-		return false, e.nap(ctx, o, result.after)
+		return false, e.nap(ctx, o, kind.rest(o, result.after, e.cfg.Clock.Now()))
 	}
 	o.Tries++
 	if o.Step <= kind.pivot {
 		switch {
 		case result != nil && result.kind == outcomeBack:
 			return true, e.goBack(ctx, kind, o, result)
-		case result != nil && result.kind == outcomeFail, o.Tries >= step.tries:
+		case result != nil && result.kind == outcomeFail, o.Tries >= tries:
 			return true, e.fail(ctx, o, stepErr)
 		}
 	}
@@ -112,8 +162,8 @@ func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) 
 	if result != nil && result.kind == outcomeRetry {
 		wait = result.after
 	}
-	e.alarm(o, stepErr)
-	return false, e.nap(ctx, o, wait)
+	e.alarm(o, stepErr, o.Step > kind.pivot)
+	return false, e.nap(ctx, o, kind.rest(o, wait, e.cfg.Clock.Now()))
 }
 
 // entered ends the current step well and enters the next, or ends the operation.
@@ -129,18 +179,13 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, comm
 		next.StepName, next.StepStartedAt = kind.steps[next.Step].name, event.FinishedAt
 	}
 	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
-		for _, fn := range commit {
-			if err := fn(tx); err != nil {
-				return err
-			}
+		if err := inCommit(tx, commit); err != nil || !last {
+			return err
 		}
-		if last {
-			return kind.finish(tx, &next)
-		}
-		return nil
+		return kind.finish(tx, &next)
 	})
 	if err != nil {
-		return false, e.commitFailed(ctx, o, err)
+		return false, err
 	}
 	*o = next
 	if last {
@@ -149,15 +194,13 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, comm
 	return !last, nil
 }
 
-// commitFailed has a step whose writes were refused called again later, so that a
-// passing fault of the database costs time only; the error counts as a try.
-func (e *Engine) commitFailed(ctx context.Context, o *Operation, err error) error {
-	if errors.Is(err, errLost) || ctx.Err() != nil {
-		return err
+func inCommit(tx *db.Tx, commit []func(*db.Tx) error) error {
+	for _, fn := range commit {
+		if err := fn(tx); err != nil {
+			return err
+		}
 	}
-	o.Tries++
-	e.alarm(o, err)
-	return e.nap(ctx, o, backoff(o.Tries))
+	return nil
 }
 
 // fail notes why and turns the operation round at its current step.
@@ -196,12 +239,7 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 		return false, errors.Join(stepErr, ctx.Err())
 	}
 	if stepErr != nil {
-		if result := asOutcome(stepErr); result != nil && result.kind == outcomeWait {
-			return false, e.nap(ctx, o, result.after)
-		}
-		o.Tries++
-		e.alarm(o, stepErr)
-		return false, e.nap(ctx, o, backoff(o.Tries))
+		return false, e.stumbleBack(ctx, o, stepErr)
 	}
 	event := e.event(o, true, nil)
 	next := *o
@@ -219,18 +257,16 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 	}
 	next.StepName = kind.steps[next.Step].name
 	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
-		for _, fn := range commit {
-			if err := fn(tx); err != nil {
-				return err
-			}
+		if err := inCommit(tx, commit); err != nil || next.State != Failed {
+			return err
 		}
-		if next.State == Failed {
-			return kind.fail(tx, &next, next.Error)
-		}
-		return nil
+		return kind.fail(tx, &next, next.Error)
 	})
+	if errors.Is(err, errLost) || err != nil && ctx.Err() != nil {
+		return false, err
+	}
 	if err != nil {
-		return false, e.commitFailed(ctx, o, err)
+		return false, e.stumbleBack(ctx, o, err)
 	}
 	*o = next
 	if o.State == Failed {
@@ -239,12 +275,22 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 	return o.State != Failed, nil
 }
 
+// stumbleBack has an undo called again later, for ever.
+func (e *Engine) stumbleBack(ctx context.Context, o *Operation, stepErr error) error {
+	if result := asOutcome(stepErr); result != nil && result.kind == outcomeWait {
+		return e.nap(ctx, o, result.after)
+	}
+	o.Tries++
+	e.alarm(o, stepErr, true)
+	return e.nap(ctx, o, backoff(o.Tries))
+}
+
 // store writes what a step led to, if the lease still holds, and reads back what came
 // from outside meanwhile: signals and cancellation.
 func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also func(*db.Tx) error) error {
 	return e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
 		if also != nil {
-			if err := also(tx); err != nil {
+			if err := e.guard(o, func() error { return also(tx) }); err != nil {
 				return err
 			}
 		}
@@ -263,6 +309,7 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 		if changed == 0 {
 			return errLost
 		}
+		o.LeaseUntil = leaseUntil
 		if event != nil {
 			if err := tx.Insert("operation_events", *event); err != nil {
 				return err
@@ -271,8 +318,7 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 		if !o.FinishedAt.IsZero() { // whoever waits for its end looks again
 			return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID)
 		}
-		outside, err := Find(tx, o.ID)
-		o.Signals, o.Cancelled = outside.Signals, outside.Cancelled
+		o.Signals, o.Cancelled, err = fromOutside(tx, o.ID)
 		return err
 	})
 }
@@ -282,14 +328,15 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 	now := e.cfg.Clock.Now()
 	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
-		wakeAt := now.Add(d)
-		outside, err := Find(tx, o.ID)
+		wakeAt := now.Add(max(d, shortestNap))
+		signals, _, err := fromOutside(tx, o.ID)
 		if err != nil {
 			return err
 		}
-		if outside.Signals != o.Signals {
+		if signals != o.Signals {
 			wakeAt = now
 		}
+		o.WakeAt = wakeAt
 		changed, err := tx.Exec("UPDATE operations SET state = ?, tries = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?"+
 			" WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
 			o.State, o.Tries, o.Frame, o.Error, o.BackTo, wakeAt, now, o.ID, o.LeaseOwner, o.Epoch)
@@ -302,6 +349,16 @@ func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 		return fmt.Errorf("put operation %s to sleep: %w", o.ID, err)
 	}
 	return nil
+}
+
+// fromOutside reads what others write to a row that is claimed.
+func fromOutside(tx *db.Tx, id string) (signals int64, cancelled bool, err error) {
+	var row struct {
+		Signals   int64 `db:"signals"`
+		Cancelled bool  `db:"cancelled"`
+	}
+	err = tx.Get(&row, "SELECT signals, cancelled FROM operations WHERE id = ?", id)
+	return row.Signals, row.Cancelled, err
 }
 
 func (e *Engine) event(o *Operation, undo bool, err error) Event {
@@ -319,10 +376,11 @@ func (e *Engine) ended(o *Operation) {
 	e.cfg.Log.Info("operation ended", "operation", o.ID, "kind", o.Kind, "resource", o.ResourceID, "state", o.State, "error", o.Error)
 }
 
-// alarm notes a failed call; when an undo fails again and again an operator is called.
-func (e *Engine) alarm(o *Operation, err error) {
+// alarm notes a failed call; when one that cannot be given up fails again and again an
+// operator is called.
+func (e *Engine) alarm(o *Operation, err error, forEver bool) {
 	level := e.cfg.Log.Warn
-	if o.State == Undoing && o.Tries >= alarmAfter {
+	if forEver && o.Tries >= alarmAfter {
 		e.metrics.alarms.WithLabelValues(o.Kind).Inc()
 		level = e.cfg.Log.Error
 	}

@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -9,44 +10,84 @@ import (
 	"virga/core/db"
 )
 
-// pollEvery bounds how late a lost doorbell can make an operation.
-const pollEvery = 2 * time.Second
+const (
+	// pollEvery bounds how late a lost doorbell can make an operation.
+	pollEvery = 2 * time.Second
+	// endTimeout bounds the giving back of leases when the engine ends.
+	endTimeout = 5 * time.Second
+)
 
-// Run claims and carries operations until ctx ends, then waits for the steps at hand.
+// Run claims and carries operations until ctx ends, then waits for the steps at hand and
+// gives its leases back.
 func (e *Engine) Run(ctx context.Context) error {
 	bell := e.cfg.Bus.Listen(e.topic())
 	defer bell.Close()
-	if err := e.releaseFormerLeases(ctx); err != nil {
+	// A former life of this process is dead, so nobody works under its leases.
+	if err := e.releaseLeases(ctx); err != nil {
 		return err
 	}
+	e.hands.open(true)
 	var workers sync.WaitGroup
-	defer workers.Wait()
+	defer func() {
+		e.hands.open(false)
+		workers.Wait()
+		e.hands.drain()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+		defer cancel()
+		if err := e.releaseLeases(end); err != nil { // they run out by themselves
+			e.cfg.Log.Warn("give leases back", "service", e.cfg.Service, "error", err)
+		}
+	}()
 	for {
 		next, err := e.dispatch(ctx, &workers)
 		if err != nil && ctx.Err() == nil {
 			e.cfg.Log.Error("look for due operations", "service", e.cfg.Service, "error", err)
 		}
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !e.pause(ctx, &workers, bell.C, next) {
 			return nil
-		case <-bell.C:
-			timer.Stop()
-		case <-timer.C:
 		}
 	}
 }
 
-// releaseFormerLeases ends the leases that a former life of this process held: it is
-// dead, so nobody works under them.
-func (e *Engine) releaseFormerLeases(ctx context.Context) error {
+// pause takes operations that were started in this process and returns when it is time
+// to look for others; false when ctx has ended.
+func (e *Engine) pause(ctx context.Context, workers *sync.WaitGroup, bell <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case o := <-e.hands.started:
+			e.begin(ctx, workers, o)
+			continue
+		case <-bell:
+		case <-e.hands.look:
+		case <-timer.C:
+		}
+		return ctx.Err() == nil
+	}
+}
+
+// begin has a worker carry an operation that was claimed when it was started.
+func (e *Engine) begin(ctx context.Context, workers *sync.WaitGroup, o Operation) {
+	if o.LeaseUntil.Sub(e.cfg.Clock.Now()) < e.cfg.Lease/2 { // it waited so long that it is better claimed anew
+		e.hands.orphan(o.ID, o.Epoch)
+		e.hands.lookAgain()
+		return
+	}
+	if e.hands.take(o.ID) {
+		e.employ(ctx, workers, o.ID, &o)
+	}
+}
+
+func (e *Engine) releaseLeases(ctx context.Context) error {
 	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec("UPDATE operations SET lease_until = 0 WHERE lease_owner = ? AND finished_at = 0", e.cfg.Owner)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("release former leases of %s: %w", e.cfg.Owner, err)
+		return fmt.Errorf("release leases of %s: %w", e.cfg.Owner, err)
 	}
 	return nil
 }
@@ -56,61 +97,71 @@ type due struct {
 	ID         string    `db:"id"`
 	WakeAt     time.Time `db:"wake_at"`
 	LeaseUntil time.Time `db:"lease_until"`
+	LeaseOwner string    `db:"lease_owner"`
+	Epoch      int64     `db:"epoch"`
 }
 
-// dispatch hands every due operation to a worker and returns when to look again.
+// dispatch hands every due operation to a worker and returns when to look again. Those
+// that others work on are left out by the query, so that they cannot hide the rest.
 func (e *Engine) dispatch(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
 	now := e.cfg.Clock.Now()
+	horizon := now.Add(pollEvery)
+	limit := 10 * e.cfg.Workers
 	var list []due
 	err := e.cfg.DB.Read(ctx, func(tx *db.Tx) error {
-		return tx.Select(&list, "SELECT id, wake_at, lease_until FROM operations WHERE finished_at = 0 AND wake_at <= ? ORDER BY wake_at LIMIT ?",
-			now.Add(pollEvery), 10*e.cfg.Workers)
+		return tx.Select(&list, "SELECT "+db.Columns(due{}, "")+" FROM operations WHERE finished_at = 0 AND wake_at <= ?"+
+			" AND (lease_until <= ? OR lease_owner = ?) ORDER BY wake_at LIMIT ?", horizon, horizon, e.cfg.Owner, limit)
 	})
 	if err != nil {
 		return pollEvery, err
 	}
-	next := pollEvery
+	next, employed := pollEvery, false
 	for _, o := range list {
-		if wait := max(o.WakeAt.Sub(now), o.LeaseUntil.Sub(now)); wait > 0 {
+		wait := o.WakeAt.Sub(now)
+		if !e.free(o.LeaseOwner, o.LeaseUntil, o.ID, o.Epoch, now) {
+			wait = max(wait, o.LeaseUntil.Sub(now))
+		}
+		if wait > 0 {
 			next = min(next, wait)
 			continue
 		}
-		if !e.take(o.ID) {
+		if !e.hands.take(o.ID) {
 			continue
 		}
-		select {
-		case e.slots <- struct{}{}:
-		case <-ctx.Done():
-			e.leave(o.ID)
+		employed = true
+		if !e.employ(ctx, workers, o.ID, nil) {
 			return 0, nil
 		}
-		workers.Go(func() {
-			defer func() {
-				<-e.slots
-				e.leave(o.ID)
-				e.ring() // it may have been signalled while it was in hand
-			}()
-			e.carry(ctx, o.ID)
-		})
+	}
+	if employed && len(list) == limit {
+		return 0, nil // there may be more
 	}
 	return max(next, time.Millisecond), nil
 }
 
-// take marks an operation as being in the hands of this process.
-func (e *Engine) take(id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.busy[id] {
-		return false
-	}
-	e.busy[id] = true
-	return true
+// free tells whether nobody works under a lease: it is over, or it is this process's own
+// and was let go in trouble.
+func (e *Engine) free(owner string, until time.Time, id string, epoch int64, now time.Time) bool {
+	return !until.After(now) || owner == e.cfg.Owner && e.hands.orphaned(id, epoch)
 }
 
-func (e *Engine) leave(id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.busy, id)
+// employ has a worker carry an operation that was taken, as soon as one is idle; claimed
+// is the operation when it is claimed already. It is false when ctx ended before.
+func (e *Engine) employ(ctx context.Context, workers *sync.WaitGroup, id string, claimed *Operation) bool {
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		e.hands.leave(id)
+		return false
+	}
+	workers.Go(func() {
+		soon := e.carry(ctx, id, claimed)
+		<-e.slots
+		if asked := e.hands.leave(id); asked || soon {
+			e.hands.lookAgain()
+		}
+	})
+	return true
 }
 
 // claim takes the lease by compare-and-set; false when another was faster or the
@@ -125,7 +176,7 @@ func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) 
 			return err
 		}
 		now := e.cfg.Clock.Now()
-		if !o.FinishedAt.IsZero() || o.WakeAt.After(now) || o.LeaseUntil.After(now) {
+		if !o.FinishedAt.IsZero() || o.WakeAt.After(now) || !e.free(o.LeaseOwner, o.LeaseUntil, id, o.Epoch, now) {
 			return nil
 		}
 		o.LeaseOwner, o.LeaseUntil, o.Epoch, claimed = e.cfg.Owner, now.Add(e.cfg.Lease), o.Epoch+1, true
@@ -133,5 +184,8 @@ func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) 
 			o.LeaseOwner, o.LeaseUntil, o.Epoch, id)
 		return err
 	})
+	if errors.Is(err, db.ErrNotFound) {
+		return o, false, nil // it was finished and forgotten meanwhile
+	}
 	return o, claimed, err
 }

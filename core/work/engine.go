@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,8 +47,7 @@ type Engine struct {
 	kinds   map[string]*compiled
 	metrics metrics
 	slots   chan struct{}
-	mu      sync.Mutex
-	busy    map[string]bool // operations in the hands of this process
+	hands   *hands
 }
 
 // New returns an engine; register its kinds, then Run it.
@@ -61,7 +59,7 @@ func New(cfg Config) *Engine {
 		cfg.Lease = time.Minute
 	}
 	return &Engine{
-		cfg: cfg, kinds: map[string]*compiled{}, busy: map[string]bool{},
+		cfg: cfg, kinds: map[string]*compiled{}, hands: newHands(cfg.Workers),
 		slots: make(chan struct{}, cfg.Workers), metrics: newMetrics(cfg.Service, cfg.Metrics),
 	}
 }
@@ -127,10 +125,19 @@ func (e *Engine) Start(tx *db.Tx, order Order) (string, error) {
 	if o.ID == "" {
 		o.ID = e.cfg.Clock.ID()
 	}
+	// Where a worker is idle the operation is claimed from the start, which saves a transaction.
+	here := e.hands.isOpen() && len(e.slots) < cap(e.slots)
+	if here {
+		o.LeaseOwner, o.LeaseUntil, o.Epoch = e.cfg.Owner, now.Add(e.cfg.Lease), 1
+	}
 	if err := tx.Insert("operations", o); err != nil {
 		return "", fmt.Errorf("start operation %s on %s: %w", o.Kind, o.ResourceID, err)
 	}
-	tx.AfterCommit(e.ring)
+	if here {
+		tx.AfterCommit(func() { e.hands.accept(o) })
+	} else {
+		tx.AfterCommit(e.ring)
+	}
 	return o.ID, nil
 }
 

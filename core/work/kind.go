@@ -127,6 +127,20 @@ func (k Kind[P, F]) compile() (*compiled, error) {
 	return c, nil
 }
 
+// understands tells whether the row can be carried: its version is the kind's, its step
+// stands where it did, parameters and frame can be read.
+func (c *compiled) understands(o *Operation) bool {
+	return c != nil && o.Version == c.version && o.Step < len(c.steps) && c.steps[o.Step].name == o.StepName && c.load(o) == nil
+}
+
+// rest shortens a pause so that an operation that can still fail wakes at its deadline.
+func (c *compiled) rest(o *Operation, d time.Duration, now time.Time) time.Duration {
+	if o.Step > c.pivot {
+		return d
+	}
+	return max(0, min(d, o.Deadline.Add(time.Microsecond).Sub(now)))
+}
+
 func (k Kind[P, F]) run(o *Operation) (*Run[P, F], error) {
 	run := &Run[P, F]{Operation: *o}
 	if err := json.Unmarshal([]byte(o.Params), &run.Params); err != nil {

@@ -62,7 +62,7 @@ type Operation struct {
 type Event struct {
 	OperationID string    `db:"operation_id"`
 	Step        string    `db:"step"`
-	Undo        bool      `db:"undo"`
+	Undo        bool      `db:"undone"`
 	StartedAt   time.Time `db:"started_at"`
 	FinishedAt  time.Time `db:"finished_at"`
 	Error       string    `db:"error"`

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/work"
 )
 
@@ -56,20 +56,21 @@ type rig struct {
 	world  *world
 	hook   func(o work.Operation, undo, after bool) error
 	failed chan string
+	log    slog.Handler
 	engine *work.Engine
 }
 
 func newRig(t *testing.T, pivot string) *rig {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	return newRigOn(t, dbtest.Open(t), pivot)
+}
+
+func newRigOn(t *testing.T, d *db.DB, pivot string) *rig {
+	t.Helper()
 	if err := d.Migrate(t.Context(), "work", work.Migrations()); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, db: d, bus: bus.NewLocal(), world: &world{marks: map[string]bool{}}, failed: make(chan string, 1)}
+	r := &rig{t: t, db: d, bus: bus.NewLocal(), world: &world{marks: map[string]bool{}}, failed: make(chan string, 1), log: slog.DiscardHandler}
 	r.newEngine(pivot)
 	return r
 }
@@ -92,7 +93,7 @@ func (r *rig) newEngine(pivot string) {
 			Undo: func(context.Context, *work.Run[params, frame]) error { r.world.set(name, false); return nil },
 		})
 	}
-	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler),
+	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log),
 		Hook: func(o work.Operation, undo, after bool) error {
 			if r.hook == nil {
 				return nil

@@ -34,7 +34,7 @@ CREATE TABLE operation_events (
   seq SEQUENCE,
   operation_id VARCHAR(64) NOT NULL,
   step VARCHAR(64) NOT NULL,
-  undo INTEGER NOT NULL,
+  "undo" INTEGER NOT NULL,
   started_at BIGINT NOT NULL,
   finished_at BIGINT NOT NULL,
   error BIGTEXT NOT NULL
