@@ -2,20 +2,20 @@ package feed_test
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/feed"
 )
 
 func TestChangesAreReadInOrderAndForgotten(t *testing.T) {
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = d.Close() }()
+	dbtest.Each(t, testChanges)
+}
+
+func testChanges(t *testing.T, engine string) {
+	d := dbtest.OpenEngine(t, engine)
 	if err := d.Migrate(t.Context(), "feed", feed.Migrations()); err != nil {
 		t.Fatal(err)
 	}
