@@ -154,6 +154,8 @@ func TestFlavors(t *testing.T) {
 	r.do(root, "", "GET", "/v2.1/flavors?is_public=false", "").want(200, "mine")
 	r.do(root, "", "POST", "/v2.1/flavors/77/os-extra_specs", `{"extra_specs":{"hw:cpu_policy":"shared"}}`).want(200, "shared")
 	r.do(alice, "2.61", "GET", "/v2.1/flavors/77", "").want(200, `"extra_specs":{"hw:cpu_policy":"shared"}`)
+	r.do(alice, "", "GET", "/v2.1/flavors/77/os-extra_specs", "").want(200, `{"extra_specs":{"hw:cpu_policy":"shared"}}`)
+	r.do(alice, "", "GET", "/v2.1/flavors/77/os-extra_specs/hw:cpu_policy", "").want(200, "shared")
 	r.do(root, "", "PUT", "/v2.1/flavors/77/os-extra_specs/a", `{"b":"1"}`).want(400, "Request body and URI mismatch")
 	r.do(root, "", "DELETE", "/v2.1/flavors/77/os-extra_specs/zz", "").want(404, "no extra specs with key zz")
 	r.do(root, "", "DELETE", "/v2.1/flavors/77/os-extra_specs/hw:cpu_policy", "").want(200, "")

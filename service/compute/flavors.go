@@ -14,11 +14,15 @@ import (
 	"virga/core/feed"
 )
 
-// flavorTarget is a flavor as a route's target; flavors belong to nobody.
-type flavorTarget struct{ *flavor }
+// flavorTarget is a flavor as a route's target. Flavors belong to nobody: rules see the
+// caller's own project, as Nova has it.
+type flavorTarget struct {
+	*flavor
+	projectID, userID string
+}
 
 // PolicyTarget implements api.Target.
-func (flavorTarget) PolicyTarget() authz.Target { return authz.Target{} }
+func (f flavorTarget) PolicyTarget() authz.Target { return ownTarget(f.projectID, f.userID) }
 
 // loadFlavor finds a flavor that the caller may see.
 func (s *Service) loadFlavor(ctx context.Context, r *api.Request) (api.Target, error) {
@@ -26,7 +30,7 @@ func (s *Service) loadFlavor(ctx context.Context, r *api.Request) (api.Target, e
 	if err != nil {
 		return nil, err
 	}
-	return flavorTarget{row}, nil
+	return flavorTarget{row, r.ProjectID(), r.UserID()}, nil
 }
 
 func (s *Service) visibleFlavor(ctx context.Context, r *api.Request, id string) (*flavor, error) {
