@@ -22,7 +22,7 @@ func lockDataDir(dir string) (release func(), err error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("data folder %s is in use by another virga (process %s)", dir, owner[:n])
 	}
-	if err := file.Truncate(0); err == nil {
+	if err = file.Truncate(0); err == nil {
 		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
 	}
 	if err != nil {

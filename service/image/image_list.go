@@ -315,7 +315,7 @@ func (q *listQuery) readChoiceFilter(name, value string) error {
 func splitChoices(list string) ([]string, error) {
 	var choices []string
 	for rest := list; ; {
-		choice, after := "", ""
+		var choice, after string
 		if strings.HasPrefix(rest, `"`) {
 			end := 1
 			for end < len(rest) && rest[end] != '"' {

@@ -65,7 +65,7 @@ func checkLibvirt(ctx context.Context, config Config) Finding {
 		var a answer
 		if a.err = l.ConnectToURI(rpc.ConnectURI(config.URI)); a.err == nil {
 			a.version, a.err = l.ConnectGetLibVersion()
-			l.Disconnect()
+			_ = l.Disconnect() // it has served its purpose
 		}
 		done <- a
 	}()

@@ -87,7 +87,7 @@ func (c *connection) session(ctx context.Context) error {
 	if err := l.ConnectToURI(rpc.ConnectURI(c.uri)); err != nil {
 		return fmt.Errorf("connect to libvirt at %s: %w", c.socket, err)
 	}
-	defer l.Disconnect()
+	defer func() { _ = l.Disconnect() }() // the connection is given up in any case
 	listening, stop := context.WithCancel(ctx)
 	events, err := l.LifecycleEvents(listening)
 	if err != nil {
@@ -144,7 +144,7 @@ func (c *connection) get(ctx context.Context) (*rpc.Libvirt, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-patience.C:
-			return nil, fmt.Errorf("%w: %v", hypervisor.ErrUnavailable, reason)
+			return nil, fmt.Errorf("%w: %w", hypervisor.ErrUnavailable, reason)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func call[T any](ctx context.Context, c *connection, what string, do func(*rpc.L
 	case <-ctx.Done():
 		return none, fmt.Errorf("%s: %w", what, ctx.Err())
 	case <-patience.C:
-		c.spawn(func() { l.Disconnect() })
+		c.spawn(func() { _ = l.Disconnect() })
 		return none, fmt.Errorf("%s: %w: no answer in %s", what, hypervisor.ErrUnavailable, callPatience)
 	}
 }
@@ -210,7 +210,7 @@ func classify(what string, err error) error {
 	case errors.As(err, &answer):
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %w: %v", what, hypervisor.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", what, hypervisor.ErrUnavailable, err)
 }
 
 // errNoDomain says that libvirt knows no such domain.

@@ -174,7 +174,7 @@ func (l *layout) clearTransfers() error {
 // cacheMode returns QEMU's cache mode for disks here: "none" where the file system can bypass the page cache, else "writeback".
 func (l *layout) cacheMode() string {
 	const probe = "guests/.direct"
-	defer l.root.Remove(probe)
+	defer func() { _ = l.root.Remove(probe) }() // a left-over probe is used again
 	file, err := l.root.OpenFile(probe, os.O_RDWR|os.O_CREATE|unix.O_DIRECT, 0o600)
 	if err != nil {
 		return "writeback"
