@@ -18,6 +18,7 @@ import (
 )
 
 func TestNoValidHostSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 1024)
 	r.do(admin(), latest, "PUT", "/v2.1/os-quota-sets/"+projectID, `{"quota_set":{"ram":-1,"cores":-1}}`).want(200, "")
@@ -37,12 +38,14 @@ func TestNoValidHostSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestWithoutAnyHostTheServerFailsAndSaysSo(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	id := r.create("")
 	r.waitStatus(id, "ERROR").want(200, "There is no compute host yet.")
 }
 
 func TestAnotherHostIsTriedAndTheFailedOneExcluded(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	big, small := r.startNode("big", 32_768), r.startNode("small", 16_384)
 	big.setFail(func(o orders.GuestOrder) *orders.Error {
@@ -81,6 +84,7 @@ func TestAnotherHostIsTriedAndTheFailedOneExcluded(t *testing.T) {
 }
 
 func TestAHostThatFailsForGoodEndsTheCreate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.startNode("host1", 16_384)
 	n.setFail(func(o orders.GuestOrder) *orders.Error {
@@ -94,6 +98,7 @@ func TestAHostThatFailsForGoodEndsTheCreate(t *testing.T) {
 }
 
 func TestANeighboursRefusalIsTheFaultAndItsTroubleIsNot(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 16_384)
 	refuse := func(err error) {
@@ -117,6 +122,7 @@ func TestANeighboursRefusalIsTheFaultAndItsTroubleIsNot(t *testing.T) {
 }
 
 func TestADeleteEndsWhenTheHostIsGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.startNode("host1", 16_384)
 	id := r.create("")
@@ -135,6 +141,7 @@ func TestADeleteEndsWhenTheHostIsGone(t *testing.T) {
 }
 
 func TestQuotaIsExactUnderConcurrency(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 64_000)
 	var all sync.WaitGroup
@@ -168,6 +175,7 @@ func TestQuotaIsExactUnderConcurrency(t *testing.T) {
 }
 
 func TestSeveralServersAreMadeAtOnceAsFarAsTheQuotaAllows(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 64_000)
 	a := r.do(member(projectID), latest, "POST", "/v2.1/servers", createBody(`,"min_count":2,"max_count":30,"return_reservation_id":true`)).want(202, "r-")
@@ -179,6 +187,7 @@ func TestSeveralServersAreMadeAtOnceAsFarAsTheQuotaAllows(t *testing.T) {
 }
 
 func TestPowerActions(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.perform("server_create")
 	s.waitStatus(s.id, "ACTIVE")
@@ -216,6 +225,7 @@ func TestPowerActions(t *testing.T) {
 }
 
 func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	in, out := make(chan string), make(chan struct{})
 	s.setHook(func(o work.Operation, _, after bool) error {
@@ -256,6 +266,7 @@ func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
 }
 
 func TestAGuestThatStopsByItselfIsFollowed(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.perform("server_create")
 	s.waitStatus(s.id, "ACTIVE")
@@ -278,6 +289,7 @@ func TestAGuestThatStopsByItselfIsFollowed(t *testing.T) {
 }
 
 func TestNodesSpeakForThemselvesAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.startNode("host1", 16_384)
 	for _, path := range []string{"/internal/hosts/host2", "/internal/hosts/host2/guests/x"} {
@@ -290,6 +302,7 @@ func TestNodesSpeakForThemselvesAlone(t *testing.T) {
 }
 
 func TestInterfaces(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.id = s.create("")
 	s.waitStatus(s.id, "ACTIVE")
@@ -323,6 +336,7 @@ func TestInterfaces(t *testing.T) {
 }
 
 func TestFloatingAddressesAndGroupsShowSoon(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.id = s.create("")
 	s.waitStatus(s.id, "ACTIVE")
@@ -351,6 +365,7 @@ func TestFloatingAddressesAndGroupsShowSoon(t *testing.T) {
 }
 
 func TestListFiltersAndPages(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 64_000)
 	r.do(admin(), latest, "PUT", "/v2.1/os-quota-sets/"+projectID, `{"quota_set":{"instances":-1,"cores":-1,"ram":-1}}`).want(200, "")
@@ -409,6 +424,7 @@ func TestListFiltersAndPages(t *testing.T) {
 }
 
 func TestVersionsShowWhatTheyHave(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 16_384)
 	id := r.create(`,"description":"d","tags":["t"],"hostname":"web","availability_zone":"nova"`)
@@ -434,6 +450,7 @@ func TestVersionsShowWhatTheyHave(t *testing.T) {
 }
 
 func TestTagsAndMetadata(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	id := r.create("")
 	path, alice := "/v2.1/servers/"+id, member(projectID)
@@ -463,6 +480,7 @@ func TestTagsAndMetadata(t *testing.T) {
 }
 
 func TestGuestsReadAboutThemselves(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	n := r.startNode("host1", 16_384)
 	const public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGgWZgjlrhGYVnaJ1R6ZFX7zF5DhnPhvyAnlb5kXlAWD me"
@@ -497,6 +515,7 @@ func TestGuestsReadAboutThemselves(t *testing.T) {
 }
 
 func TestOperatorsSeeHosts(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 16_384)
 	r.waitStatus(r.create(""), "ACTIVE")
@@ -527,6 +546,7 @@ func TestOperatorsSeeHosts(t *testing.T) {
 }
 
 func TestServerGroupsKeepMembersApart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.startNode("host1", 16_384)
 	r.startNode("host2", 16_384)

@@ -73,6 +73,20 @@ func listHosts(tx *db.Tx) ([]host, error) {
 	return rows, err
 }
 
+// hostsByName returns those of the named hosts that are known.
+func hostsByName(tx *db.Tx, names []string) ([]host, error) {
+	var rows []host
+	for len(names) > 0 {
+		batch := names[:min(len(names), 500)]
+		names = names[len(batch):]
+		marks, args := db.In(batch)
+		if err := tx.Select(&rows, "SELECT "+hostColumns+" FROM hosts WHERE name IN "+marks, args...); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 // reportHost notes what a host said of itself.
 func reportHost(tx *db.Tx, row newHost, now time.Time) error {
 	changed, err := tx.Exec("UPDATE hosts SET last_seen = ? WHERE name = ?", now, row.Name)

@@ -37,7 +37,7 @@ type node struct {
 func (r *rig) startNode(name string, memoryMiB int64) *node {
 	r.t.Helper()
 	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, reboot: map[string]int64{},
-		facts: orders.Host{HostName: name + ".example", HypervisorType: "fake", HypervisorVersion: 1000, VCPUs: 64, MemoryMiB: memoryMiB, LocalGiB: 10_000,
+		facts: orders.Host{HostName: name + ".example", HypervisorType: "fake", HypervisorVersion: 1000, VCPUs: 1 << 20, MemoryMiB: memoryMiB, LocalGiB: 1 << 20,
 			HostIP: "192.0.2.7", CPU: orders.CPU{Arch: "x86_64", Model: "test"}, Virt: orders.Virt{Kind: "fake"}, UptimeSeconds: 90_000}}
 	n.heartbeat()
 	r.waitFor("the provider of "+name, func() bool {

@@ -165,6 +165,7 @@ func (s *Service) guestReport(ctx context.Context, r *api.Request) (any, error) 
 		if report.Generation < order.Generation {
 			return nil // it is about a wish of the past
 		}
+		tx.AfterCommit(func() { s.deps.Bus.Ring(guestTopic(serverID)) })
 		return s.takeGuestReport(tx, order, report)
 	})
 	return nil, err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"virga/core/api"
+	"virga/core/bus"
 	"virga/core/db"
 	"virga/core/work"
 	"virga/service/compute/orders"
@@ -51,6 +53,36 @@ func (s *Service) readOrder(ctx context.Context, serverID, hostName string) (ord
 	return order, up, err
 }
 
+// patience is how long a step waits for a report before it gives the operation back: a
+// quick host's answer then costs no further claim.
+const patience = 100 * time.Millisecond
+
+func guestTopic(serverID string) string { return "compute.guest." + serverID }
+
+// awaitOrder is readOrder, with patience while the host has not answered the order.
+func (s *Service) awaitOrder(ctx context.Context, serverID, hostName string) (*guestOrder, bool, error) {
+	bell := s.deps.Bus.Listen(guestTopic(serverID))
+	defer bell.Close()
+	order, up, err := s.readOrder(ctx, serverID, hostName)
+	if err != nil || order.ReportedGeneration >= order.Generation || !s.rung(ctx, bell) {
+		return order, up, err
+	}
+	return s.readOrder(ctx, serverID, hostName)
+}
+
+// rung waits with patience for a bell.
+func (s *Service) rung(ctx context.Context, bell *bus.Bell) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-bell.C:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 func (s *Service) readServer(ctx context.Context, id string) (*server, error) {
 	var row *server
 	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
@@ -67,8 +99,22 @@ func (s *Service) readServer(ctx context.Context, id string) (*server, error) {
 // until the hosts say so. A host that does not report is not waited for: the order stays
 // and is carried out when it comes back.
 func (s *Service) removeGuest(ctx context.Context, o work.Operation) error {
-	waiting := false
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	bell := s.deps.Bus.Listen(guestTopic(o.ResourceID))
+	defer bell.Close()
+	waiting, err := s.orderAbsence(ctx, o)
+	for err == nil && waiting && s.rung(ctx, bell) {
+		waiting, err = s.orderAbsence(ctx, o)
+	}
+	if err == nil && waiting {
+		return work.Wait(lookAgain)
+	}
+	return err
+}
+
+// orderAbsence orders a guest away wherever it was ordered and tells whether there is a
+// host to wait for. When all is ordered already it writes nothing.
+func (s *Service) orderAbsence(ctx context.Context, o work.Operation) (waiting bool, err error) {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		waiting = false
 		list, err := ordersOfServer(tx, o.ResourceID)
 		if err != nil {
@@ -90,10 +136,7 @@ func (s *Service) removeGuest(ctx context.Context, o work.Operation) error {
 		}
 		return nil
 	})
-	if err == nil && waiting {
-		return work.Wait(lookAgain)
-	}
-	return err
+	return waiting, err
 }
 
 // publicError is an error whose text the owner of a server may read; its cause is logged.

@@ -149,7 +149,7 @@ func (s *Service) interfaceSettle(ctx context.Context, run *interfaceRun) error 
 	if run.Frame.Host == "" {
 		return nil
 	}
-	order, up, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	order, up, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	switch {
 	case err != nil:
 		return err
@@ -191,7 +191,7 @@ func (s *Service) detachSettle(ctx context.Context, run *interfaceRun) error {
 	if run.Frame.Host == "" {
 		return nil
 	}
-	order, up, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	order, up, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return nil

@@ -235,7 +235,7 @@ func (s *Service) createUnspawn(ctx context.Context, run *createRun) error {
 
 // createSettle waits until the host reports that the guest runs.
 func (s *Service) createSettle(ctx context.Context, run *createRun) error {
-	order, up, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	order, up, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func (s *Service) powerUnorder(_ context.Context, run *powerRun) error {
 
 // powerSettle waits until the host reports what was wished for.
 func (s *Service) powerSettle(ctx context.Context, run *powerRun) error {
-	order, _, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	order, _, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,7 @@ func (a answer) str(path ...any) string {
 // waitFor waits until something is true; the test fails after a while.
 func (r *rig) waitFor(what string, true func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !true() {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("waited in vain for %s", what)

@@ -154,7 +154,7 @@ func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*serve
 		if err := c.catchUp(tx, rows); err != nil {
 			return err
 		}
-		hosts, err := listHosts(tx)
+		hosts, err := hostsByName(tx, hostsOf(rows))
 		if err != nil {
 			return err
 		}
@@ -177,6 +177,19 @@ func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*serve
 		return err
 	})
 	return c, err
+}
+
+// hostsOf names the hosts of servers, each once.
+func hostsOf(rows []*server) []string {
+	var names []string
+	seen := map[string]bool{"": true}
+	for _, row := range rows {
+		if !seen[row.Host] {
+			seen[row.Host] = true
+			names = append(names, row.Host)
+		}
+	}
+	return names
 }
 
 // allUserData reads user data in batches.
