@@ -44,7 +44,7 @@ type connection struct {
 func (c *connection) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	c.changed = make(chan struct{})
+	c.changed, c.reason = make(chan struct{}), errors.New("not connected yet")
 	c.work.Go(func() { c.keep(ctx) })
 }
 
