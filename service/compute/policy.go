@@ -69,6 +69,7 @@ const (
 	ruleZones       = prefix + "os-availability-zone:"
 	ruleGroups      = prefix + "os-server-groups:"
 	ruleUsage       = prefix + "os-simple-tenant-usage:"
+	ruleAggregates  = prefix + "os-aggregates:index"
 	ruleMigrations  = prefix + "os-migrations:index"
 	ruleExtensions  = prefix + "extensions"
 )
@@ -112,7 +113,7 @@ func policyRules() []authz.Rule {
 	add(checkMember, "Make and remove server groups.", ruleGroups+"create", ruleGroups+"delete")
 	add(checkReader, "Show a project's usage.", ruleUsage+"show")
 	add(checkAdmin, "Show the usage of all projects.", ruleUsage+"list")
-	add(checkAdmin, "List migrations.", ruleMigrations)
+	add(checkAdmin, "List migrations and host aggregates.", ruleMigrations, ruleAggregates)
 	add(checkAnybody, "List extensions.", ruleExtensions)
 	return rules
 }

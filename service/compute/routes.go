@@ -81,6 +81,7 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: "/v2.1/extensions", Policy: ruleExtensions, Handle: s.extensionList, Doc: "lists extensions: none"},
 		{Method: get, Path: "/v2.1/extensions/{alias}", Policy: ruleExtensions, Handle: s.extensionShow, Doc: "shows an extension: none"},
 		{Method: get, Path: "/v2.1/limits", Policy: ruleLimits, Handle: s.limitsShow, Doc: "shows limits and what is used of them"},
+		{Method: get, Path: "/v2.1/os-aggregates", Policy: ruleAggregates, Handle: s.aggregateList, Doc: "lists host aggregates: none"},
 		{Method: get, Path: "/v2.1/os-availability-zone", Policy: ruleZones + "list", Handle: s.zoneList, Doc: "lists availability zones"},
 		{Method: get, Path: "/v2.1/os-availability-zone/detail", Policy: ruleZones + "detail", Handle: s.zoneListDetail, Doc: "lists availability zones with hosts"},
 		{Method: get, Path: "/v2.1/os-hypervisors", Policy: ruleHypervisors + "list", Handle: s.hypervisorList, Doc: "lists hypervisors"},

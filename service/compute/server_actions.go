@@ -299,6 +299,7 @@ func (s *Service) changeGroups(ctx context.Context, r *api.Request, row *server,
 	if err := json.Unmarshal(argument, &in); err != nil || strings.TrimSpace(in.Name) == "" {
 		return nil, api.BadRequest("Security group name is required")
 	}
+	ctx = as(ctx, r)
 	groups, err := s.deps.Networks.SecurityGroups(ctx, row.ProjectID)
 	if err != nil {
 		return nil, unavailable("network", err)

@@ -345,7 +345,7 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 		}
 		return err
 	}
-	image, err := s.deps.Images.Image(ctx, id)
+	image, err := s.deps.Images.Image(as(ctx, r), id)
 	if err != nil {
 		if status := api.StatusOf(err); status >= 400 && status < 500 {
 			return api.BadRequest("Can not find requested image").Because(err)

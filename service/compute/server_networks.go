@@ -60,7 +60,7 @@ func (s *Service) readSecurityGroups(ctx context.Context, r *api.Request, wanted
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	known, err := s.deps.Networks.SecurityGroups(ctx, r.ProjectID())
+	known, err := s.deps.Networks.SecurityGroups(as(ctx, r), r.ProjectID())
 	if err != nil {
 		return nil, unavailable("network", err)
 	}
@@ -100,7 +100,7 @@ func pickGroup(known []SecurityGroup, name, projectID string) (SecurityGroup, er
 
 // automaticNetwork chooses the one network that the project can use.
 func (s *Service) automaticNetwork(ctx context.Context, r *api.Request, auto bool) ([]nicRequest, error) {
-	usable, err := s.deps.Networks.UsableNetworks(ctx, r.ProjectID())
+	usable, err := s.deps.Networks.UsableNetworks(as(ctx, r), r.ProjectID())
 	if err != nil {
 		return nil, unavailable("network", err)
 	}
@@ -152,7 +152,7 @@ func (s *Service) readNetworkList(ctx context.Context, r *api.Request, list []ne
 			networkIDs = append(networkIDs, id)
 		}
 	}
-	networks, err := s.networksByID(ctx, networkIDs)
+	networks, err := s.networksByID(as(ctx, r), networkIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (s *Service) portsOf(ctx context.Context, r *api.Request, list []networkFie
 	if count > 1 {
 		return nil, api.BadRequest("A specific port cannot be given to several servers; ask for one server.")
 	}
-	found, err := s.deps.Networks.PortsByID(ctx, ids)
+	found, err := s.deps.Networks.PortsByID(as(ctx, r), ids)
 	if err != nil {
 		return nil, unavailable("network", err)
 	}

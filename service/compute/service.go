@@ -142,6 +142,11 @@ func (s *Service) Run(ctx context.Context) error {
 // Ready tells whether the service can answer.
 func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 
+// as is a context in which calls to neighbours are the request's caller's own.
+func as(ctx context.Context, r *api.Request) context.Context {
+	return token.WithIdentity(ctx, r.Identity)
+}
+
 // self is a context in which calls to neighbours are the service's own.
 func (s *Service) self(ctx context.Context) context.Context {
 	return token.WithIdentity(ctx, s.deps.Self)

@@ -236,6 +236,11 @@ func (s *Service) zones(ctx context.Context, detail bool) (any, error) {
 	return map[string]any{"availabilityZoneInfo": views}, nil
 }
 
+// aggregateList answers that there are no host aggregates, which is the truth.
+func (s *Service) aggregateList(context.Context, *api.Request) (any, error) {
+	return map[string]any{"aggregates": []any{}}, nil
+}
+
 // extensionList answers old clients that look for extensions: microversions took their place.
 func (s *Service) extensionList(context.Context, *api.Request) (any, error) {
 	return map[string]any{"extensions": []any{}}, nil

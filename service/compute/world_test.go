@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"virga/core/api"
+	"virga/core/token"
 	"virga/service/compute"
 )
 
@@ -44,7 +45,11 @@ func newWorld() *world {
 	}
 }
 
-func (w *world) enter(call string) (func(), error) {
+// enter begins a call; whoever calls must say who it is.
+func (w *world) enter(ctx context.Context, call string) (func(), error) {
+	if _, known := token.IdentityFrom(ctx); !known {
+		return func() {}, api.Unauthorized("%s without an identity", call)
+	}
 	w.mu.Lock()
 	refuse := w.refuse
 	w.mu.Unlock()
@@ -83,8 +88,8 @@ func (w *world) list() map[string]bool {
 
 type images struct{ *world }
 
-func (w images) Image(_ context.Context, id string) (compute.Image, error) {
-	leave, err := w.enter("image")
+func (w images) Image(ctx context.Context, id string) (compute.Image, error) {
+	leave, err := w.enter(ctx, "image")
 	defer leave()
 	if err != nil {
 		return compute.Image{}, err
@@ -98,8 +103,8 @@ func (w images) Image(_ context.Context, id string) (compute.Image, error) {
 
 type networks struct{ *world }
 
-func (w networks) Networks(_ context.Context, ids []string) ([]compute.Network, error) {
-	leave, err := w.enter("networks")
+func (w networks) Networks(ctx context.Context, ids []string) ([]compute.Network, error) {
+	leave, err := w.enter(ctx, "networks")
 	defer leave()
 	var found []compute.Network
 	for _, id := range ids {
@@ -110,8 +115,8 @@ func (w networks) Networks(_ context.Context, ids []string) ([]compute.Network, 
 	return found, err
 }
 
-func (w networks) UsableNetworks(_ context.Context, project string) ([]compute.Network, error) {
-	leave, err := w.enter("networks")
+func (w networks) UsableNetworks(ctx context.Context, project string) ([]compute.Network, error) {
+	leave, err := w.enter(ctx, "networks")
 	defer leave()
 	var found []compute.Network
 	for _, n := range w.networks {
@@ -122,8 +127,8 @@ func (w networks) UsableNetworks(_ context.Context, project string) ([]compute.N
 	return found, err
 }
 
-func (w networks) find(call string, fits func(compute.Port) bool) ([]compute.Port, error) {
-	leave, err := w.enter(call)
+func (w networks) find(ctx context.Context, call string, fits func(compute.Port) bool) ([]compute.Port, error) {
+	leave, err := w.enter(ctx, call)
 	defer leave()
 	if err != nil {
 		return nil, err
@@ -138,16 +143,16 @@ func (w networks) find(call string, fits func(compute.Port) bool) ([]compute.Por
 	return found, nil
 }
 
-func (w networks) PortsByID(_ context.Context, ids []string) ([]compute.Port, error) {
-	return w.find("ports", func(p compute.Port) bool { return slices.Contains(ids, p.ID) })
+func (w networks) PortsByID(ctx context.Context, ids []string) ([]compute.Port, error) {
+	return w.find(ctx, "ports", func(p compute.Port) bool { return slices.Contains(ids, p.ID) })
 }
 
-func (w networks) PortsOfDevices(_ context.Context, ids []string) ([]compute.Port, error) {
-	return w.find("ports", func(p compute.Port) bool { return slices.Contains(ids, p.DeviceID) })
+func (w networks) PortsOfDevices(ctx context.Context, ids []string) ([]compute.Port, error) {
+	return w.find(ctx, "ports", func(p compute.Port) bool { return slices.Contains(ids, p.DeviceID) })
 }
 
-func (w networks) CreatePort(_ context.Context, in compute.NewPort) (compute.Port, error) {
-	leave, err := w.enter("create port")
+func (w networks) CreatePort(ctx context.Context, in compute.NewPort) (compute.Port, error) {
+	leave, err := w.enter(ctx, "create port")
 	defer leave()
 	if err != nil {
 		return compute.Port{}, err
@@ -167,8 +172,8 @@ func (w networks) CreatePort(_ context.Context, in compute.NewPort) (compute.Por
 	return p, nil
 }
 
-func (w networks) UpdatePort(_ context.Context, id string, change compute.PortChange) (compute.Port, error) {
-	leave, err := w.enter("update port")
+func (w networks) UpdatePort(ctx context.Context, id string, change compute.PortChange) (compute.Port, error) {
+	leave, err := w.enter(ctx, "update port")
 	defer leave()
 	if err != nil {
 		return compute.Port{}, err
@@ -189,8 +194,8 @@ func (w networks) UpdatePort(_ context.Context, id string, change compute.PortCh
 	return p, nil
 }
 
-func (w networks) DeletePort(_ context.Context, id string) error {
-	leave, err := w.enter("delete port")
+func (w networks) DeletePort(ctx context.Context, id string) error {
+	leave, err := w.enter(ctx, "delete port")
 	defer leave()
 	if err == nil {
 		delete(w.ports, id)
@@ -198,8 +203,8 @@ func (w networks) DeletePort(_ context.Context, id string) error {
 	return err
 }
 
-func (w networks) SubnetsOfNetworks(_ context.Context, ids []string) ([]compute.Subnet, error) {
-	leave, err := w.enter("subnets")
+func (w networks) SubnetsOfNetworks(ctx context.Context, ids []string) ([]compute.Subnet, error) {
+	leave, err := w.enter(ctx, "subnets")
 	defer leave()
 	var found []compute.Subnet
 	for _, s := range w.subnets {
@@ -210,8 +215,8 @@ func (w networks) SubnetsOfNetworks(_ context.Context, ids []string) ([]compute.
 	return found, err
 }
 
-func (w networks) FloatingIPsOfPorts(_ context.Context, ids []string) ([]compute.FloatingIP, error) {
-	leave, err := w.enter("floating IPs")
+func (w networks) FloatingIPsOfPorts(ctx context.Context, ids []string) ([]compute.FloatingIP, error) {
+	leave, err := w.enter(ctx, "floating IPs")
 	defer leave()
 	var found []compute.FloatingIP
 	for _, f := range w.floating {
@@ -222,16 +227,16 @@ func (w networks) FloatingIPsOfPorts(_ context.Context, ids []string) ([]compute
 	return found, err
 }
 
-func (w networks) SecurityGroups(_ context.Context, project string) ([]compute.SecurityGroup, error) {
-	leave, err := w.enter("security groups")
+func (w networks) SecurityGroups(ctx context.Context, project string) ([]compute.SecurityGroup, error) {
+	leave, err := w.enter(ctx, "security groups")
 	defer leave()
 	return w.groups[project], err
 }
 
 type placement struct{ *world }
 
-func (w placement) EnsureProvider(_ context.Context, id, name string, inventory map[string]compute.Inventory, _ []string) error {
-	leave, err := w.enter("provider")
+func (w placement) EnsureProvider(ctx context.Context, id, name string, inventory map[string]compute.Inventory, _ []string) error {
+	leave, err := w.enter(ctx, "provider")
 	defer leave()
 	if err == nil {
 		w.providers[id] = &provider{name, inventory}
@@ -239,8 +244,8 @@ func (w placement) EnsureProvider(_ context.Context, id, name string, inventory 
 	return err
 }
 
-func (w placement) HasProvider(_ context.Context, id string) (bool, error) {
-	leave, err := w.enter("provider")
+func (w placement) HasProvider(ctx context.Context, id string) (bool, error) {
+	leave, err := w.enter(ctx, "provider")
 	defer leave()
 	return w.providers[id] != nil, err
 }
@@ -259,8 +264,8 @@ func (w placement) resources(id, but string) map[string]compute.Resource {
 	return found
 }
 
-func (w placement) Resources(_ context.Context, id string) (map[string]compute.Resource, error) {
-	leave, err := w.enter("resources")
+func (w placement) Resources(ctx context.Context, id string) (map[string]compute.Resource, error) {
+	leave, err := w.enter(ctx, "resources")
 	defer leave()
 	if err != nil {
 		return nil, err
@@ -271,8 +276,8 @@ func (w placement) Resources(_ context.Context, id string) (map[string]compute.R
 	return w.resources(id, ""), nil
 }
 
-func (w placement) Candidates(_ context.Context, wanted map[string]int64, _ int) ([]compute.Candidate, error) {
-	leave, err := w.enter("candidates")
+func (w placement) Candidates(ctx context.Context, wanted map[string]int64, _ int) ([]compute.Candidate, error) {
+	leave, err := w.enter(ctx, "candidates")
 	defer leave()
 	if err != nil {
 		return nil, err
@@ -290,8 +295,8 @@ func (w placement) Candidates(_ context.Context, wanted map[string]int64, _ int)
 	return found, nil
 }
 
-func (w placement) Claim(_ context.Context, claim compute.Claim) error {
-	leave, err := w.enter("claim")
+func (w placement) Claim(ctx context.Context, claim compute.Claim) error {
+	leave, err := w.enter(ctx, "claim")
 	defer leave()
 	if err != nil {
 		return err
@@ -306,8 +311,8 @@ func (w placement) Claim(_ context.Context, claim compute.Claim) error {
 	return nil
 }
 
-func (w placement) Release(_ context.Context, consumer string) error {
-	leave, err := w.enter("release")
+func (w placement) Release(ctx context.Context, consumer string) error {
+	leave, err := w.enter(ctx, "release")
 	defer leave()
 	if err == nil {
 		delete(w.allocations, consumer)
