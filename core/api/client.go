@@ -64,6 +64,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 		_, err = io.Copy(io.Discard, resp.Body)
 	} else {
 		err = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out)
+		_, _ = io.CopyN(io.Discard, resp.Body, 1<<10) // an answer read to its end leaves its connection for the next
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: read answer: %w", method, path, err)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"virga/core/clock"
 )
@@ -46,7 +47,8 @@ type Edge struct {
 
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := RequestID(r.Context()) // an in-process caller's
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // that of the request before; not every writer has any
+	id := RequestID(r.Context())                                    // an in-process caller's
 	if id == "" {
 		id = "req-" + e.Clock.ID()
 		if given := r.Header.Get("X-Openstack-Request-Id"); globalRequestID.MatchString(given) {

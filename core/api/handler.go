@@ -23,6 +23,10 @@ const (
 	defaultMaxBody = 1 << 20
 	// requestTimeout bounds every request but those with raw bodies.
 	requestTimeout = 60 * time.Second
+	// bodyTimeout bounds how long a body may take to arrive, those of raw rows apart, and
+	// answerTimeout how long a client may take to read an answer that is no stream.
+	bodyTimeout   = 30 * time.Second
+	answerTimeout = 60 * time.Second
 )
 
 // server is the handler of a table.
@@ -31,6 +35,8 @@ type server struct {
 	router  router
 	schemas schemas
 	seconds *prometheus.HistogramVec
+	// bodyTimeout is the constant of that name but in tests.
+	bodyTimeout time.Duration
 }
 
 // NewHandler makes the handler of a table, or says what is wrong with its rows.
@@ -38,7 +44,7 @@ func NewHandler(t *Table) (http.Handler, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%s API: %w", t.Service, err)
 	}
-	s := &server{table: t, schemas: schemas{files: t.Schemas}}
+	s := &server{table: t, schemas: schemas{files: t.Schemas}, bodyTimeout: bodyTimeout}
 	for i := range t.Routes {
 		if err := s.router.add(&t.Routes[i]); err != nil {
 			return nil, fmt.Errorf("%s API: %w", t.Service, err)
@@ -88,7 +94,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if s.table.RequestIDHeader != "" {
 		w.Header().Set(s.table.RequestIDHeader, r.ID)
 	}
-	result, err := s.handle(w.Header(), r)
+	result, err := s.handle(counted, r)
 	if err != nil {
 		s.writeError(counted, r, err)
 		return
@@ -96,12 +102,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	s.write(counted, r, result)
 }
 
-// handle does everything up to the answer.
-func (s *server) handle(header http.Header, r *Request) (any, error) {
-	if err := s.negotiate(header, r); err != nil {
+// handle does everything up to the answer. While a body is outstanding that nobody wants
+// to be slow, reads have a deadline; also when the request is refused, because the server
+// waits for the rest of the body then.
+func (s *server) handle(w http.ResponseWriter, r *Request) (any, error) {
+	connection := http.NewResponseController(w)
+	arriveBy := func(at time.Time) { _ = connection.SetReadDeadline(at) } // not every writer has deadlines
+	outstanding := r.HTTP.ContentLength != 0
+	if outstanding {
+		arriveBy(time.Now().Add(s.bodyTimeout))
+	}
+	if err := s.negotiate(w.Header(), r); err != nil {
 		return nil, err
 	}
-	if err := s.route(header, r); err != nil {
+	if err := s.route(w.Header(), r); err != nil {
 		return nil, err
 	}
 	ctx := r.HTTP.Context()
@@ -110,7 +124,7 @@ func (s *server) handle(header http.Header, r *Request) (any, error) {
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 	}
-	if err := s.authenticate(ctx, header, r); err != nil {
+	if err := s.authenticate(ctx, w.Header(), r); err != nil {
 		return nil, err
 	}
 	if r.Identity != nil { // calls to neighbours are made as the caller
@@ -119,17 +133,28 @@ func (s *server) handle(header http.Header, r *Request) (any, error) {
 	if err := s.authorize(ctx, r); err != nil {
 		return nil, err
 	}
-	if r.route.Body != "" {
-		limit := r.route.MaxBody
-		if limit == 0 {
-			limit = defaultMaxBody
-		}
-		var err error
-		if r.Body, err = s.schemas.readBody(r.HTTP.Body, limit, r.route.Body); err != nil {
-			return nil, err
-		}
+	if err := s.readBody(r); err != nil {
+		return nil, err
+	}
+	if outstanding && (r.route.Raw || r.route.Body != "") {
+		arriveBy(time.Time{})
+	}
+	if outstanding && r.route.Raw {
+		defer func() { arriveBy(time.Now().Add(s.bodyTimeout)) }() // what the handler has left of the body
 	}
 	return r.route.Handle(ctx, r)
+}
+
+func (s *server) readBody(r *Request) (err error) {
+	if r.route.Body == "" {
+		return nil
+	}
+	limit := r.route.MaxBody
+	if limit == 0 {
+		limit = defaultMaxBody
+	}
+	r.Body, err = s.schemas.readBody(r.HTTP.Body, limit, r.route.Body)
+	return err
 }
 
 func (s *server) negotiate(header http.Header, r *Request) error {
@@ -231,6 +256,9 @@ func (s *server) owns(r *Request, target authz.Target) bool {
 }
 
 func (s *server) write(w http.ResponseWriter, r *Request, result any) {
+	if response, ok := result.(*Response); !ok || response.Stream == nil {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // not every writer has deadlines
+	}
 	response, ok := result.(*Response)
 	if !ok {
 		response = &Response{Body: result}
@@ -289,12 +317,20 @@ func (s *server) stream(w http.ResponseWriter, r *Request, status int, stream St
 
 func (s *server) writeError(w http.ResponseWriter, r *Request, err error) {
 	var e *Error
-	if !errors.As(err, &e) {
-		if r.HTTP.Context().Err() == nil {
-			s.table.Log.ErrorContext(r.HTTP.Context(), "request failed", "method", r.HTTP.Method, "path", r.HTTP.URL.Path, "error", err)
-		}
+	known := errors.As(err, &e)
+	if (!known || e.Status >= 500 && e.cause != nil) && r.HTTP.Context().Err() == nil {
+		s.table.Log.ErrorContext(r.HTTP.Context(), "request failed", "method", r.HTTP.Method, "path", r.HTTP.URL.Path, "error", err)
+	}
+	switch {
+	case known:
+	case !writableAddress(r):
+		e = BadRequest("The address is not UTF-8 text or has the character NUL in it.")
+	case errors.Is(err, context.DeadlineExceeded):
+		e = Unavailable("The request took too long. Please try again.")
+	default:
 		e = Errorf(http.StatusInternalServerError, "An unexpected error prevented the server from fulfilling your request.")
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // not every writer has deadlines
 	for key, values := range e.Header {
 		w.Header()[http.CanonicalHeaderKey(key)] = values
 	}
@@ -316,9 +352,10 @@ func (s *server) recover(w *countingWriter, r *Request) {
 	}
 	s.table.Log.ErrorContext(r.HTTP.Context(), "request panicked", "method", r.HTTP.Method, "path", r.HTTP.URL.Path,
 		"cause", cause, "stack", string(debug.Stack()))
-	if w.status == 0 {
-		s.writeError(w, r, Errorf(http.StatusInternalServerError, "An unexpected error prevented the server from fulfilling your request."))
+	if w.status != 0 { // the client must see that the rest of the answer is missing
+		panic(http.ErrAbortHandler)
 	}
+	s.writeError(w, r, Errorf(http.StatusInternalServerError, "An unexpected error prevented the server from fulfilling your request."))
 }
 
 // methodLabel keeps methods that clients invent out of the metrics.
@@ -340,6 +377,14 @@ type countingWriter struct {
 func (c *countingWriter) WriteHeader(status int) {
 	c.status = status
 	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *countingWriter) Write(p []byte) (int, error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	return c.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,6 +73,9 @@ func (p Paging) Read(query url.Values) (Page, error) {
 			if descending, err = descends(directions[i]); err != nil {
 				return page, err
 			}
+		}
+		if slices.ContainsFunc(page.Sort, func(o db.Order) bool { return o.Column == column }) {
+			continue // the first decides, and no request makes the order longer than there are columns
 		}
 		page.Sort = append(page.Sort, db.Order{Column: column, Descending: descending})
 	}

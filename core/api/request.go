@@ -56,7 +56,8 @@ func Loaded[T Target](r *Request) T {
 	return target
 }
 
-// Decode reads the validated body into v. Numbers read into an any keep their digits.
+// Decode reads the validated body into v. Numbers read into an any keep their digits. A
+// key that is a field's name in another case is refused, as no schema has looked at it.
 func (r *Request) Decode(v any) error {
 	decoder := json.NewDecoder(bytes.NewReader(r.Body))
 	decoder.UseNumber()
@@ -67,7 +68,7 @@ func (r *Request) Decode(v any) error {
 		}
 		return BadRequest("Malformed request body.").Because(err)
 	}
-	return nil
+	return checkSpelling(v, r.Body)
 }
 
 // May enforces a further rule on a target; nil target means the caller's own project.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
+	"os"
 	"strings"
 	"sync"
 
@@ -62,6 +64,9 @@ func (l schemaLoader) Load(url string) (any, error) {
 // readBody reads, bounds and validates a JSON body.
 func (s *schemas) readBody(r io.Reader, limit int64, name string) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, Errorf(http.StatusRequestTimeout, "The request body did not arrive in time.").Because(err)
+	}
 	if err != nil {
 		return nil, BadRequest("The request body could not be read.").Because(err)
 	}
@@ -74,6 +79,15 @@ func (s *schemas) readBody(r io.Reader, limit int64, name string) ([]byte, error
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		return nil, BadRequest("Malformed request body: the server could not read it as JSON.").Because(err)
+	}
+	twice, err := checkValues(body)
+	if err != nil {
+		return nil, err
+	}
+	if twice { // the last one counts, as in Python; from here on it is the only one
+		if body, err = json.Marshal(value); err != nil {
+			return nil, fmt.Errorf("write body anew: %w", err)
+		}
 	}
 	schema, err := s.get(name)
 	if err != nil {

@@ -32,7 +32,7 @@ func ParseVersion(s string) (Version, error) {
 	major, minor, found := strings.Cut(s, ".")
 	a, errA := strconv.Atoi(major)
 	b, errB := strconv.Atoi(minor)
-	if !found || errA != nil || errB != nil || a < 0 || b < 0 || len(s) > 10 || (len(minor) > 1 && minor[0] == '0') {
+	if !found || errA != nil || errB != nil || strings.ContainsAny(s, "+-") || len(s) > 10 || (len(minor) > 1 && minor[0] == '0') {
 		return Version{}, fmt.Errorf("version %q is not of the form MAJOR.MINOR", s)
 	}
 	return Version{a, b}, nil
