@@ -63,7 +63,9 @@ func (s *Service) plugPorts(ctx context.Context, row *server, wanted []nicReques
 				nics[i].Subnets = append(nics[i].Subnets, subnet)
 			}
 		}
-		nameGroups(&nics[i], row)
+		if wanted[i].PortID == "" { // the groups of a port that the user made are the user's choice
+			nameGroups(&nics[i], row)
+		}
 	}
 	return nics, nil
 }

@@ -53,3 +53,18 @@ func (r *rig) delete2(id string) {
 		r.t.Errorf("a second delete: status %d", a.status)
 	}
 }
+
+// TestGroupsOfAPortOfTheUsersAreShown gives the server a port whose group is not the one that new ports get.
+func TestGroupsOfAPortOfTheUsersAreShown(t *testing.T) {
+	s := newScene(t)
+	own := ownPort
+	own.SecurityGroupIDs = []string{webGroupID}
+	s.world.mu.Lock()
+	s.world.ports[ownPortID] = own
+	s.world.mu.Unlock()
+	id := s.do(member(projectID), latest, "POST", "/v2.1/servers", `{"server":{"name":"vm","imageRef":"`+imageID+`","flavorRef":"1","networks":[{"port":"`+
+		ownPortID+`"}]}}`).want(202, "").str("server", "id")
+	if got := s.waitStatus(id, "ACTIVE").str("server", "security_groups", 0, "name"); got != "web" {
+		t.Errorf("security group %s", got)
+	}
+}
