@@ -63,11 +63,32 @@ func (s *Service) plugPorts(ctx context.Context, row *server, wanted []nicReques
 				nics[i].Subnets = append(nics[i].Subnets, subnet)
 			}
 		}
-		if wanted[i].PortID == "" { // the groups of a port that the user made are the user's choice
+		if wanted[i].PortID == "" {
 			nameGroups(&nics[i], row)
+		} else if err := s.askGroups(ctx, &nics[i], row); err != nil {
+			return nil, err
 		}
 	}
 	return nics, nil
+}
+
+// askGroups finds the names of the groups of a port that the user made, which are the user's choice.
+func (s *Service) askGroups(ctx context.Context, n *nic, row *server) error {
+	if len(n.Groups) == 0 {
+		return nil
+	}
+	groups, err := s.deps.Networks.SecurityGroups(ctx, row.ProjectID)
+	if err != nil {
+		return err
+	}
+	for i := range n.Groups {
+		for _, group := range groups {
+			if group.ID == n.Groups[i].ID {
+				n.Groups[i].Name = group.Name
+			}
+		}
+	}
+	return nil
 }
 
 // nameGroups guesses the names of a new port's groups from what was asked for; what cannot
