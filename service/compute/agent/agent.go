@@ -162,6 +162,9 @@ func (a *Agent) prune(ctx context.Context) {
 	}
 	if _, err := a.cfg.Driver.PruneImages(ctx, keep); err != nil && ctx.Err() == nil {
 		a.cfg.Log.Warn("prune cached images", "host", a.cfg.Host, "error", err)
+		a.mu.Lock()
+		a.pruneDue = true
+		a.mu.Unlock()
 	}
 }
 

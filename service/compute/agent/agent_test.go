@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"virga/core/api"
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/service/compute/agent"
@@ -40,17 +41,21 @@ type controller struct {
 	orders     map[string]orders.GuestOrder
 	changed    map[string]int64
 	reports    []orders.Report
-	hosts      int
+	alive      chan struct{}
 	refuse     error
+	// unknown is a server whose reports are refused, each of them noted in refusals.
+	unknown  string
+	refusals chan struct{}
 	// during runs while a report is being delivered.
 	during func()
 	came   chan struct{}
 }
 
 func (c *controller) ReportHost(context.Context, string, orders.Host) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hosts++
+	select {
+	case c.alive <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
@@ -72,7 +77,7 @@ func (c *controller) holdReports(during func()) {
 	c.during = during
 }
 
-func (c *controller) ReportGuest(_ context.Context, _, _ string, report orders.Report) error {
+func (c *controller) ReportGuest(_ context.Context, _, serverID string, report orders.Report) error {
 	c.mu.Lock()
 	during := c.during
 	c.mu.Unlock()
@@ -83,6 +88,10 @@ func (c *controller) ReportGuest(_ context.Context, _, _ string, report orders.R
 	defer c.mu.Unlock()
 	if c.refuse != nil {
 		return c.refuse
+	}
+	if serverID == c.unknown {
+		c.refusals <- struct{}{}
+		return &api.StatusError{Status: 404}
 	}
 	c.reports = append(c.reports, report)
 	select {
@@ -122,7 +131,8 @@ func newRig(t *testing.T, options fake.Options) *rig {
 	t.Helper()
 	options.Clock, options.Dir = clock.System{}, t.TempDir()
 	r := &rig{t: t, bus: bus.NewLocal(), images: &images{}, options: options,
-		controller: &controller{orders: map[string]orders.GuestOrder{}, changed: map[string]int64{}, came: make(chan struct{}, 1)}}
+		controller: &controller{orders: map[string]orders.GuestOrder{}, changed: map[string]int64{}, came: make(chan struct{}, 1),
+			alive: make(chan struct{}, 1), refusals: make(chan struct{}, 1000)}}
 	r.start()
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -149,7 +159,9 @@ func (r *rig) start() {
 	}
 }
 
-func (r *rig) order(change func(*orders.GuestOrder)) {
+func (r *rig) order(change func(*orders.GuestOrder)) { r.orderFor(server, change) }
+
+func (r *rig) orderFor(server string, change func(*orders.GuestOrder)) {
 	r.controller.mu.Lock()
 	o := r.controller.orders[server]
 	sum := sha512.Sum512(content)
@@ -386,7 +398,78 @@ func TestConsoleQuestion(t *testing.T) {
 	if _, err := ask(imageID); err == nil || !strings.Contains(err.Error(), orders.ErrNoGuest) {
 		t.Errorf("console of nobody: %v", err)
 	}
-	if r.controller.hosts == 0 {
+	select {
+	case <-r.controller.alive:
+	case <-time.After(waitTime):
 		t.Error("the host was never reported")
 	}
+}
+
+// TestRefusedReportIsNotRepeated has the controller not know one of two guests.
+func TestRefusedReportIsNotRepeated(t *testing.T) {
+	const other = "8d3a0a5e-9f0b-4bb4-8ff7-2d0f5e7a1c22"
+	r := newRig(t, fake.Options{})
+	for i, id := range []string{server, other} {
+		r.orderFor(id, func(o *orders.GuestOrder) { o.Desired = orders.Running })
+		r.until("running", state(int64(i+1), orders.StateRunning))
+	}
+	r.controller.mu.Lock()
+	r.controller.unknown = server
+	r.controller.mu.Unlock()
+	for _, id := range []string{server, other} {
+		if err := r.driver.SetPower(t.Context(), id, hypervisor.Shutdown); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until("the other one stopped", state(2, orders.StateStopped))
+	<-r.controller.refusals
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Absent })
+	<-r.controller.refusals
+	r.orderFor(other, func(o *orders.GuestOrder) { o.Desired = orders.Absent })
+	r.until("the other one absent", state(4, orders.StateAbsent))
+	if n := len(r.controller.refusals); n > 0 {
+		t.Errorf("a refused report was sent %d times more", n)
+	}
+}
+
+func TestRemovalIsNeverGivenUp(t *testing.T) {
+	var mu sync.Mutex
+	failures := 3
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if verb == "RemoveGuest" && failures > 0 {
+			failures--
+			return fake.Fault{Before: hypervisor.ErrNoSpace}
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Absent })
+	r.until("failed", state(2, orders.StateFailed))
+	r.until("absent", state(2, orders.StateAbsent))
+}
+
+func TestLookThatFailsIsRepeated(t *testing.T) {
+	var mu sync.Mutex
+	failures := 0
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if verb == "GetGuest" && failures > 0 {
+			failures--
+			return fake.Fault{Before: hypervisor.ErrUnavailable}
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	mu.Lock()
+	failures = 2
+	mu.Unlock()
+	if err := r.driver.SetPower(t.Context(), server, hypervisor.Shutdown); err != nil {
+		t.Fatal(err)
+	}
+	r.until("stopped", state(1, orders.StateStopped))
 }

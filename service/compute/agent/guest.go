@@ -109,8 +109,8 @@ func (g *guest) work(parent context.Context) {
 		}
 		if t.carry {
 			g.fulfil(t.ctx, t.order)
-		} else if err := g.observe(t.ctx, t.order); err != nil && t.ctx.Err() == nil {
-			g.agent.cfg.Log.Warn("observe guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+		} else {
+			g.watch(t.ctx, t.order)
 		}
 		g.mu.Lock()
 		g.interrupt()
@@ -118,13 +118,26 @@ func (g *guest) work(parent context.Context) {
 	}
 }
 
-// fulfil tries one order until it is reached, cannot be reached or is interrupted.
+// watch reports the guest's state as soon as the driver can tell it.
+func (g *guest) watch(ctx context.Context, order orders.GuestOrder) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := g.observe(ctx, order)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		g.agent.cfg.Log.Warn("observe guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+		waitFor(ctx, nil, pause)
+	}
+}
+
+// fulfil tries one order until it is reached, cannot be reached or is interrupted. What is
+// to be away is tried for ever.
 func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 	began := time.Now()
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
 		err := g.try(ctx, order)
-		if ctx.Err() != nil || errors.Is(err, hypervisor.ErrStale) {
-			return // a newer order is there or on its way
+		if ctx.Err() != nil {
+			return // a newer order is there
 		}
 		if err == nil {
 			if order.Desired == orders.Absent {
@@ -133,14 +146,19 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 			return
 		}
 		said := explain(err)
-		if said.Class == orders.Retry && time.Since(began) > patience {
+		if said.Class == orders.Retry && order.Desired != orders.Absent && time.Since(began) > patience {
 			said.Class = orders.Elsewhere
 		}
 		g.agent.cfg.Log.Warn("carry out order", "host", g.agent.cfg.Host, "server", g.id, "generation", order.Generation,
 			"desired", order.Desired, "class", said.Class, "error", err)
+		if errors.Is(err, hypervisor.ErrStale) {
+			return // a newer order is on its way
+		}
 		if said.Class != orders.Retry {
-			g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said})
-			return
+			err := g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said})
+			if err != nil || order.Desired != orders.Absent {
+				return
+			}
 		}
 		waitFor(ctx, nil, pause)
 	}

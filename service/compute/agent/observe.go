@@ -3,11 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"virga/core/api"
 	"virga/service/compute/hypervisor"
 	"virga/service/compute/orders"
 )
@@ -42,8 +44,8 @@ func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 	return orders.StateStopped
 }
 
-// report sends a report until the controller takes it or ctx ends. One that says nothing
-// new is not sent again.
+// report sends a report until the controller takes it, refuses it for good or ctx ends.
+// One that says nothing new is not sent again.
 func (g *guest) report(ctx context.Context, report orders.Report) error {
 	g.mu.Lock()
 	known := g.said.Generation == report.Generation && g.said.State == report.State && g.said.PowerState == report.PowerState &&
@@ -64,8 +66,25 @@ func (g *guest) report(ctx context.Context, report orders.Report) error {
 			return ctx.Err()
 		}
 		g.agent.cfg.Log.Warn("report guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
+		if refused(err) {
+			return nil
+		}
 		waitFor(ctx, nil, pause)
 	}
+}
+
+// refused tells whether the controller will not take a report however often it is sent: it
+// does not know the guest, for example.
+func refused(err error) bool {
+	var status *api.StatusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.Status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	}
+	return status.Status >= 400 && status.Status < 500
 }
 
 // follow passes changes that guests make by themselves on to the controller.
