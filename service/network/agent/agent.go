@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -43,7 +44,8 @@ type Config struct {
 }
 
 // The agent's rhythm: askEvery bounds how long a lost bell can delay a change, repairEvery
-// how long damage from outside stays, retryAfter how long a failed object waits.
+// how long damage from outside stays; retryAfter is how long a failed object waits at first,
+// up to askEvery when it fails again and again.
 const (
 	askEvery    = 5 * time.Second
 	repairEvery = time.Minute
@@ -61,12 +63,33 @@ type Agent struct {
 	// there is what was wanted last; unsure says that the host may hold something else.
 	there  fabric.Inventory
 	unsure bool
-	// said holds the last statuses that the controller took.
-	said struct{ ports, routers desired.StatusReport }
+	said   said
 
 	mu sync.RWMutex
 	// answers is what the responders answer from, by network.
 	answers map[string]answers
+}
+
+// said holds the last statuses that the controller took.
+type said struct {
+	mu             sync.Mutex
+	ports, routers desired.StatusReport
+}
+
+// forget has the status of one object told again.
+func (s *said) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ports, id)
+	delete(s.routers, id)
+}
+
+// forgetAll has every status told again, which mends what got lost on the other side.
+func (s *said) forgetAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.ports)
+	clear(s.routers)
 }
 
 // New returns an agent; Run makes it work.
@@ -86,6 +109,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer bell.Close()
 	var state desired.State
 	var repairAt time.Time
+	retry := retryAfter
 	for ctx.Err() == nil {
 		wait := askEvery
 		news, err := a.cfg.Controller.Desired(ctx, a.cfg.Host, state.Generation)
@@ -100,11 +124,14 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		if time.Now().After(repairAt) {
 			a.applied.forget()
+			a.said.forgetAll()
 			a.unsure = true
 			repairAt = time.Now().Add(repairEvery)
 		}
 		if err == nil && !a.apply(ctx, &state) {
-			wait = retryAfter
+			wait, retry = retry, min(2*retry, askEvery)
+		} else {
+			retry = retryAfter
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -147,6 +174,7 @@ func (a *Agent) heartbeat(ctx context.Context) {
 func (a *Agent) report(ctx context.Context, kind string, now, said desired.StatusReport,
 	send func(context.Context, string, desired.StatusReport) error) error {
 	news := desired.StatusReport{}
+	a.said.mu.Lock()
 	for id, status := range now {
 		if old, known := said[id]; !known || !same(old, status) {
 			news[id] = status
@@ -157,14 +185,15 @@ func (a *Agent) report(ctx context.Context, kind string, now, said desired.Statu
 			delete(said, id)
 		}
 	}
+	a.said.mu.Unlock()
 	if len(news) == 0 {
 		return nil
 	}
 	if err := send(ctx, a.cfg.Host, news); err != nil {
 		return fmt.Errorf("report %s of %s: %w", kind, a.cfg.Host, err)
 	}
-	for id, status := range news {
-		said[id] = status
-	}
+	a.said.mu.Lock()
+	defer a.said.mu.Unlock()
+	maps.Copy(said, news)
 	return nil
 }

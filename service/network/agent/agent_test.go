@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -221,5 +222,73 @@ func TestBadRuleIsAnErrorOfItsPortAlone(t *testing.T) {
 	})
 	r.until("ERROR and ACTIVE", func() bool {
 		return r.controller.ports[port].Status == desired.StatusError && r.controller.ports["44444444-0000-4000-8000-000000000004"].Status == desired.StatusActive
+	})
+}
+
+// TestStatusIsToldAgain has the service forget what it was told: after a change of the
+// object, and without one at the next repair, it is told again.
+func TestStatusIsToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		told := func() (ports, routers desired.Status) {
+			synctest.Wait()
+			r.controller.mu.Lock()
+			defer r.controller.mu.Unlock()
+			ports, routers = r.controller.ports[port], r.controller.routers[router]
+			r.controller.ports, r.controller.routers = nil, nil
+			return ports, routers
+		}
+		r.want(whole)
+		if p, q := told(); p.Status != desired.StatusActive || q.Status != desired.StatusActive {
+			t.Fatalf("%v %v", p, q)
+		}
+		r.want(func(s *desired.State) { s.Ports[0].MAC = "fa:16:3e:00:00:07" })
+		if p, q := told(); p.Status != desired.StatusActive || q.Status != "" {
+			t.Errorf("after a change of the port: %v %v", p, q)
+		}
+		time.Sleep(30 * time.Second)
+		if p, q := told(); p.Status != "" || q.Status != "" {
+			t.Errorf("between repairs: %v %v", p, q)
+		}
+		time.Sleep(time.Minute)
+		if p, q := told(); p.Status != desired.StatusActive || q.Status != desired.StatusActive {
+			t.Errorf("after a repair: %v %v", p, q)
+		}
+	})
+}
+
+// TestHopelessPortIsNotTriedAllTheTime counts the tries of a port that cannot stand and
+// of one that fails for another reason.
+func TestHopelessPortIsNotTriedAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		tries := 0
+		failure := error(fabric.ErrInvalid)
+		r := newRig(t, func(verb, _ string, after bool) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if verb != "EnsurePort" || after {
+				return nil
+			}
+			tries++
+			return failure
+		})
+		r.want(whole)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		mu.Lock()
+		if tries > 8 {
+			t.Errorf("a hopeless port was tried %d times in 30 seconds", tries)
+		}
+		tries, failure = 0, errors.New("the kernel is busy")
+		mu.Unlock()
+		r.want(func(s *desired.State) { s.Ports[0].MAC = "fa:16:3e:00:00:07" })
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if tries < 4 || tries > 10 {
+			t.Errorf("a failing port was tried %d times in 25 seconds", tries)
+		}
 	})
 }

@@ -20,13 +20,27 @@ const side = 4
 type applied struct {
 	mu   sync.Mutex
 	text map[string]string
+	// trouble is what the driver last said of an object that does not stand.
+	trouble map[string]string
 }
 
 // forget has everything ensured anew.
 func (a *applied) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.text = map[string]string{}
+	a.text, a.trouble = map[string]string{}, map[string]string{}
+}
+
+// failed notes what the driver says of an object; true when it says something new.
+func (a *applied) failed(id, why string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	news := a.trouble[id] != why
+	if a.trouble == nil {
+		a.trouble = map[string]string{}
+	}
+	a.trouble[id] = why
+	return news
 }
 
 // done tells whether exactly this was applied before.
@@ -44,9 +58,10 @@ func (a *applied) set(id, text string) {
 	}
 	if text == "" {
 		delete(a.text, id)
-	} else {
-		a.text[id] = text
+		return
 	}
+	a.text[id] = text
+	delete(a.trouble, id)
 }
 
 // apply makes the host as state says: what must go goes first, so that its names and
@@ -56,9 +71,8 @@ func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
 	whole := a.remove(ctx, wanted)
 	ports, routers := desired.StatusReport{}, desired.StatusReport{}
 	for _, network := range wanted.networks {
-		if status := a.ensure(ctx, "network", network.ID, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) }); status.Status != desired.StatusActive {
-			whole = false
-		}
+		status := a.ensure(ctx, "network", network.ID, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) })
+		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
 	}
 	whole = a.respond(ctx, state) && whole
 	var mu sync.Mutex
@@ -91,11 +105,12 @@ func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
 		})
 	}
 	_ = group.Wait() // none of them returns an error
+	// What can never stand as it is (ERROR) waits for a change or for the next repair.
 	for _, status := range ports {
-		whole = whole && status.Detail == ""
+		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
 	}
 	for _, status := range routers {
-		whole = whole && status.Detail == ""
+		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
 	}
 	err := errors.Join(
 		a.report(ctx, "ports", ports, a.said.ports, a.cfg.Controller.ReportPorts),
@@ -119,9 +134,10 @@ func (a *Agent) ensure(ctx context.Context, kind, id string, object any, call fu
 	}
 	if err == nil {
 		a.applied.set(id, text)
+		a.said.forget(id) // the service may count it as down since the change
 		return desired.Status{Status: desired.StatusActive}
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && a.applied.failed(id, err.Error()) {
 		a.cfg.Log.Warn("ensure "+kind, "host", a.cfg.Host, "id", id, "error", err)
 	}
 	var closed *fabric.PortClosedError
@@ -149,19 +165,16 @@ func (a *Agent) remove(ctx context.Context, wanted wanted) bool {
 			a.applied.set(id, "")
 			if err := remove(ctx, id); err != nil {
 				whole = false
+				if !a.applied.failed(id, err.Error()) {
+					continue
+				}
 				a.cfg.Log.Warn("remove "+kind, "host", a.cfg.Host, "id", id, "error", err)
 			}
 		}
 	}
-	away("port", there.Ports, func(id string) bool {
-		return slices.ContainsFunc(wanted.ports, func(p fabric.Port) bool { return sameID(p.ID, id) })
-	}, a.cfg.Driver.RemovePort)
-	away("router", there.Routers, func(id string) bool {
-		return slices.ContainsFunc(wanted.routers, func(r fabric.Router) bool { return sameID(r.ID, id) })
-	}, a.cfg.Driver.RemoveRouter)
-	keepNetwork := func(id string) bool {
-		return slices.ContainsFunc(wanted.networks, func(n fabric.Network) bool { return sameID(n.ID, id) })
-	}
+	away("port", there.Ports, keeping(wanted.ports, func(p fabric.Port) string { return p.ID }), a.cfg.Driver.RemovePort)
+	away("router", there.Routers, keeping(wanted.routers, func(r fabric.Router) string { return r.ID }), a.cfg.Driver.RemoveRouter)
+	keepNetwork := keeping(wanted.networks, func(n fabric.Network) string { return n.ID })
 	for _, id := range there.Networks {
 		if !keepNetwork(id) {
 			a.stopResponder(id)
@@ -180,6 +193,15 @@ func (a *Agent) standing(ctx context.Context) (fabric.Inventory, error) {
 		return a.cfg.Driver.List(ctx)
 	}
 	return a.there, nil
+}
+
+// keeping tells of ids, also in their short form, whether they are among those of list.
+func keeping[T any](list []T, id func(T) string) func(string) bool {
+	known := make(map[string]bool, 2*len(list))
+	for _, element := range list {
+		known[id(element)], known[fabric.Short(id(element))] = true, true
+	}
+	return func(id string) bool { return known[id] }
 }
 
 // sameID also knows an id by its short form, which is all that a device's name holds.
