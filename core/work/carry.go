@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"virga/core/db"
@@ -149,7 +150,7 @@ func (e *Engine) stumble(ctx context.Context, kind *compiled, o *Operation, step
 	if result != nil && result.kind == outcomeWait {
 		return false, e.nap(ctx, o, kind.rest(o, result.after, e.cfg.Clock.Now()))
 	}
-	o.Tries++
+	o.stumbled(stepErr)
 	if o.Step <= kind.pivot {
 		switch {
 		case result != nil && result.kind == outcomeBack:
@@ -166,12 +167,22 @@ func (e *Engine) stumble(ctx context.Context, kind *compiled, o *Operation, step
 	return false, e.nap(ctx, o, kind.rest(o, wait, e.cfg.Clock.Now()))
 }
 
+// maxLastError is the room that LastError has.
+const maxLastError = 1000
+
+// stumbled counts a failed call of the current step and keeps what it said.
+func (o *Operation) stumbled(err error) {
+	o.Tries++
+	text := strings.ToValidUTF8(strings.ReplaceAll(err.Error(), "\x00", ""), "?")
+	o.LastError = strings.ToValidUTF8(text[:min(len(text), maxLastError)], "") // no rune is cut in two
+}
+
 // entered ends the current step well and enters the next, or ends the operation.
 func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, commit []func(*db.Tx) error) (bool, error) {
 	event := e.event(o, false, nil)
 	last := o.Step == len(kind.steps)-1
 	next := *o
-	next.Tries = 0
+	next.Tries, next.LastError = 0, ""
 	if last {
 		next.State, next.FinishedAt = Done, event.FinishedAt
 	} else {
@@ -227,7 +238,7 @@ func (e *Engine) goBack(ctx context.Context, kind *compiled, o *Operation, resul
 }
 
 func (e *Engine) turnBack(o *Operation, target int, reason error) {
-	o.State, o.BackTo, o.Tries, o.StepStartedAt = Undoing, target, 0, e.cfg.Clock.Now()
+	o.State, o.BackTo, o.Tries, o.LastError, o.StepStartedAt = Undoing, target, 0, "", e.cfg.Clock.Now()
 	o.Error = reason.Error()
 }
 
@@ -243,7 +254,7 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 	}
 	event := e.event(o, true, nil)
 	next := *o
-	next.Tries, next.StepStartedAt = 0, event.FinishedAt
+	next.Tries, next.LastError, next.StepStartedAt = 0, "", event.FinishedAt
 	switch {
 	case next.Step == next.BackTo && !next.Cancelled:
 		next.State, next.BackTo, next.Error = Running, -1, ""
@@ -280,7 +291,7 @@ func (e *Engine) stumbleBack(ctx context.Context, o *Operation, stepErr error) e
 	if result := asOutcome(stepErr); result != nil && result.kind == outcomeWait {
 		return e.nap(ctx, o, result.after)
 	}
-	o.Tries++
+	o.stumbled(stepErr)
 	e.alarm(o, stepErr, true)
 	return e.nap(ctx, o, backoff(o.Tries))
 }
@@ -300,8 +311,8 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 			leaseUntil = time.Time{}
 		}
 		changed, err := tx.Exec("UPDATE operations SET state = ?, step = ?, step_name = ?, step_started_at = ?, back_to = ?, tries = ?,"+
-			" frame = ?, error = ?, lease_until = ?, updated_at = ?, finished_at = ? WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
-			o.State, o.Step, o.StepName, o.StepStartedAt, o.BackTo, o.Tries, o.Frame, o.Error, leaseUntil, now, o.FinishedAt,
+			" last_error = ?, frame = ?, error = ?, lease_until = ?, updated_at = ?, finished_at = ? WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
+			o.State, o.Step, o.StepName, o.StepStartedAt, o.BackTo, o.Tries, o.LastError, o.Frame, o.Error, leaseUntil, now, o.FinishedAt,
 			o.ID, o.LeaseOwner, o.Epoch)
 		if err != nil {
 			return fmt.Errorf("store operation %s: %w", o.ID, err)
@@ -337,9 +348,9 @@ func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 			wakeAt = now
 		}
 		o.WakeAt = wakeAt
-		changed, err := tx.Exec("UPDATE operations SET state = ?, tries = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?"+
+		changed, err := tx.Exec("UPDATE operations SET state = ?, tries = ?, last_error = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?"+
 			" WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
-			o.State, o.Tries, o.Frame, o.Error, o.BackTo, wakeAt, now, o.ID, o.LeaseOwner, o.Epoch)
+			o.State, o.Tries, o.LastError, o.Frame, o.Error, o.BackTo, wakeAt, now, o.ID, o.LeaseOwner, o.Epoch)
 		if err == nil && changed == 0 {
 			err = errLost
 		}

@@ -37,9 +37,11 @@ type Operation struct {
 	StepStartedAt time.Time `db:"step_started_at"`
 	// BackTo is the step at which an undoing operation turns forward again; -1: none.
 	BackTo int `db:"back_to"`
-	// Tries counts the failed calls of the current step.
-	Tries  int       `db:"tries"`
-	WakeAt time.Time `db:"wake_at"`
+	// Tries counts the failed calls of the current step; LastError is what the last of
+	// them said, at most maxLastError bytes.
+	Tries     int       `db:"tries"`
+	LastError string    `db:"last_error"`
+	WakeAt    time.Time `db:"wake_at"`
 	// Signals counts the wake-ups, so that none is lost to a nap that begins at the same time.
 	Signals   int64     `db:"signals"`
 	Cancelled bool      `db:"cancelled"`
@@ -113,9 +115,12 @@ func Unfinished(tx *db.Tx, resourceIDs ...string) (map[string][]Operation, error
 	return found, nil
 }
 
-// List returns operations, newest first; unfinished alone when asked so.
-func List(tx *db.Tx, unfinished bool, limit int) ([]Operation, error) {
-	l := &db.List{From: "operations", Key: "id", Order: []db.Order{{Column: "created_at", Descending: true}}, Limit: limit}
+// List returns operations, newest first, at most limit; unfinished alone when asked so.
+// Marker is the id of the last one of the page before, or empty; one that is not there is
+// db.ErrMarker.
+func List(tx *db.Tx, unfinished bool, marker string, limit int) ([]Operation, error) {
+	l := &db.List{From: "operations", Key: "id", Order: []db.Order{{Column: "created_at", Descending: true}},
+		Marker: marker, LooseMarker: true, Limit: limit}
 	if unfinished {
 		l.Where("finished_at = 0")
 	}

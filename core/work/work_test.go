@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -358,5 +359,43 @@ func TestOperatorAbandons(t *testing.T) {
 	r.expect(o, work.Abandoned, nothing)
 	if err := abandon(); !errors.Is(err, work.ErrFinished) {
 		t.Errorf("abandon again: %v", err)
+	}
+}
+
+// TestTheLastErrorStandsInTheRow has a step fail with a long text and cut it off at a whole rune.
+func TestTheLastErrorStandsInTheRow(t *testing.T) {
+	r := newRig(t, "")
+	said := strings.Repeat("ü", 600)
+	failures := 0
+	r.hook = func(o work.Operation, _, after bool) error {
+		if o.StepName != "b" || !after || failures > 0 {
+			return nil
+		}
+		failures++
+		return work.Retry(time.Hour, errors.New(said))
+	}
+	id := r.start(params{})
+	kept := make(chan work.Operation, 1)
+	go func() { // an operator who looks, and then has the step called at once
+		for {
+			var o work.Operation
+			if err := r.db.Read(t.Context(), func(tx *db.Tx) (err error) { o, err = work.Find(tx, id); return err }); err != nil {
+				return
+			}
+			if o.Tries == 1 && o.LeaseUntil.IsZero() {
+				kept <- o
+				_ = r.db.Write(t.Context(), func(tx *db.Tx) error { return r.engine.RetryNow(tx, id) })
+				return
+			}
+			<-time.After(time.Millisecond)
+		}
+	}()
+	o := r.run(id)
+	r.expect(o, work.Done, whole)
+	if waiting := <-kept; waiting.LastError != strings.Repeat("ü", 500) || waiting.Error != "" {
+		t.Errorf("while it waits: last error of %d bytes, error %q", len(waiting.LastError), waiting.Error)
+	}
+	if o.LastError != "" {
+		t.Errorf("a step that went well leaves %q", o.LastError)
 	}
 }
