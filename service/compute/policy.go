@@ -1,6 +1,9 @@
 package compute
 
-import "virga/core/authz"
+import (
+	"virga/core/api/operations"
+	"virga/core/authz"
+)
 
 // The names of the rules, Nova's own where Nova has one.
 const (
@@ -86,7 +89,7 @@ const (
 
 // policyRules are the defaults of the service's policy.
 func policyRules() []authz.Rule {
-	rules := authz.BaseRules()
+	rules := append(authz.BaseRules(), operations.Rules("compute")...)
 	add := func(check, description string, names ...string) {
 		for _, name := range names {
 			rules = append(rules, authz.Rule{Name: name, Check: check, Description: description})

@@ -2,8 +2,10 @@ package compute
 
 import (
 	"net/http"
+	"slices"
 
 	"virga/core/api"
+	"virga/core/api/operations"
 )
 
 const (
@@ -15,7 +17,8 @@ const (
 
 // routes is the API: every route as one row, in URL order.
 func (s *Service) routes() []api.Route {
-	return append(append(s.routesOfServers(), s.routesOfFlavors()...), s.routesOfTheRest()...)
+	desk := operations.Desk{Service: "compute", DB: s.db, Engine: s.engine}
+	return slices.Concat(s.routesOfServers(), s.routesOfFlavors(), s.routesOfTheRest(), desk.Routes())
 }
 
 func (s *Service) routesOfServers() []api.Route {
