@@ -7,10 +7,13 @@ package conf
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -42,25 +45,38 @@ type Config struct {
 
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {
-	host, _, found := strings.Cut(c.Listen, ":")
-	if !found {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
 		return fmt.Errorf("listen: %q is not ADDRESS:PORT", c.Listen)
 	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return fmt.Errorf("listen: %q is not a port from 0 to 65535", port)
+	}
 	if c.Endpoint == "" {
-		if host == "" || host == "0.0.0.0" || strings.HasPrefix(c.Listen, "[::]") {
+		if number == 0 {
+			return fmt.Errorf("endpoint: it must be given when the port is chosen by the system (%s)", c.Listen)
+		}
+		if address, err := netip.ParseAddr(host); host == "" || err == nil && address.IsUnspecified() {
 			return fmt.Errorf("endpoint: it must be given when listening on every address (%s)", c.Listen)
 		}
 		c.Endpoint = "http://" + c.Listen
 	}
 	c.Endpoint = strings.TrimSuffix(c.Endpoint, "/")
-	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("endpoint: %q is not an http or https URL", c.Endpoint)
+	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		(u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("endpoint: %q is not an http or https URL of scheme, host and path", c.Endpoint)
 	}
-	for name, cidr := range map[string]string{"external-cidr": c.ExternalCIDR, "private-cidr": c.PrivateCIDR} {
-		prefix, err := netip.ParsePrefix(cidr)
-		if err != nil || !prefix.Addr().Is4() || prefix.Bits() > 28 || prefix != prefix.Masked() {
-			return fmt.Errorf("%s: %q is not an IPv4 network of at least 16 addresses", name, cidr)
-		}
+	external, err := network("external-cidr", c.ExternalCIDR)
+	if err != nil {
+		return err
+	}
+	private, err := network("private-cidr", c.PrivateCIDR)
+	if err != nil {
+		return err
+	}
+	if private.Overlaps(external) {
+		return fmt.Errorf("private-cidr: %s overlaps external-cidr %s", private, external)
 	}
 	if _, err := netip.ParseAddr(c.TunnelIP); err != nil {
 		return fmt.Errorf("tunnel-ip: %q is not an IP address", c.TunnelIP)
@@ -72,12 +88,26 @@ func (c *Config) Complete() error {
 		}
 		c.Host = name
 	}
+	if !hostName.MatchString(c.Host) {
+		return fmt.Errorf("host: %q is not a name of at most 64 letters, digits, dots, underscores and hyphens", c.Host)
+	}
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
 	c.DataDir = dir
 	return nil
+}
+
+// hostName is what becomes part of addresses, topics and leases.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func network(name, cidr string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(cidr)
+	if err != nil || !prefix.Addr().Is4() || prefix.Bits() > 28 || prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("%s: %q is not an IPv4 network of at least 16 addresses", name, cidr)
+	}
+	return prefix, nil
 }
 
 // File reads settings from a TOML file. A key that is no setting is an error.
@@ -97,7 +127,11 @@ func File(path string) (kong.Resolver, error) {
 		default:
 			return nil, fmt.Errorf("read configuration %s: %s is not a single value", path, key)
 		}
-		settings[strings.ReplaceAll(key, "_", "-")] = value
+		name := strings.ReplaceAll(key, "_", "-")
+		if _, twice := settings[name]; twice {
+			return nil, fmt.Errorf("read configuration %s: %s is set twice", path, name)
+		}
+		settings[name] = value
 	}
 	return &file{path, settings}, nil
 }

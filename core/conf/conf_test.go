@@ -45,16 +45,24 @@ func TestPrecedence(t *testing.T) {
 
 func TestWrongSettingsAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"colour = \"red\"":                "colour",
-		"virt = \"xen\"":                  "virt",
-		"listen = \"x\"":                  "listen",
-		"listen = \"0.0.0.0:80\"":         "endpoint",
-		"endpoint = \"ftp://x\"":          "endpoint",
-		"external-cidr = \"10.0.0.1/24\"": "external-cidr",
-		"private-cidr = \"10.0.0.0/30\"":  "private-cidr",
-		"tunnel-ip = \"here\"":            "tunnel-ip",
-		"[listen]\nport = 1":              "listen",
-		"listen = ":                       "configuration",
+		"colour = \"red\"":                           "colour",
+		"virt = \"xen\"":                             "virt",
+		"listen = \"x\"":                             "listen",
+		"listen = \"127.0.0.1:http\"":                "listen",
+		"listen = \"127.0.0.1:0\"":                   "endpoint",
+		"listen = \"[0:0::]:80\"":                    "endpoint",
+		"endpoint = \"http://u:p@x\"":                "endpoint",
+		"endpoint = \"http://x/?a=b\"":               "endpoint",
+		"host = \"a/b\"":                             "host",
+		"private-cidr = \"172.24.4.0/25\"":           "private-cidr",
+		"log-level = \"info\"\nlog_level = \"warn\"": "twice",
+		"listen = \"0.0.0.0:80\"":                    "endpoint",
+		"endpoint = \"ftp://x\"":                     "endpoint",
+		"external-cidr = \"10.0.0.1/24\"":            "external-cidr",
+		"private-cidr = \"10.0.0.0/30\"":             "private-cidr",
+		"tunnel-ip = \"here\"":                       "tunnel-ip",
+		"[listen]\nport = 1":                         "listen",
+		"listen = ":                                  "configuration",
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
