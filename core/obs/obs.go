@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +50,10 @@ type contextHandler struct {
 
 // Handle implements slog.Handler.
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
-	record.AddAttrs(h.fromContext(ctx)...)
+	if h.fromContext != nil {
+		record = record.Clone() // other handlers may hold the same record
+		record.AddAttrs(h.fromContext(ctx)...)
+	}
 	return h.Handler.Handle(ctx, record)
 }
 
@@ -106,7 +111,7 @@ func (h *Health) Ready() http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
 		h.mu.Lock()
-		order, checks := h.order, h.checks
+		order, checks := slices.Clone(h.order), maps.Clone(h.checks)
 		h.mu.Unlock()
 		status := http.StatusOK
 		parts := map[string]string{}
