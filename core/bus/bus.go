@@ -103,8 +103,14 @@ func (l *Local) Call(ctx context.Context, address, question string, body []byte)
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		answer, err := p.answer(ctx, question, body)
-		done <- outcome{answer, err}
+		var o outcome
+		defer func() {
+			if cause := recover(); cause != nil { // the party breaks its own answer, not the process
+				o = outcome{nil, fmt.Errorf("panic: %v", cause)}
+			}
+			done <- o
+		}()
+		o.body, o.err = p.answer(ctx, question, body)
 	}()
 	select {
 	case o := <-done:

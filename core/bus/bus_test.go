@@ -60,3 +60,11 @@ func TestCallEndsWithItsDeadline(t *testing.T) {
 		t.Errorf("call without answer: %v", err)
 	}
 }
+
+func TestPanicIsTheAnswersOwn(t *testing.T) {
+	b := bus.NewLocal()
+	defer b.Serve("node", func(context.Context, string, []byte) ([]byte, error) { panic("a bug") })()
+	if _, err := b.Call(t.Context(), "node", "log", nil); err == nil {
+		t.Error("a party that panicked has answered")
+	}
+}
