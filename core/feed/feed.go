@@ -63,7 +63,9 @@ func Record(tx *db.Tx, c Change) error {
 	return tx.Insert("feed", entry{c.At, c.RequestID, c.UserID, c.ProjectID, c.Kind, c.ID, c.Action, c.Detail})
 }
 
-// After returns up to limit changes with numbers greater than seq, oldest first.
+// After returns up to limit changes with numbers greater than seq, oldest first. On
+// PostgreSQL and MariaDB a transaction under way may still bring a smaller number: a reader
+// that must miss nothing goes back over the newest ones.
 func After(ctx context.Context, d *db.DB, seq int64, limit int) ([]Change, error) {
 	var changes []Change
 	err := d.Read(ctx, func(tx *db.Tx) error {
@@ -72,10 +74,25 @@ func After(ctx context.Context, d *db.DB, seq int64, limit int) ([]Change, error
 	return changes, err
 }
 
-// Prune forgets changes older than before.
+// pruneBatch is how many changes one transaction forgets.
+const pruneBatch = 1000
+
+// Prune forgets changes older than before, a batch in each transaction so that writers get
+// their turn.
 func Prune(ctx context.Context, d *db.DB, before time.Time) error {
-	return d.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec("DELETE FROM feed WHERE at < ?", before)
-		return err
-	})
+	for {
+		var old []int64
+		err := d.Write(ctx, func(tx *db.Tx) error {
+			old = old[:0]
+			if err := tx.Select(&old, "SELECT seq FROM feed WHERE at < ? LIMIT ?", before, pruneBatch); err != nil || len(old) == 0 {
+				return err
+			}
+			marks, args := db.In(old)
+			_, err := tx.Exec("DELETE FROM feed WHERE seq IN "+marks, args...)
+			return err
+		})
+		if err != nil || len(old) < pruneBatch {
+			return err
+		}
+	}
 }

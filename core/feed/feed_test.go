@@ -53,4 +53,20 @@ func testChanges(t *testing.T, engine string) {
 	if got := read(); got != "b" {
 		t.Errorf("after pruning %q", got)
 	}
+	if err := d.Write(t.Context(), func(tx *db.Tx) error {
+		for range 2500 {
+			if err := feed.Record(tx, feed.Change{At: start, Kind: "server", ID: "old", Action: "update"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := feed.Prune(t.Context(), d, start.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); got != "b" {
+		t.Errorf("after pruning many %.20q", got)
+	}
 }
