@@ -49,6 +49,9 @@ func adminPassword(c *conf.Config) (token.Secret, error) {
 // the content already is left alone.
 func writeFile(path string, content []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+		if err := os.Chmod(path, 0o600); err != nil { // somebody may have opened it to others
+			return fmt.Errorf("write %s: %w", path, err)
+		}
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
