@@ -171,8 +171,10 @@ func misspeltField(t reflect.Type, object map[string]any) (string, bool) {
 
 // checkSpelling is the 400 for a key that is misspelt.
 func checkSpelling(v any, body []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // a number need not fit into a float64 to be somewhere in the body
 	var value any
-	if err := json.Unmarshal(body, &value); err != nil {
+	if err := decoder.Decode(&value); err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
 	if key, found := misspelt(reflect.TypeOf(v), value); found {
