@@ -263,7 +263,7 @@ func TestHopelessPortIsNotTriedAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		tries := 0
-		failure := error(fabric.ErrInvalid)
+		failure := fabric.ErrInvalid
 		r := newRig(t, func(verb, _ string, after bool) error {
 			mu.Lock()
 			defer mu.Unlock()
