@@ -140,7 +140,7 @@ func (s *story) refusedImage(t *testing.T) {
 	if out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/shadow", evil, "1M").CombinedOutput(); err != nil {
 		t.Fatalf("qemu-img: %v: %s", err, out)
 	}
-	if out, err := s.member.try(t.Context(), "image", "create", "evil", "--disk-format", "qcow2", "--container-format", "bare", "--file", evil); err == nil {
+	if out, err := s.member.alone(t.Context(), "image", "create", "evil", "--disk-format", "qcow2", "--container-format", "bare", "--file", evil); err == nil {
 		t.Errorf("a qcow2 with a backing file was taken: %s", out)
 	} else if !strings.Contains(err.Error(), "backing file") {
 		t.Errorf("a qcow2 with a backing file was refused and the reason is not told: %v", err)
@@ -155,7 +155,7 @@ func (s *story) refusedImage(t *testing.T) {
 
 func (s *story) network(t *testing.T) {
 	m := s.member
-	s.groupID = m.id(t, "security", "group", "create", "e2e", "--description", "what may reach the guests")
+	s.groupID = m.id(t, "security", "group", "create", "e2e")
 	m.openstack(t, "security", "group", "rule", "create", "e2e", "--ingress", "--protocol", "icmp")
 	m.openstack(t, "security", "group", "rule", "create", "e2e", "--ingress", "--protocol", "tcp", "--dst-port", "22")
 	s.networkID = m.id(t, "network", "create", "tenant")
@@ -246,6 +246,10 @@ func (s *story) outside(t *testing.T) {
 		g := login(t, s.ada.floating, s.key)
 		if got := g.run(t, "cat /root/user-data-ran"); got != "user data of ada" {
 			t.Errorf("user data wrote %q", got)
+		}
+		log := s.member.openstack(t, "console", "log", "show", "ada")
+		if begin := strings.Index(log, "virga-guest: user data begins"); begin < 0 || !strings.Contains(log[begin:], "user data says hello") {
+			t.Errorf("the console does not show what user data said:\n%s", log)
 		}
 	})
 }

@@ -18,6 +18,9 @@ type asked struct {
 // commands runs every list and show that people use, while the guests boot.
 func (s *story) commands(t *testing.T) {
 	host := must[string](t)(os.Hostname())
+	if out, err := s.member.alone(t.Context(), "server", "list", "-f", "value", "-c", "Name"); err != nil || out != "bob\nada\n" {
+		t.Errorf("a command of its own: %q, %v", out, err)
+	}
 	s.ask(t, "operator", s.admin, []asked{
 		{"catalog list", `(?s)compute.*/compute/v2\.1`},
 		{"catalog show network", `/network`},
@@ -32,7 +35,6 @@ func (s *story) commands(t *testing.T) {
 		{"token issue", `project_id`},
 		{"versions show", `(?s)compute.*CURRENT`},
 		{"hypervisor list", regexp.QuoteMeta(host) + `.*up`},
-		{"hypervisor show " + host, `QEMU`},
 		{"compute service list", `nova-compute.*` + regexp.QuoteMeta(host) + `.*enabled.*up`},
 		{"network agent list", regexp.QuoteMeta(host) + `.*:-\).*UP`},
 		{"availability zone list", `nova.*available`},
@@ -52,8 +54,7 @@ func (s *story) commands(t *testing.T) {
 	s.ask(t, "user", s.member, []asked{
 		{"server list", `ada.*ACTIVE.*tenant=` + regexp.QuoteMeta(s.ada.fixed) + `.*guest.*e2e\.nano`},
 		{"server list --name ^bo --status ACTIVE", `bob`},
-		{"server list --limit 1 --sort name:asc", `ada`},
-		{"server list --deleted", ``},
+		{"server list --limit 1 --long", `ACTIVE.*nova`},
 		{"server show bob", `(?s)config_drive +\| True.*key_name +\| e2e.*security_groups +\| name='e2e'`},
 		{"server event list ada", `create`},
 		{"image list", `guest.*active`},
@@ -62,7 +63,6 @@ func (s *story) commands(t *testing.T) {
 		{"keypair list", `e2e`},
 		{"keypair show e2e", `fingerprint`},
 		{"limits show --absolute", `totalInstancesUsed +\| +2`},
-		{"limits show --rate", ``},
 		{"quota show", `floating-ips`},
 		{"availability zone list --compute", `nova.*available`},
 		{"network list", `tenant`},
@@ -72,20 +72,19 @@ func (s *story) commands(t *testing.T) {
 		{"port list --network tenant", `ACTIVE`},
 		{"router list", `edge.*ACTIVE`},
 		{"router show edge", `(?s)external_gateway_info.*enable_snat`},
-		{"floating ip list", ``},
 		{"security group list", `e2e`},
 		{"security group show e2e", `(?s)port_range_max='22'.*`},
 		{"security group rule list e2e", `tcp.*22:22`},
-		{"security group rule list --long", `icmp.*ingress`},
+		{"security group rule list --ingress", `icmp`},
 	})
 }
 
-// ask runs the commands side by side.
+// ask runs the commands one after the other, beside those of others.
 func (s *story) ask(t *testing.T, who string, a *account, list []asked) {
 	t.Run(who, func(t *testing.T) {
+		t.Parallel()
 		for _, q := range list {
 			t.Run(q.command, func(t *testing.T) {
-				t.Parallel()
 				out := a.openstack(t, strings.Fields(q.command)...)
 				if !regexp.MustCompile(q.want).MatchString(out) {
 					t.Errorf("want %s in\n%s", q.want, out)

@@ -12,18 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// commandPatience bounds one command; nothing that a test asks for takes a tenth of it.
-const commandPatience = 90 * time.Second
 
 // account is who a client is: an entry of a clouds.yaml.
 type account struct {
 	file, cloud string
 	auth        authentication
+	shell       *shell
 }
 
 type authentication struct {
@@ -50,13 +47,21 @@ func (p *process) admin(t *testing.T) *account {
 	if !found {
 		t.Fatalf("%s has no cloud virga", p.clouds())
 	}
-	return &account{file: p.clouds(), cloud: "virga", auth: cloud.Auth}
+	return newAccount(t, p.clouds(), "virga", cloud.Auth)
+}
+
+func newAccount(t *testing.T, file, cloud string, auth authentication) *account {
+	t.Helper()
+	a := &account{file: file, cloud: cloud, auth: auth}
+	a.shell = must[*shell](t)(a.startShell())
+	t.Cleanup(a.shell.close)
+	return a
 }
 
 // member makes a project with a user who is no administrator, and returns the user's account.
 func (a *account) member(t *testing.T, name string) *account {
 	t.Helper()
-	const password = "e2e secret"
+	const password = "e2e-secret"
 	a.openstack(t, "project", "create", name)
 	a.openstack(t, "user", "create", "--project", name, "--password", password, name)
 	a.openstack(t, "role", "add", "--project", name, "--user", name, "member")
@@ -70,20 +75,15 @@ func (a *account) member(t *testing.T, name string) *account {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &account{file: file, cloud: name, auth: auth}
+	return newAccount(t, file, name, auth)
 }
 
-// try runs the openstack command and returns what it printed.
-func (a *account) try(ctx context.Context, args ...string) (string, error) {
+// alone runs the openstack command in a process of its own, whose exit status tells whether it succeeded.
+func (a *account) alone(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
 	command := exec.CommandContext(ctx, "openstack", args...)
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "OS_") {
-			command.Env = append(command.Env, variable)
-		}
-	}
-	command.Env = append(command.Env, "OS_CLOUD="+a.cloud, "OS_CLIENT_CONFIG_FILE="+a.file)
+	command.Env = a.environment()
 	var out, complaints bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaints
 	if err := command.Run(); err != nil {
@@ -95,7 +95,7 @@ func (a *account) try(ctx context.Context, args ...string) (string, error) {
 // openstack runs the openstack command, which must succeed, and returns what it printed.
 func (a *account) openstack(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := a.try(t.Context(), args...)
+	out, err := a.shell.run(t.Context(), args)
 	if err != nil {
 		t.Fatal(err)
 	}
