@@ -42,6 +42,8 @@ func TestWithoutAnyHostTheServerFailsAndSaysSo(t *testing.T) {
 	r := newRig(t)
 	id := r.create("")
 	r.waitStatus(id, "ERROR").want(200, "There is no compute host yet.")
+	r.delete(id)
+	r.show(id).want(404, "")
 }
 
 func TestAnotherHostIsTriedAndTheFailedOneExcluded(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"virga/core/api"
 	"virga/core/db"
@@ -141,8 +142,8 @@ func (s *Service) changeServer(ctx context.Context, r *api.Request, action strin
 // serverDeleteRequest admits a delete, which is always possible unless the server is
 // locked: it cancels whatever else goes on with the server.
 func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any, error) {
-	id := r.Param("server_id")
-	return nil, s.db.Write(ctx, func(tx *db.Tx) error {
+	id, operation, failed := r.Param("server_id"), "", false
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		row, err := findServer(tx, id)
 		if errors.Is(err, db.ErrNotFound) {
 			return noSuchServer(id)
@@ -162,7 +163,8 @@ func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any,
 				return nil // it is being deleted already
 			}
 		}
-		operation, err := s.engine.Start(tx, work.Order{Kind: opDelete, ResourceKind: "server", ResourceID: id, ProjectID: row.ProjectID,
+		failed = row.VMState == vmError
+		operation, err = s.engine.Start(tx, work.Order{Kind: opDelete, ResourceKind: "server", ResourceID: id, ProjectID: row.ProjectID,
 			UserID: r.UserID(), RequestID: r.ID, Params: deleteParams{}})
 		if err != nil {
 			return err
@@ -172,6 +174,20 @@ func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any,
 		}
 		return s.record(tx, r, "server", id, "delete.start")
 	})
+	if err == nil && failed && operation != "" {
+		s.waitBriefly(ctx, operation)
+	}
+	return nil, err
+}
+
+// waitBriefly waits for a delete of a server in ERROR. Nova deletes those before it answers,
+// and clients that wait for a delete take the status ERROR for its failure.
+func (s *Service) waitBriefly(ctx context.Context, operation string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := s.waitForOperation(ctx, operation); err != nil {
+		s.log.DebugContext(ctx, "a delete takes longer than its request", "operation", operation, "error", err)
+	}
 }
 
 // checkLock refuses changes of a locked server, but to those who may go past the lock.
