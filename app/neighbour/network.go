@@ -152,6 +152,12 @@ func (n *Networks) PortsOfDevices(ctx context.Context, deviceIDs []string) ([]co
 	return each(found, portView.port), err
 }
 
+// PortsWithAddress implements compute.Networks.
+func (n *Networks) PortsWithAddress(ctx context.Context, networkID, address string) ([]compute.Port, error) {
+	found, err := list(ctx, &n.client, "ports", url.Values{"network_id": {networkID}, "fixed_ips": {"ip_address=" + address}}, portID)
+	return each(found, portView.port), err
+}
+
 // CreatePort implements compute.Networks.
 func (n *Networks) CreatePort(ctx context.Context, port compute.NewPort) (compute.Port, error) {
 	body := map[string]any{

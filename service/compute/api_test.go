@@ -76,6 +76,9 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 	queued := w.images[imageID]
 	queued.ID, queued.Status = "11111111-0000-4111-8111-111111111114", "queued"
 	w.images[queued.ID] = queued
+	taken := ownPort
+	taken.ID = "66666666-0000-4666-8666-666666666666"
+	w.ports[taken.ID] = taken
 	w.mu.Unlock()
 	body := func(old, replaced string) string { return strings.Replace(createBody(""), old, replaced, 1) }
 	for name, c := range map[string]struct {
@@ -113,6 +116,7 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 		"tag with a slash":        {latest, createBody(`,"tags":["a/b"]`), 400, "tags"},
 		"bad host name":           {latest, createBody(`,"hostname":"-a"`), 400, "hostname"},
 		"fixed address of none":   {latest, body(`{"uuid":"`+networkID+`"}`, `{"uuid":"`+networkID+`","fixed_ip":"10.0.0.900"}`), 400, "not a valid ip address"},
+		"address is taken":        {latest, body(`{"uuid":"`+networkID+`"}`, `{"uuid":"`+networkID+`","fixed_ip":"10.0.9.9"}`), 400, "Fixed IP 10.0.9.9 is already in use by port " + taken.ID},
 		"no such port":            {latest, body(`{"uuid":"`+networkID+`"}`, `{"port":"`+ownPortID+`"}`), 400, "Port id " + ownPortID + " could not be found."},
 		"unsupported hint":        {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"same_host":["x"]}}`, 400, "same_host"},
 		"no such server group":    {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"group":"` + imageID + `"}}`, 400, "Instance group"},

@@ -30,6 +30,8 @@ type Networks interface {
 	// PortsByID and PortsOfDevices return those ports that the caller may see.
 	PortsByID(ctx context.Context, ids []string) ([]Port, error)
 	PortsOfDevices(ctx context.Context, deviceIDs []string) ([]Port, error)
+	// PortsWithAddress returns the ports on a network that have the address, of those that the caller may see.
+	PortsWithAddress(ctx context.Context, networkID, address string) ([]Port, error)
 	CreatePort(ctx context.Context, port NewPort) (Port, error)
 	// UpdatePort changes the fields that are set.
 	UpdatePort(ctx context.Context, id string, change PortChange) (Port, error)

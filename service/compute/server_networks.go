@@ -162,9 +162,29 @@ func (s *Service) readNetworkList(ctx context.Context, r *api.Request, list []ne
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkAddress(as(ctx, r), request); err != nil {
+			return nil, err
+		}
 		nics = append(nics, request)
 	}
 	return nics, nil
+}
+
+// checkAddress refuses an address that is taken already; one that is taken meanwhile fails the create.
+func (s *Service) checkAddress(ctx context.Context, request nicRequest) error {
+	if request.FixedIP == "" || request.PortID != "" {
+		return nil
+	}
+	taken, err := s.deps.Networks.PortsWithAddress(ctx, request.NetworkID, request.FixedIP)
+	switch {
+	case err != nil:
+		return unavailable("network", err)
+	case len(taken) > 0 && taken[0].DeviceID != "":
+		return api.BadRequest("Fixed IP %s is already in use on instance %s.", request.FixedIP, taken[0].DeviceID)
+	case len(taken) > 0:
+		return api.BadRequest("Fixed IP %s is already in use by port %s.", request.FixedIP, taken[0].ID)
+	}
+	return nil
 }
 
 func (s *Service) networksByID(ctx context.Context, ids []string) (map[string]Network, error) {

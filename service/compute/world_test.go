@@ -151,6 +151,12 @@ func (w networks) PortsOfDevices(ctx context.Context, ids []string) ([]compute.P
 	return w.find(ctx, "ports", func(p compute.Port) bool { return slices.Contains(ids, p.DeviceID) })
 }
 
+func (w networks) PortsWithAddress(ctx context.Context, network, address string) ([]compute.Port, error) {
+	return w.find(ctx, "ports", func(p compute.Port) bool {
+		return p.NetworkID == network && slices.ContainsFunc(p.FixedIPs, func(ip compute.FixedIP) bool { return ip.Address == address })
+	})
+}
+
 func (w networks) CreatePort(ctx context.Context, in compute.NewPort) (compute.Port, error) {
 	leave, err := w.enter(ctx, "create port")
 	defer leave()
