@@ -134,7 +134,8 @@ const (
 
 // Rule permits traffic; what no rule permits is dropped, answers to permitted traffic pass.
 //
-// The zero value of the remote side permits nobody: a remote group without members must not become "anyone".
+// The remote side is anyone, a list of ranges or an address set, one of the three. Its zero value permits nobody: a remote
+// group without members must not become "anyone".
 type Rule struct {
 	ID        string         `json:"id,omitempty"`
 	Direction Direction      `json:"direction"`
@@ -143,7 +144,15 @@ type Rule struct {
 	PortMin   *int           `json:"port_min,omitempty"` // tcp, udp, sctp, udplite, dccp: lowest port; icmp: type
 	PortMax   *int           `json:"port_max,omitempty"` // tcp, udp, sctp, udplite, dccp: highest port; icmp: code
 	AnyRemote bool           `json:"any_remote,omitempty"`
-	Remotes   []netip.Prefix `json:"remotes,omitempty"` // used when AnyRemote is false; groups are expanded by the controller
+	Remotes   []netip.Prefix `json:"remotes,omitempty"`    // ranges that are the same for as long as the rule is
+	RemoteSet string         `json:"remote_set,omitempty"` // id of an AddressSet, whose members change without the rule
+}
+
+// AddressSet is a list of addresses that many ports' rules refer to by its id: the members of a security group. A change of
+// it costs one change on the host, however many ports refer to it.
+type AddressSet struct {
+	ID       string         `json:"id"`
+	Prefixes []netip.Prefix `json:"prefixes,omitempty"` // of both families, in any order
 }
 
 // Router is the desired state of one router on this host.
@@ -181,9 +190,10 @@ type FloatingIP struct {
 
 // Inventory is what a host carries of Virga's, found on the host and not remembered; ids are sorted.
 type Inventory struct {
-	Networks []string `json:"networks"`
-	Ports    []string `json:"ports"`
-	Routers  []string `json:"routers"`
+	Networks    []string `json:"networks"`
+	Ports       []string `json:"ports"`
+	Routers     []string `json:"routers"`
+	AddressSets []string `json:"address_sets"`
 }
 
 // DHCPSocket receives and sends DHCP datagrams inside one network's namespace.
@@ -213,9 +223,18 @@ type Driver interface {
 	// EnsurePort makes the port's device (named TapName(port.ID)) or adopts an existing one, plugs it and applies its rules;
 	// the filter is in force before the first frame can pass. Connections that the rules no longer permit are cut at once.
 	// Rules that cannot be applied close this port alone and give a *PortClosedError. Without its network: ErrNetworkMissing.
+	// A set that a rule refers to and that is not there is made, empty: it permits nobody until EnsureAddressSet gives it members.
 	EnsurePort(ctx context.Context, port Port) error
 	// RemovePort takes away the device, its filter and the connections tracked for it.
 	RemovePort(ctx context.Context, portID string) error
+
+	// EnsureAddressSet makes the set or changes its members, for all rules that refer to it at one moment. A member that goes takes
+	// along, at once, the connections that only it permitted; a member that comes cuts nothing. Ensure sets before the ports
+	// that refer to them: after a restart, the connections of a port are judged from its first EnsurePort on.
+	EnsureAddressSet(ctx context.Context, set AddressSet) error
+	// RemoveAddressSet takes away a set that no port's rules refer to any more; remove it after the ports. A set that is still referred to
+	// stays, without members, and permits nobody; the error says so.
+	RemoveAddressSet(ctx context.Context, setID string) error
 
 	// EnsureRouter makes the router's namespace, its interfaces, routes, address translation and floating IPs, and announces
 	// new addresses. Connections through a floating IP that is gone or moved are cut at once. Without one of its networks: ErrNetworkMissing.

@@ -27,6 +27,7 @@ type CompiledRule struct {
 	Low, High int // ports, or ICMP type and code; -1 is any
 	AnyRemote bool
 	Remotes   []netip.Prefix
+	RemoteSet string // id of the set that is the remote side; empty: none
 }
 
 // HasPorts tells whether Low and High are transport ports.
@@ -68,7 +69,7 @@ func protocolNumber(name string, v6 bool) (int, error) {
 
 // Compile settles the meaning of one rule; whatever it does not understand is an error, never a wider rule.
 func (r Rule) Compile() (CompiledRule, error) {
-	out := CompiledRule{Direction: r.Direction, Low: -1, High: -1, AnyRemote: r.AnyRemote}
+	out := CompiledRule{Direction: r.Direction, Low: -1, High: -1, AnyRemote: r.AnyRemote, RemoteSet: r.RemoteSet}
 	if r.Direction != Ingress && r.Direction != Egress {
 		return out, invalid("rule %s: unknown direction %.20q", r.ID, r.Direction)
 	}
@@ -89,6 +90,9 @@ func (r Rule) Compile() (CompiledRule, error) {
 	if err := out.setRange(r); err != nil {
 		return out, err
 	}
+	if r.RemoteSet != "" {
+		return out, r.checkSet()
+	}
 	if r.AnyRemote {
 		return out, nil
 	}
@@ -105,6 +109,17 @@ func (r Rule) Compile() (CompiledRule, error) {
 	}
 	out.Remotes = Disjoint(out.Remotes)
 	return out, nil
+}
+
+// checkSet refuses a rule that would be wider than its set.
+func (r Rule) checkSet() error {
+	if r.AnyRemote || len(r.Remotes) > 0 {
+		return invalid("rule %s has a set and other remotes", r.ID)
+	}
+	if err := CheckID(r.RemoteSet); err != nil {
+		return fmt.Errorf("rule %s: remote set: %w", r.ID, err)
+	}
+	return nil
 }
 
 func (r *CompiledRule) setRange(rule Rule) error {
@@ -220,6 +235,20 @@ func Disjoint(prefixes []netip.Prefix) []netip.Prefix {
 	return out
 }
 
+// Members are the ranges of a set as Permits wants them: sorted, free of overlap, both families in one list.
+func (s AddressSet) Members() []netip.Prefix { return Disjoint(s.Prefixes) }
+
+// contains looks an address up in ranges that are sorted and free of overlap.
+func contains(disjoint []netip.Prefix, address netip.Addr) bool {
+	behind, _ := slices.BinarySearchFunc(disjoint, address, func(p netip.Prefix, a netip.Addr) int {
+		if p.Addr().Compare(a) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	return behind > 0 && disjoint[behind-1].Contains(address)
+}
+
 // Flow is the first packet of a tracked connection, as far as rules look at it.
 type Flow struct {
 	Source, Destination netip.Addr
@@ -227,9 +256,9 @@ type Flow struct {
 	DestinationPort     int
 }
 
-// Permits tells whether rules allow a connection to be opened in a direction. ICMP rules with a type do not count: the kernel's
+// Permits tells whether rules allow a connection to be opened in a direction; sets holds the Members of address sets by id. ICMP rules with a type do not count: the kernel's
 // table does not tell the type, and cutting an echo that is still allowed costs nothing, its next request opens it again.
-func Permits(rules []CompiledRule, direction Direction, flow Flow) bool {
+func Permits(rules []CompiledRule, sets map[string][]netip.Prefix, direction Direction, flow Flow) bool {
 	remote := flow.Source
 	if direction == Egress {
 		remote = flow.Destination
@@ -242,9 +271,9 @@ func Permits(rules []CompiledRule, direction Direction, flow Flow) bool {
 			return false
 		case r.HasPorts() && (flow.DestinationPort < r.Low || flow.DestinationPort > r.High):
 			return false
-		case r.AnyRemote:
-			return true
+		case r.RemoteSet != "":
+			return contains(sets[r.RemoteSet], remote)
 		}
-		return slices.ContainsFunc(r.Remotes, func(p netip.Prefix) bool { return p.Contains(remote) })
+		return r.AnyRemote || contains(r.Remotes, remote)
 	})
 }

@@ -10,6 +10,7 @@ import (
 const (
 	maxRules        = 2000
 	maxRemotes      = 20000
+	maxMembers      = 65536
 	maxAddressPairs = 1000
 	maxAddresses    = 256
 	minMTU          = 68
@@ -118,6 +119,22 @@ func (p Port) Validate() error {
 	for _, address := range p.FixedIPs {
 		if !address.IsValid() || address.IsUnspecified() || address.Zone() != "" {
 			return invalid("port %s: %s is no address of a guest", p.ID, address)
+		}
+	}
+	return nil
+}
+
+// Validate tells why a set can never be made.
+func (s AddressSet) Validate() error {
+	if err := CheckID(s.ID); err != nil {
+		return err
+	}
+	if len(s.Prefixes) > maxMembers {
+		return invalid("address set %s has %d members, at most %d are possible", s.ID, len(s.Prefixes), maxMembers)
+	}
+	for _, prefix := range s.Prefixes {
+		if !prefix.IsValid() || prefix.Addr().Is4In6() {
+			return invalid("address set %s: %s is no member", s.ID, prefix)
 		}
 	}
 	return nil

@@ -6,13 +6,10 @@ package fake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -25,64 +22,66 @@ type Faults func(verb, id string, after bool) error
 
 // Config tells where to remember and what to fail; the zero value remembers in memory and never fails.
 type Config struct {
-	Dir    string // holds fabric.json; a new Driver on the same directory finds what was there
+	Dir    string // holds a file per object; a new Driver on the same directory finds what was there
 	Faults Faults
 }
 
 // State is everything that was ensured.
 type State struct {
-	Networks map[string]fabric.Network `json:"networks"`
-	Ports    map[string]fabric.Port    `json:"ports"`
-	Routers  map[string]fabric.Router  `json:"routers"`
-	Closed   map[string]string         `json:"closed"` // ports whose rules cannot be applied, with the reason
+	Networks    map[string]fabric.Network
+	Ports       map[string]fabric.Port
+	Routers     map[string]fabric.Router
+	AddressSets map[string]fabric.AddressSet
+	Closed      map[string]string // ports whose rules cannot be applied, with the reason
 }
 
 // Driver is the fake; make it with New.
 type Driver struct {
 	config Config
+	files  *files // nil: nowhere
 
 	mu     sync.Mutex
 	closed bool
 	state  State
+	// users counts the ports whose rules refer to a set.
+	users map[string]int
 }
 
 var _ fabric.Driver = (*Driver)(nil)
 
-// New opens the fake and reads its file when there is one.
+// New opens the fake and reads its files when there are any.
 func New(config Config) (*Driver, error) {
-	d := &Driver{config: config, state: State{
-		Networks: map[string]fabric.Network{}, Ports: map[string]fabric.Port{},
-		Routers: map[string]fabric.Router{}, Closed: map[string]string{},
+	d := &Driver{config: config, users: map[string]int{}, state: State{
+		Networks: map[string]fabric.Network{}, Ports: map[string]fabric.Port{}, Routers: map[string]fabric.Router{},
+		AddressSets: map[string]fabric.AddressSet{}, Closed: map[string]string{},
 	}}
 	if config.Dir == "" {
 		return d, nil
 	}
-	text, err := os.ReadFile(d.file())
-	if errors.Is(err, os.ErrNotExist) {
-		return d, nil
+	var err error
+	if d.files, err = openFiles(config.Dir); err != nil {
+		return nil, fmt.Errorf("open the fake data plane: %w", err)
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &d.state)
+	if err := d.files.load(&d.state); err != nil {
+		return nil, fmt.Errorf("read state of the fake data plane: %w", errors.Join(err, d.files.close()))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read state of the fake data plane: %w", err)
+	for _, port := range d.state.Ports {
+		d.count(port, 1)
 	}
 	return d, nil
 }
-
-func (d *Driver) file() string { return filepath.Join(d.config.Dir, "fabric.json") }
 
 // Snapshot gives a copy of everything that was ensured.
 func (d *Driver) Snapshot() State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return State{
-		Networks: maps.Clone(d.state.Networks), Ports: maps.Clone(d.state.Ports),
-		Routers: maps.Clone(d.state.Routers), Closed: maps.Clone(d.state.Closed),
+		Networks: maps.Clone(d.state.Networks), Ports: maps.Clone(d.state.Ports), Routers: maps.Clone(d.state.Routers),
+		AddressSets: maps.Clone(d.state.AddressSets), Closed: maps.Clone(d.state.Closed),
 	}
 }
 
-// change runs one verb: fault before, change, save, fault after.
+// change runs one verb: fault before, change, fault after.
 func (d *Driver) change(ctx context.Context, verb, id string, fn func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -93,9 +92,6 @@ func (d *Driver) change(ctx context.Context, verb, id string, fn func() error) e
 	var closed *fabric.PortClosedError
 	if failure != nil && !errors.As(failure, &closed) {
 		return failure
-	}
-	if err := d.save(); err != nil {
-		return err
 	}
 	if d.config.Faults != nil {
 		if err := d.config.Faults(verb, id, true); err != nil {
@@ -118,20 +114,26 @@ func (d *Driver) ready(ctx context.Context, verb, id string) error {
 	return nil
 }
 
-// save replaces the file as a whole, so that a crash leaves the old or the new state.
-func (d *Driver) save() error {
-	if d.config.Dir == "" {
+// save writes an object's file; what cannot be written does not count as ensured.
+func (d *Driver) save(folder, id string, object any) error {
+	if d.files == nil {
 		return nil
 	}
-	text, err := json.MarshalIndent(d.state, "", "  ")
-	if err == nil {
-		err = os.WriteFile(d.file()+".new", text, 0o600)
+	if err := d.files.write(folder, id, object); err != nil {
+		return fmt.Errorf("save %s of the fake data plane: %w", folder, err)
 	}
-	if err == nil {
-		err = os.Rename(d.file()+".new", d.file())
+	return nil
+}
+
+func (d *Driver) erase(folder, id string) error {
+	if err := fabric.CheckID(id); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("save state of the fake data plane: %w", err)
+	if d.files == nil {
+		return nil
+	}
+	if err := d.files.remove(folder, id); err != nil {
+		return fmt.Errorf("remove from %s of the fake data plane: %w", folder, err)
 	}
 	return nil
 }
@@ -142,6 +144,9 @@ func (d *Driver) EnsureNetwork(ctx context.Context, network fabric.Network) erro
 		return err
 	}
 	return d.change(ctx, "EnsureNetwork", network.ID, func() error {
+		if err := d.save(folderNetworks, network.ID, network); err != nil {
+			return err
+		}
 		d.state.Networks[network.ID] = network
 		return nil
 	})
@@ -150,6 +155,9 @@ func (d *Driver) EnsureNetwork(ctx context.Context, network fabric.Network) erro
 // RemoveNetwork implements fabric.Driver.
 func (d *Driver) RemoveNetwork(ctx context.Context, networkID string) error {
 	return d.change(ctx, "RemoveNetwork", networkID, func() error {
+		if err := d.erase(folderNetworks, networkID); err != nil {
+			return err
+		}
 		delete(d.state.Networks, networkID)
 		return nil
 	})
@@ -164,13 +172,30 @@ func (d *Driver) EnsurePort(ctx context.Context, port fabric.Port) error {
 		if _, ok := d.state.Networks[port.NetworkID]; !ok {
 			return fmt.Errorf("ensure port %s: network %s: %w", port.ID, port.NetworkID, fabric.ErrNetworkMissing)
 		}
-		d.state.Ports[port.ID] = port
-		delete(d.state.Closed, port.ID)
+		stored := storedPort{Port: port}
 		_, ruleErr := port.CompileRules()
 		_, sourceErr := port.Sources()
-		if err := errors.Join(ruleErr, sourceErr); err != nil && port.PortSecurity {
-			d.state.Closed[port.ID] = err.Error()
-			return &fabric.PortClosedError{PortID: port.ID, Cause: err}
+		cause := errors.Join(ruleErr, sourceErr)
+		if !port.PortSecurity {
+			cause = nil
+		}
+		if cause != nil {
+			stored.Closed = cause.Error()
+		}
+		for _, id := range setsOf(port) {
+			if err := d.makeSet(id); err != nil {
+				return err
+			}
+		}
+		if err := d.save(folderPorts, port.ID, stored); err != nil {
+			return err
+		}
+		d.forgetPort(port.ID)
+		d.state.Ports[port.ID] = port
+		d.count(port, 1)
+		if cause != nil {
+			d.state.Closed[port.ID] = stored.Closed
+			return &fabric.PortClosedError{PortID: port.ID, Cause: cause}
 		}
 		return nil
 	})
@@ -179,8 +204,81 @@ func (d *Driver) EnsurePort(ctx context.Context, port fabric.Port) error {
 // RemovePort implements fabric.Driver.
 func (d *Driver) RemovePort(ctx context.Context, portID string) error {
 	return d.change(ctx, "RemovePort", portID, func() error {
-		delete(d.state.Ports, portID)
-		delete(d.state.Closed, portID)
+		if err := d.erase(folderPorts, portID); err != nil {
+			return err
+		}
+		d.forgetPort(portID)
+		return nil
+	})
+}
+
+func (d *Driver) forgetPort(id string) {
+	if port, known := d.state.Ports[id]; known {
+		d.count(port, -1)
+	}
+	delete(d.state.Ports, id)
+	delete(d.state.Closed, id)
+}
+
+// setsOf lists the sets that a port's rules refer to, each once; none where the rules cannot be applied or are not asked.
+func setsOf(port fabric.Port) []string {
+	rules, err := port.CompileRules()
+	if err != nil || !port.PortSecurity {
+		return nil
+	}
+	var ids []string
+	for _, rule := range rules {
+		if rule.RemoteSet != "" {
+			ids = append(ids, rule.RemoteSet)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func (d *Driver) count(port fabric.Port, by int) {
+	for _, id := range setsOf(port) {
+		d.users[id] += by
+		if d.users[id] == 0 {
+			delete(d.users, id)
+		}
+	}
+}
+
+func (d *Driver) makeSet(id string) error {
+	if _, there := d.state.AddressSets[id]; there {
+		return nil
+	}
+	return d.putSet(fabric.AddressSet{ID: id})
+}
+
+func (d *Driver) putSet(set fabric.AddressSet) error {
+	if err := d.save(folderSets, set.ID, set); err != nil {
+		return err
+	}
+	d.state.AddressSets[set.ID] = set
+	return nil
+}
+
+// EnsureAddressSet implements fabric.Driver.
+func (d *Driver) EnsureAddressSet(ctx context.Context, set fabric.AddressSet) error {
+	if err := set.Validate(); err != nil {
+		return err
+	}
+	return d.change(ctx, "EnsureAddressSet", set.ID, func() error { return d.putSet(set) })
+}
+
+// RemoveAddressSet implements fabric.Driver.
+func (d *Driver) RemoveAddressSet(ctx context.Context, setID string) error {
+	return d.change(ctx, "RemoveAddressSet", setID, func() error {
+		if users := d.users[setID]; users > 0 {
+			err := fmt.Errorf("remove address set %s: rules of %d ports refer to it", setID, users)
+			return errors.Join(err, d.putSet(fabric.AddressSet{ID: setID}))
+		}
+		if err := d.erase(folderSets, setID); err != nil {
+			return err
+		}
+		delete(d.state.AddressSets, setID)
 		return nil
 	})
 }
@@ -200,6 +298,9 @@ func (d *Driver) EnsureRouter(ctx context.Context, router fabric.Router) error {
 				return fmt.Errorf("ensure router %s: network %s: %w", router.ID, face.NetworkID, fabric.ErrNetworkMissing)
 			}
 		}
+		if err := d.save(folderRouters, router.ID, router); err != nil {
+			return err
+		}
 		d.state.Routers[router.ID] = router
 		return nil
 	})
@@ -208,6 +309,9 @@ func (d *Driver) EnsureRouter(ctx context.Context, router fabric.Router) error {
 // RemoveRouter implements fabric.Driver.
 func (d *Driver) RemoveRouter(ctx context.Context, routerID string) error {
 	return d.change(ctx, "RemoveRouter", routerID, func() error {
+		if err := d.erase(folderRouters, routerID); err != nil {
+			return err
+		}
 		delete(d.state.Routers, routerID)
 		return nil
 	})
@@ -221,9 +325,10 @@ func (d *Driver) List(ctx context.Context) (fabric.Inventory, error) {
 		return fabric.Inventory{}, err
 	}
 	return fabric.Inventory{
-		Networks: slices.Sorted(maps.Keys(d.state.Networks)),
-		Ports:    slices.Sorted(maps.Keys(d.state.Ports)),
-		Routers:  slices.Sorted(maps.Keys(d.state.Routers)),
+		Networks:    slices.Sorted(maps.Keys(d.state.Networks)),
+		Ports:       slices.Sorted(maps.Keys(d.state.Ports)),
+		Routers:     slices.Sorted(maps.Keys(d.state.Routers)),
+		AddressSets: slices.Sorted(maps.Keys(d.state.AddressSets)),
 	}, nil
 }
 
@@ -241,6 +346,12 @@ func (d *Driver) ListenMetadata(context.Context, string) (net.Listener, error) {
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
 	d.closed = true
-	return nil
+	if d.files == nil {
+		return nil
+	}
+	return d.files.close()
 }

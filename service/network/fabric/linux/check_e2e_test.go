@@ -4,6 +4,8 @@ package linux
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"testing"
 )
 
@@ -39,12 +41,22 @@ func TestGoldenRulesLoad(t *testing.T) {
 	open.PortSecurity, open.ID = false, "22222222-0000-4000-8000-000000000002"
 	openFilter, err := newPortFilter(open, 8)
 	check(t, err)
+	members := testMembers()
 	check(t, inNamespace(host.fd, func() error {
-		check(t, d.nft(ctx, renderBase()+filter.render()+openFilter.render()))
-		check(t, d.nft(ctx, renderBase()+filter.shut().render()))
-		check(t, d.nft(ctx, renderPortRemoval(filter.id, 7)))
-		check(t, d.nft(ctx, renderPortRemoval(openFilter.id, 8)))
-		check(t, d.nft(ctx, renderPortRemoval(openFilter.id, 8)))
-		return d.nft(ctx, renderRouter(testRouter()))
+		for i, text := range []string{
+			renderBase() + renderSet("group", members) + filter.render() + openFilter.render(),
+			renderSetChange("group", members[:2], []netip.Prefix{netip.MustParsePrefix("10.1.0.0/26"), netip.MustParsePrefix("10.1.0.64/27")}),
+			renderBase() + filter.shut().render(),
+			renderSetRemoval("group"),
+			renderPortRemoval(filter.id, 7),
+			renderPortRemoval(openFilter.id, 8),
+			renderPortRemoval(openFilter.id, 8),
+			renderRouter(testRouter()),
+		} {
+			if err := d.nft(ctx, text); err != nil {
+				return fmt.Errorf("script %d: %w", i, err)
+			}
+		}
+		return nil
 	}))
 }

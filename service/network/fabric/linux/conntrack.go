@@ -20,21 +20,37 @@ func (f flowFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool { retur
 
 // cutFlows deletes the current namespace's connections of a zone for which forbidden says so.
 func cutFlows(zone uint16, forbidden func(*netlink.ConntrackFlow) bool) error {
-	filter := flowFilter(func(flow *netlink.ConntrackFlow) bool { return flow.Zone == zone && forbidden(flow) })
+	err := cutWhere(func(flow *netlink.ConntrackFlow) bool { return flow.Zone == zone && forbidden(flow) })
+	if err != nil {
+		return fmt.Errorf("zone %d: %w", zone, err)
+	}
+	return nil
+}
+
+// cutWhere does it for all zones in one pass.
+func cutWhere(forbidden func(*netlink.ConntrackFlow) bool) error {
 	var failures []error
 	for _, family := range []netlink.InetFamily{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, filter); err != nil {
-			failures = append(failures, fmt.Errorf("cut connections of zone %d: %w", zone, err))
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flowFilter(forbidden)); err != nil {
+			failures = append(failures, fmt.Errorf("cut connections: %w", err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
+// admittedBy reads from a connection's mark the numbers of the ports whose rules admitted it on the sender's and the receiver's side; 0 is none.
+func admittedBy(flow *netlink.ConntrackFlow) (sender, receiver int) {
+	if flow.Mark&ctmarkOurs != ctmarkOurs {
+		return 0, 0
+	}
+	return int(flow.Mark&markInMask) >> 16, int(flow.Mark & markOutMask)
+}
+
 // forbids tells whether a tracked connection was admitted by this port and would not be any more.
 func (f portFilter) forbids(flow *netlink.ConntrackFlow) bool {
-	sent := int(flow.Mark&markInMask)>>16 == f.number
-	received := int(flow.Mark&markOutMask) == f.number
-	if flow.Mark&ctmarkOurs != ctmarkOurs || !sent && !received {
+	sender, receiver := admittedBy(flow)
+	sent, received := sender == f.number, receiver == f.number
+	if f.number == 0 || !sent && !received {
 		return false
 	}
 	if f.closed {
@@ -47,10 +63,10 @@ func (f portFilter) forbids(flow *netlink.ConntrackFlow) bool {
 		Source: toAddr(flow.Forward.SrcIP), Destination: toAddr(flow.Forward.DstIP),
 		Protocol: int(flow.Forward.Protocol), DestinationPort: int(flow.Forward.DstPort),
 	}
-	if sent && !(f.mayUse(opened.Source) && (implied(opened) || fabric.Permits(f.rules, fabric.Egress, opened))) {
+	if sent && !(f.mayUse(opened.Source) && (implied(opened) || fabric.Permits(f.rules, f.members, fabric.Egress, opened))) {
 		return true
 	}
-	return received && !(f.mayUse(opened.Destination) && fabric.Permits(f.rules, fabric.Ingress, opened))
+	return received && !(f.mayUse(opened.Destination) && fabric.Permits(f.rules, f.members, fabric.Ingress, opened))
 }
 
 // mayUse tells whether an address is one that the port may send from; multicast and broadcast destinations are nobody's, but every guest's.

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -69,6 +70,11 @@ func TestWhichConnectionsAreForbidden(t *testing.T) {
 		if got := filter.forbids(&netlink.ConntrackFlow{Forward: test.flow, Mark: test.mark}); got != test.forbidden {
 			t.Errorf("%s: forbidden is %v, want %v", name, got, test.forbidden)
 		}
+	}
+	filter.members = map[string][]netip.Prefix{"group": testMembers()}
+	member, other := &netlink.ConntrackFlow{Forward: tuple("10.1.0.64", "10.1.0.11", 23), Mark: received}, &netlink.ConntrackFlow{Forward: tuple("10.1.0.63", "10.1.0.11", 23), Mark: received}
+	if filter.forbids(member) || !filter.forbids(other) {
+		t.Errorf("a member's connection is forbidden: %v, another's: %v", filter.forbids(member), filter.forbids(other))
 	}
 	if !filter.shut().forbids(&netlink.ConntrackFlow{Forward: tuple("192.0.2.9", "10.1.0.11", 22), Mark: received}) {
 		t.Error("a closed port keeps a connection")

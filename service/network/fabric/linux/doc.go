@@ -32,10 +32,18 @@
 // table. A TCP connection cannot come back from the middle, in either direction, because a new one has to start with SYN. Adding a rule cuts nothing.
 // Routers do likewise: address translations that the desired state no longer contains are deleted.
 //
+// # What a change costs
+//
+// The members of a security group are an address set: a pair of named nftables sets, which the rules of all ports refer to. A member that comes
+// or goes is one element, whatever the number of ports; when it goes, the connections of the ports that refer to the set are compared in one pass.
+// nft reads all chains and sets of a host before it changes anything, so an ordinary port has no anonymous set: few alternatives are rules of their own,
+// and what all ports have in common is in sets of the frame.
+//
 // # What is remembered
 //
 // A port's rules are applied by one nft transaction for that port, and only when they differ from the last applied ones or when the ruleset's generation
-// number shows that somebody else changed anything; then everything is applied again. Port numbers live in the nftables maps, zones in
+// number shows that somebody else changed anything; then everything is applied again. A set's members are read from the kernel when they are not known,
+// and only the difference is written. Port numbers live in the nftables maps, zones in
 // the bridges' aliases, so a restarted process continues with the same.
 //
 // Lock order: Driver.mu is the only lock; verbs are serial.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"sync"
@@ -30,8 +31,11 @@ type Driver struct {
 	mu      sync.Mutex
 	closed  bool
 	filter  filterState
-	routers map[string]string      // ruleset in force in routers' namespaces, with its generation
-	sockets map[string][]io.Closer // by network id
+	ports   map[string]portFilter     // what was last put in force, by port id
+	members map[string][]netip.Prefix // of address sets, as last ensured or found; see fabric.AddressSet.Members
+	uncut   map[string]bool           // address sets that lost members whose connections may still be open
+	routers map[string]string         // ruleset in force in routers' namespaces, with its generation
+	sockets map[string][]io.Closer    // by network id
 }
 
 var _ fabric.Driver = (*Driver)(nil)
@@ -59,7 +63,10 @@ func New(config Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open namespace of the host: %w", err)
 	}
-	return &Driver{config: config, host: host, filter: newFilterState(), routers: map[string]string{}, sockets: map[string][]io.Closer{}}, nil
+	return &Driver{
+		config: config, host: host, filter: newFilterState(), ports: map[string]portFilter{}, members: map[string][]netip.Prefix{},
+		uncut: map[string]bool{}, routers: map[string]string{}, sockets: map[string][]io.Closer{},
+	}, nil
 }
 
 // findNFT looks for nft in PATH and where distributions put it for root only.
@@ -106,9 +113,9 @@ func (d *Driver) closeSockets(networkID string) {
 	delete(d.sockets, networkID)
 }
 
-// List finds Virga's networks, ports and routers in device aliases, names of namespaces and nftables maps.
+// List finds Virga's networks, ports, routers and address sets in device aliases, names of namespaces and nftables maps and sets.
 func (d *Driver) List(ctx context.Context) (fabric.Inventory, error) {
-	var networks, ports, routers []string
+	var networks, ports, routers, sets []string
 	err := d.onHost(ctx, func() error {
 		links, err := ownedLinks()
 		if err != nil {
@@ -131,6 +138,9 @@ func (d *Driver) List(ctx context.Context) (fabric.Inventory, error) {
 		for id := range filtered {
 			ports = append(ports, id)
 		}
+		if sets, err = d.readSetIDs(ctx); err != nil {
+			return err
+		}
 		named, err := d.namespacesWithPrefix(namespaceNetwork)
 		if err != nil {
 			return err
@@ -143,7 +153,7 @@ func (d *Driver) List(ctx context.Context) (fabric.Inventory, error) {
 	if err != nil {
 		return fabric.Inventory{}, fmt.Errorf("list data plane: %w", err)
 	}
-	return fabric.Inventory{Networks: distinct(networks), Ports: distinct(ports), Routers: distinct(routers)}, nil
+	return fabric.Inventory{Networks: distinct(networks), Ports: distinct(ports), Routers: distinct(routers), AddressSets: sets}, nil
 }
 
 func distinct(ids []string) []string {

@@ -27,12 +27,14 @@ const (
 type filterState struct {
 	generation uint32            // of the ruleset after our own last change
 	known      bool              // applied and numbers agree with the kernel as of generation
-	applied    map[string]string // text last applied, by object ("base", "network ID", "port ID")
+	framed     bool              // the tables' frame is there
+	applied    map[string]string // text last applied, by object ("network ID", "port ID")
+	sets       map[string]bool   // address sets that have the members that the driver remembers
 	numbers    map[string]int    // of ports, as in the kernel's maps
 }
 
 func newFilterState() filterState {
-	return filterState{applied: map[string]string{}, numbers: map[string]int{}}
+	return filterState{applied: map[string]string{}, sets: map[string]bool{}, numbers: map[string]int{}}
 }
 
 // rulesetGeneration reads the number that grows with every change of the namespace's ruleset, whoever makes it.
@@ -98,26 +100,33 @@ func (d *Driver) refresh(ctx context.Context) error {
 			numbers[id] = number
 		}
 	}
-	d.filter = filterState{generation: generation, known: true, applied: map[string]string{}, numbers: numbers}
+	d.filter = newFilterState()
+	d.filter.generation, d.filter.known, d.filter.numbers = generation, true, numbers
 	return nil
 }
 
-// apply runs one object's transaction unless the same text is in force already; it tells whether it ran. The tables' frame goes in front
-// when it is not known to be there.
-func (d *Driver) apply(ctx context.Context, object, text string) (bool, error) {
-	if d.filter.applied[object] == text && d.filter.applied["base"] != "" {
+// apply runs one object's transaction, with what it needs in front, unless the same text is in force already; it tells whether it ran.
+func (d *Driver) apply(ctx context.Context, object, needs, text string) (bool, error) {
+	if d.filter.applied[object] == text && d.filter.framed {
 		return false, nil
 	}
-	frame := ""
-	if d.filter.applied["base"] == "" {
-		frame = renderBase()
-	}
-	if err := d.commit(ctx, frame+text); err != nil {
+	if err := d.commitFramed(ctx, needs+text); err != nil {
 		return false, err
 	}
 	d.filter.applied[object] = text
-	d.filter.applied["base"] = "in force"
 	return true, nil
+}
+
+// commitFramed is commit with the tables' frame in front when that is not known to be there.
+func (d *Driver) commitFramed(ctx context.Context, text string) error {
+	if !d.filter.framed {
+		text = renderBase() + text
+	}
+	if err := d.commit(ctx, text); err != nil {
+		return err
+	}
+	d.filter.framed = true
+	return nil
 }
 
 // commit runs a transaction and keeps track of the generation; a change by others in between makes everything suspect.
@@ -139,7 +148,7 @@ func (d *Driver) applyNetworkFilter(ctx context.Context, network fabric.Network,
 		return err
 	}
 	text := renderNetwork(network.ID, bridge, zone, network.HostAddress, network.HostNAT)
-	_, err := d.apply(ctx, "network "+network.ID, text)
+	_, err := d.apply(ctx, "network "+network.ID, "", text)
 	return err
 }
 
@@ -155,10 +164,15 @@ func (d *Driver) removeFilter(ctx context.Context, object, text string) error {
 	if _, there, err := d.readPortNumbers(ctx); err != nil || !there {
 		return err
 	}
-	if err := d.commit(ctx, renderBase()+text); err != nil {
+	if err := d.commitFramed(ctx, text); err != nil {
 		return err
 	}
 	delete(d.filter.applied, object)
+	return d.removeEmptyTables(ctx)
+}
+
+// removeEmptyTables takes the tables away when no network, no port and no address set is left on the host.
+func (d *Driver) removeEmptyTables(ctx context.Context) error {
 	links, err := ownedLinks()
 	if err != nil {
 		return err
@@ -168,9 +182,13 @@ func (d *Driver) removeFilter(ctx context.Context, object, text string) error {
 			return nil
 		}
 	}
+	if sets, err := d.readSetIDs(ctx); err != nil || len(sets) > 0 {
+		return err
+	}
 	if err := d.commit(ctx, "delete table bridge virga\ndelete table inet virga\n"); err != nil {
 		return err
 	}
+	d.filter.framed = false
 	d.filter.applied = map[string]string{}
 	return nil
 }

@@ -107,11 +107,13 @@ func (d *Driver) applyPortFilter(ctx context.Context, port fabric.Port, bridge n
 	if err != nil {
 		return nil, err
 	}
+	owner, _ := parseAlias(bridge.Attrs().Alias)
 	object := "port " + port.ID
 	filter, cause := newPortFilter(port, number)
+	filter.zone, filter.members = owner.zone(), d.members
 	changed := false
 	if cause == nil {
-		changed, cause = d.apply(ctx, object, filter.render())
+		changed, cause = d.putInForce(ctx, filter)
 	}
 	if cause != nil {
 		if ctx.Err() != nil {
@@ -119,19 +121,37 @@ func (d *Driver) applyPortFilter(ctx context.Context, port fabric.Port, bridge n
 		}
 		filter = filter.shut()
 		closed = &fabric.PortClosedError{PortID: port.ID, Cause: cause}
-		if changed, err = d.apply(ctx, object, filter.render()); err != nil {
+		if changed, err = d.putInForce(ctx, filter); err != nil {
 			return nil, errors.Join(cause, err)
 		}
 	}
 	if !changed {
 		return closed, nil
 	}
-	owner, _ := parseAlias(bridge.Attrs().Alias)
-	if err := cutFlows(owner.zone(), filter.forbids); err != nil {
+	if err := cutFlows(filter.zone, filter.forbids); err != nil {
 		delete(d.filter.applied, object) // so that the next Ensure tries again
 		return closed, err
 	}
 	return closed, nil
+}
+
+// putInForce applies a port's chains, together with the sets that they refer to where those are missing.
+func (d *Driver) putInForce(ctx context.Context, filter portFilter) (changed bool, err error) {
+	sets := filter.sets()
+	missing, err := d.renderMissingSets(ctx, sets)
+	if err != nil {
+		return false, err
+	}
+	if changed, err = d.apply(ctx, "port "+filter.id, missing, filter.render()); err != nil {
+		return false, err
+	}
+	d.ports[filter.id] = filter
+	if changed {
+		for _, id := range sets {
+			d.filter.sets[id] = true
+		}
+	}
+	return changed, nil
 }
 
 // RemovePort implements fabric.Driver.
@@ -161,6 +181,7 @@ func (d *Driver) RemovePort(ctx context.Context, portID string) error {
 			}
 		}
 		delete(d.filter.numbers, portID)
+		delete(d.ports, portID)
 		return nil
 	})
 	if err != nil {

@@ -55,6 +55,12 @@ func renderBase() string {
 	s.line("add map bridge virga to_port { type ifname : verdict; }")
 	s.line("add set bridge virga secured { type ifname; }")
 	s.line("add set bridge virga guests { type ifname; }")
+	s.line("add set bridge virga spoken { type ether_type; }") // what a secured guest may speak
+	s.line("add element bridge virga spoken { arp, ip, ip6 }")
+	s.line("add set bridge virga router_words { type icmpv6_type; }")
+	s.line("add element bridge virga router_words { nd-router-advert, nd-redirect }")
+	s.line("add set bridge virga newcomer_words { type icmpv6_type; }") // what is said before having an address
+	s.line("add element bridge virga newcomer_words { nd-neighbor-solicit, mld-listener-report, mld2-listener-report }")
 	s.chain("bridge", "prerouting", "type filter hook prerouting priority -300;",
 		"iifname vmap @from_port",
 		`iifname { "vvx*", "vvl*", "vdh*", "vrt*" } meta mark set 0`)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"virga/service/network/fabric"
@@ -14,12 +15,14 @@ type portFilter struct {
 	id      string
 	tap     string
 	number  int
+	zone    uint16 // conntrack zone of its network
 	mac     net.HardwareAddr
 	open    bool // no port security
 	closed  bool // nothing passes: administratively down, or rules that cannot be applied
 	fixed   []netip.Addr
 	sources []fabric.Source
 	rules   []fabric.CompiledRule
+	members map[string][]netip.Prefix // of the sets that rules refer to; the driver's own, so always what is in force
 }
 
 // newPortFilter settles the meaning of a port's addresses and rules.
@@ -44,7 +47,21 @@ func newPortFilter(port fabric.Port, number int) (portFilter, error) {
 
 // shut gives the same port with everything closed.
 func (f portFilter) shut() portFilter {
-	return portFilter{id: f.id, tap: f.tap, number: f.number, mac: f.mac, closed: true}
+	return portFilter{id: f.id, tap: f.tap, number: f.number, zone: f.zone, mac: f.mac, closed: true}
+}
+
+// sets lists the address sets that the port's chains refer to, each once.
+func (f portFilter) sets() []string {
+	if f.open || f.closed {
+		return nil
+	}
+	var ids []string
+	for _, rule := range f.rules {
+		if rule.RemoteSet != "" && !slices.Contains(ids, rule.RemoteSet) {
+			ids = append(ids, rule.RemoteSet)
+		}
+	}
+	return ids
 }
 
 func (f portFilter) render() string {
@@ -93,44 +110,56 @@ func (f portFilter) fromRules() []string {
 		return []string{"drop"}
 	}
 	// Metadata is given out by source address, so nobody may ask from an address that is only allowed, or not his at all.
-	metadata := "ip daddr 169.254.169.254 "
-	if own := f.ownPairs(); len(own) > 0 {
-		metadata += "ether saddr . ip saddr != " + set(own) + " "
-	}
+	metadata := f.metadataRules()
 	if f.open {
-		return []string{metadata + "drop", "meta mark set 0"}
+		return append(metadata, "meta mark set 0")
 	}
 	mark := fmt.Sprintf("meta mark set 0x%08x accept", markUnjudged|f.number<<16)
 	v4, v6, macs := f.sourcePairs()
 	rules := []string{
-		"ether type != { arp, ip, ip6 } drop", // a VLAN tag would hide the packet from br_netfilter
-		"ether saddr != " + set(macs) + " drop",
-		metadata + "drop",
+		"ether type != @spoken drop", // a VLAN tag would hide the packet from br_netfilter
+		"ether saddr != " + anyOf(macs) + " drop",
 	}
+	rules = append(rules, metadata...)
 	rules = append(rules, f.dhcpClientRules(mark)...)
 	rules = append(rules,
 		"udp sport 67 udp dport 68 drop",
 		"udp sport 547 udp dport 546 drop",
-		"icmpv6 type { nd-router-advert, nd-redirect } drop")
-	if len(v4) > 0 {
-		rules = append(rules, fmt.Sprintf("arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp saddr ether . arp saddr ip %s accept", set(v4)))
+		"icmpv6 type @router_words drop")
+	for _, source := range match("arp saddr ether . arp saddr ip", v4) {
+		rules = append(rules, "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 "+source+" accept")
 	}
 	probe := make([]string, 0, len(macs))
 	for _, mac := range macs {
 		probe = append(probe, mac+" . 0.0.0.0")
 	}
-	rules = append(rules,
-		fmt.Sprintf("arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation request arp saddr ether . arp saddr ip %s accept", set(probe)),
-		"ether type arp drop")
-	if len(v4) > 0 {
-		rules = append(rules, fmt.Sprintf("ether saddr . ip saddr %s %s", set(v4), mark))
+	for _, source := range match("arp saddr ether . arp saddr ip", probe) {
+		rules = append(rules, "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation request "+source+" accept")
+	}
+	rules = append(rules, "ether type arp drop")
+	for _, source := range match("ether saddr . ip saddr", v4) {
+		rules = append(rules, source+" "+mark)
 	}
 	rules = append(rules, neighbourRules(v6, mark)...)
-	if len(v6) > 0 {
-		rules = append(rules, fmt.Sprintf("ether saddr . ip6 saddr %s %s", set(v6), mark))
+	for _, source := range match("ether saddr . ip6 saddr", v6) {
+		rules = append(rules, source+" "+mark)
 	}
-	rules = append(rules, "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld-listener-report, mld2-listener-report } "+mark, "drop")
-	return rules
+	return append(rules, "ip6 saddr :: icmpv6 type @newcomer_words "+mark, "drop")
+}
+
+// metadataRules drop what asks for metadata in another's name.
+func (f portFilter) metadataRules() []string {
+	const asks = "ip daddr 169.254.169.254 "
+	var own []string
+	for _, address := range f.fixed {
+		if address.Is4() {
+			own = append(own, address.String())
+		}
+	}
+	if len(own) == 0 {
+		return []string{asks + "drop"}
+	}
+	return []string{asks + "ether saddr != " + f.mac.String() + " drop", asks + "ip saddr != " + anyOf(own) + " drop"}
 }
 
 // dhcpClientRules let a guest ask for its own lease only: the hardware address inside the message (28 bytes behind the UDP header) is its own.
@@ -141,11 +170,12 @@ func (f portFilter) dhcpClientRules(mark string) []string {
 			sources = append(sources, address.String())
 		}
 	}
-	return []string{
-		fmt.Sprintf("ether saddr %s ip saddr %s udp sport 68 udp dport 67 @th,288,48 0x%s %s",
-			f.mac, set(sources), strings.ReplaceAll(f.mac.String(), ":", ""), mark),
-		"udp sport 68 udp dport 67 drop",
+	var rules []string
+	for _, source := range match("ip saddr", sources) {
+		rules = append(rules, fmt.Sprintf("ether saddr %s %s udp sport 68 udp dport 67 @th,288,48 0x%s %s",
+			f.mac, source, strings.ReplaceAll(f.mac.String(), ":", ""), mark))
 	}
+	return append(rules, "udp sport 68 udp dport 67 drop")
 }
 
 // neighbourRules let a guest advertise its own IPv6 addresses only. The target stands 8 bytes behind the ICMPv6 header's start
@@ -173,10 +203,13 @@ func neighbourRules(v6 []string, mark string) []string {
 			targets = append(targets, fmt.Sprintf("0x%x-0x%x", low, high))
 		}
 	}
-	return []string{
-		fmt.Sprintf("icmpv6 type nd-neighbor-advert exthdr frag missing ether saddr . ip6 saddr %s @th,64,128 %s %s", set(v6), set(targets), mark),
-		drop,
+	var rules []string
+	for _, source := range match("ether saddr . ip6 saddr", v6) {
+		for _, target := range match("@th,64,128", targets) {
+			rules = append(rules, fmt.Sprintf("icmpv6 type nd-neighbor-advert exthdr frag missing %s %s %s", source, target, mark))
+		}
 	}
+	return append(rules, drop)
 }
 
 func bounds(prefix netip.Prefix) (low, high [16]byte) {
@@ -186,17 +219,6 @@ func bounds(prefix netip.Prefix) (low, high [16]byte) {
 		high[bit/8] |= 0x80 >> (bit % 8)
 	}
 	return low, high
-}
-
-// ownPairs lists the port's MAC with each of its fixed IPv4 addresses.
-func (f portFilter) ownPairs() []string {
-	var pairs []string
-	for _, address := range f.fixed {
-		if address.Is4() {
-			pairs = append(pairs, f.mac.String()+" . "+address.String())
-		}
-	}
-	return pairs
 }
 
 // sourcePairs lists what may be sent from: MAC and range by family, and the MACs alone. Every MAC has its link-local IPv6 address.
@@ -210,10 +232,7 @@ func (f portFilter) sourcePairs() (v4, v6, macs []string) {
 		if source.MAC != f.mac.String() && source.MAC != macs[len(macs)-1] { // sources are sorted by MAC
 			add(source.MAC)
 		}
-		text := source.Prefix.String()
-		if source.Prefix.IsSingleIP() {
-			text = source.Prefix.Addr().String()
-		}
+		text := prefixText(source.Prefix)
 		if source.Prefix.Addr().Is4() {
 			v4 = append(v4, source.MAC+" . "+text)
 		} else if !source.Prefix.Contains(linkLocal(source.MAC)) || !source.Prefix.IsSingleIP() {
@@ -257,7 +276,7 @@ func (f portFilter) toRules() []string {
 		return []string{"return"}
 	}
 	return []string{
-		"ether type != { arp, ip, ip6 } drop",
+		"ether type != @spoken drop",
 		fmt.Sprintf("meta mark & 0x80000000 == 0 meta mark set 0x%08x return", markUnjudged|f.number),
 		fmt.Sprintf("meta mark set meta mark & 0x7fff0000 | 0x%08x", markUnjudged|f.number),
 	}
@@ -285,15 +304,24 @@ func (f portFilter) judgeRules(direction fabric.Direction) []string {
 			"ip daddr 169.254.169.254 tcp dport 80 return")
 	}
 	for _, rule := range f.rules {
-		if rule.Direction == direction && (rule.AnyRemote || len(rule.Remotes) > 0) {
-			rules = append(rules, renderRule(rule))
+		if rule.Direction == direction {
+			rules = append(rules, renderRule(rule)...)
 		}
 	}
 	return append(rules, "drop")
 }
 
-func renderRule(rule fabric.CompiledRule) string {
-	var words []string
+// renderRule gives no rule at all for one that permits nobody.
+func renderRule(rule fabric.CompiledRule) []string {
+	var rules []string
+	for _, remote := range renderRemote(rule) {
+		rules = append(rules, strings.Join(append([]string{remote}, renderService(rule)...), " ")+" return")
+	}
+	return rules
+}
+
+// renderRemote gives the conditions under which the other side is one that the rule means.
+func renderRemote(rule fabric.CompiledRule) []string {
 	family, side := "ip", "saddr"
 	if rule.IPv6 {
 		family = "ip6"
@@ -301,15 +329,22 @@ func renderRule(rule fabric.CompiledRule) string {
 	if rule.Direction == fabric.Egress {
 		side = "daddr"
 	}
-	if rule.AnyRemote {
-		words = append(words, "meta nfproto "+map[bool]string{false: "ipv4", true: "ipv6"}[rule.IPv6])
-	} else {
-		remotes := make([]string, 0, len(rule.Remotes))
-		for _, remote := range rule.Remotes {
-			remotes = append(remotes, remote.String())
-		}
-		words = append(words, family, side, set(remotes))
+	switch {
+	case rule.RemoteSet != "":
+		return []string{family + " " + side + " @" + membersName(rule.RemoteSet, rule.IPv6)}
+	case rule.AnyRemote:
+		return []string{"meta nfproto " + map[bool]string{false: "ipv4", true: "ipv6"}[rule.IPv6]}
 	}
+	remotes := make([]string, 0, len(rule.Remotes))
+	for _, remote := range rule.Remotes {
+		remotes = append(remotes, remote.String())
+	}
+	return match(family+" "+side, remotes)
+}
+
+// renderService gives the words for protocol, ports and types.
+func renderService(rule fabric.CompiledRule) []string {
+	var words []string
 	if rule.Protocol >= 0 {
 		words = append(words, fmt.Sprintf("meta l4proto %d", rule.Protocol))
 	}
@@ -328,7 +363,44 @@ func renderRule(rule fabric.CompiledRule) string {
 			words = append(words, fmt.Sprintf("%s code %d", name, rule.High))
 		}
 	}
-	return strings.Join(append(words, "return"), " ")
+	return words
+}
+
+// few is how many elements are compared one by one. Each anonymous set in the tables makes every nft call on the host slower, because nft
+// reads all sets before it changes anything: with a dozen for each of 200 ports, changing one port would take a tenth of a second.
+const few = 4
+
+// match gives the conditions that together say that fields (joined by " . ") have one of the elements; none for no element.
+func match(fields string, elements []string) []string {
+	if len(elements) > few {
+		return []string{fields + " " + set(elements)}
+	}
+	conditions := make([]string, 0, len(elements))
+	for _, element := range elements {
+		var words []string
+		values := strings.Split(element, " . ")
+		for i, field := range strings.Split(fields, " . ") {
+			words = append(words, field, values[i])
+		}
+		conditions = append(conditions, strings.Join(words, " "))
+	}
+	return conditions
+}
+
+// anyOf is the right side of a comparison with elements.
+func anyOf(elements []string) string {
+	if len(elements) == 1 {
+		return elements[0]
+	}
+	return set(elements)
+}
+
+// prefixText writes a single address without its length.
+func prefixText(prefix netip.Prefix) string {
+	if prefix.IsSingleIP() {
+		return prefix.Addr().String()
+	}
+	return prefix.String()
 }
 
 func set(elements []string) string { return "{ " + strings.Join(elements, ", ") + " }" }

@@ -55,7 +55,10 @@ func testPortState() fabric.Port {
 			{ID: "5", Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "icmp", PortMin: number(8), PortMax: number(0), AnyRemote: true},
 			{ID: "6", Direction: fabric.Ingress, EtherType: fabric.IPv6, Protocol: "icmp", AnyRemote: true},
 			{ID: "7", Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "vrrp", Remotes: prefixes("10.1.0.0/24")},
-			{ID: "8", Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "tcp"}, // a group without members
+			{ID: "8", Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "tcp"}, // permits nobody
+			{ID: "9", Direction: fabric.Ingress, EtherType: fabric.IPv4, RemoteSet: "group"},
+			{ID: "10", Direction: fabric.Egress, EtherType: fabric.IPv6, Protocol: "tcp", PortMin: number(80), RemoteSet: "group"},
+			{ID: "11", Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "udp", Remotes: prefixes("10.3.0.1/32", "10.3.1.0/24", "10.3.3.0/24", "10.3.5.0/24", "10.3.7.0/24")},
 		},
 	}
 }
@@ -78,6 +81,37 @@ func TestGoldenRules(t *testing.T) {
 	golden(t, "port_open", filter.render())
 	golden(t, "port_removal", renderPortRemoval("11111111-0000-4000-8000-000000000001", 7))
 	golden(t, "router", renderRouter(testRouter()))
+	members := testMembers()
+	golden(t, "set", renderSet("group", members))
+	golden(t, "set_change", renderSetChange("group", members[:2], []netip.Prefix{netip.MustParsePrefix("10.1.0.12/32")}))
+	golden(t, "set_removal", renderSetRemoval("group"))
+}
+
+func testMembers() []netip.Prefix {
+	set := fabric.AddressSet{ID: "group", Prefixes: []netip.Prefix{
+		netip.MustParsePrefix("fd00::11/128"), netip.MustParsePrefix("10.1.0.11/32"), netip.MustParsePrefix("10.1.0.64/26"),
+	}}
+	return set.Members()
+}
+
+// A hundred ports must not leave a set each for nft to read: an ordinary port has none at all.
+func TestOrdinaryPortHasNoSetsOfItsOwn(t *testing.T) {
+	port := testPortState()
+	port.AllowedAddressPairs = nil
+	port.Rules = []fabric.Rule{
+		{Direction: fabric.Egress, EtherType: fabric.IPv4, AnyRemote: true}, {Direction: fabric.Egress, EtherType: fabric.IPv6, AnyRemote: true},
+		{Direction: fabric.Ingress, EtherType: fabric.IPv4, RemoteSet: "group"}, {Direction: fabric.Ingress, EtherType: fabric.IPv6, RemoteSet: "group"},
+		{Direction: fabric.Ingress, EtherType: fabric.IPv4, Protocol: "tcp", PortMin: number(22), Remotes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+	}
+	filter, err := newPortFilter(port, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(filter.render()) {
+		if strings.HasPrefix(line, "add rule") && strings.Contains(line, "{") {
+			t.Errorf("rule has a set of its own: %s", line)
+		}
+	}
 }
 
 func testRouter() fabric.Router {

@@ -30,6 +30,11 @@ func runPackets(t *testing.T, factory Factory) {
 		"foreign change of filter is repaired": repairsFilter,
 		"running guests survive a restart":     survivesRestart,
 		"everything removed leaves no trace":   leavesNoTrace,
+		"member comes and goes":                memberComesAndGoes,
+		"set of destinations":                  setOfDestinations,
+		"sets of overlapping networks":         setsOfOverlappingNetworks,
+		"sets survive a restart":               setsSurviveRestart,
+		"foreign change of sets is repaired":   repairsSets,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -42,6 +42,8 @@ func Run(t *testing.T, factory Factory, can Capabilities) {
 		"port and router need networks": networksFirst,
 		"bad rule closes its port only": badRuleIsolated,
 		"closed driver says so":         closedDriver,
+		"address sets":                  addressSets,
+		"address set in use":            addressSetInUse,
 	}
 	for name, test := range state {
 		t.Run(name, func(t *testing.T) { test(t, factory(t)) })
@@ -61,6 +63,7 @@ const (
 	portA, portB     = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 	portC, portD     = "33333333-0000-4000-8000-000000000003", "44444444-0000-4000-8000-000000000004"
 	routerR, routerS = "77777777-0000-4000-8000-000000000007", "88888888-0000-4000-8000-000000000008"
+	setS, setT       = "55555555-0000-4000-8000-000000000005", "66666666-0000-4000-8000-000000000006"
 )
 
 // TenantNetwork is a tunnelled network that stays on its host, with a DHCP port on the range's second address.
@@ -107,7 +110,8 @@ func wantList(t *testing.T, driver fabric.Driver, want fabric.Inventory) {
 	t.Helper()
 	got, err := driver.List(context.Background())
 	must(t, err)
-	if !slices.Equal(got.Networks, want.Networks) || !slices.Equal(got.Ports, want.Ports) || !slices.Equal(got.Routers, want.Routers) {
+	if !slices.Equal(got.Networks, want.Networks) || !slices.Equal(got.Ports, want.Ports) || !slices.Equal(got.Routers, want.Routers) ||
+		!slices.Equal(got.AddressSets, want.AddressSets) {
 		t.Fatalf("inventory is %+v, want %+v", got, want)
 	}
 }
@@ -120,12 +124,13 @@ func populate(t *testing.T, driver fabric.Driver) fabric.Inventory {
 	ctx := context.Background()
 	must(t, driver.EnsureNetwork(ctx, TenantNetwork(netA, 100, "10.1.0.0/24")))
 	must(t, driver.EnsureNetwork(ctx, TenantNetwork(netB, 101, "10.2.0.0/24")))
-	must(t, driver.EnsurePort(ctx, SecuredPort(portA, netA, "fa:16:3e:00:01:01", "10.1.0.11", AllowOut(), AllowIn("icmp"))))
+	must(t, driver.EnsureAddressSet(ctx, Members(setS, "10.1.0.11", "fd00::11", "10.3.0.0/24")))
+	must(t, driver.EnsurePort(ctx, SecuredPort(portA, netA, "fa:16:3e:00:01:01", "10.1.0.11", AllowOut(), AllowIn("icmp"), AllowMembers(setS))))
 	must(t, driver.EnsurePort(ctx, SecuredPort(portB, netB, "fa:16:3e:00:01:02", "10.2.0.11", AllowOut())))
 	must(t, driver.EnsureRouter(ctx, fabric.Router{ID: routerR, AdminUp: true, Interfaces: []fabric.RouterInterface{
 		face(portC, netA, "fa:16:3e:00:02:01", "10.1.0.1/24"), face(portD, netB, "fa:16:3e:00:02:02", "10.2.0.1/24"),
 	}}))
-	return fabric.Inventory{Networks: []string{netA, netB}, Ports: []string{portA, portB}, Routers: []string{routerR}}
+	return fabric.Inventory{Networks: []string{netA, netB}, Ports: []string{portA, portB}, Routers: []string{routerR}, AddressSets: []string{setS}}
 }
 
 func clear(t *testing.T, driver fabric.Driver) {
@@ -139,6 +144,9 @@ func clear(t *testing.T, driver fabric.Driver) {
 	}
 	for _, network := range []string{netA, netB, netX} {
 		must(t, driver.RemoveNetwork(ctx, network))
+	}
+	for _, set := range []string{setS, setT} {
+		must(t, driver.RemoveAddressSet(ctx, set))
 	}
 }
 
@@ -173,6 +181,12 @@ func invalidRefused(t *testing.T, s Setup) {
 	if err := s.Driver.EnsurePort(ctx, SecuredPort(portA, netA, "ff:ff:ff:ff:ff:ff", "10.1.0.5")); !errors.Is(err, fabric.ErrInvalid) {
 		t.Errorf("broadcast MAC gives %v, want ErrInvalid", err)
 	}
+	if err := s.Driver.EnsureAddressSet(ctx, Members("../../etc")); !errors.Is(err, fabric.ErrInvalid) {
+		t.Errorf("path as id of a set gives %v, want ErrInvalid", err)
+	}
+	if err := s.Driver.EnsureAddressSet(ctx, fabric.AddressSet{ID: setS, Prefixes: []netip.Prefix{{}}}); !errors.Is(err, fabric.ErrInvalid) {
+		t.Errorf("empty range as member gives %v, want ErrInvalid", err)
+	}
 	fip := fabric.FloatingIP{ID: "f", Floating: netip.MustParseAddr("172.24.4.9"), Fixed: netip.MustParseAddr("10.1.0.5")}
 	if err := s.Driver.EnsureRouter(ctx, fabric.Router{ID: routerR, FloatingIPs: []fabric.FloatingIP{fip}}); !errors.Is(err, fabric.ErrInvalid) {
 		t.Errorf("floating IP without gateway gives %v, want ErrInvalid", err)
@@ -200,7 +214,9 @@ func badRuleIsolated(t *testing.T, s Setup) {
 	if err := s.Driver.EnsurePort(ctx, bad); !errors.As(err, &closed) || closed.PortID != portC {
 		t.Fatalf("port with a bad rule gives %v, want PortClosedError", err)
 	}
-	wantList(t, s.Driver, fabric.Inventory{Networks: []string{netA, netB}, Ports: []string{portA, portB, portC}, Routers: []string{routerR}})
+	wantList(t, s.Driver, fabric.Inventory{
+		Networks: []string{netA, netB}, Ports: []string{portA, portB, portC}, Routers: []string{routerR}, AddressSets: []string{setS},
+	})
 	must(t, s.Driver.EnsurePort(ctx, SecuredPort(portA, netA, "fa:16:3e:00:01:01", "10.1.0.11", AllowOut())))
 	bad.Rules = bad.Rules[:1]
 	must(t, s.Driver.EnsurePort(ctx, bad))
