@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -198,7 +199,7 @@ func eachBorder(t *testing.T, kinds map[string][]string, test func(t *testing.T,
 
 func TestEveryStepCanBeRepeated(t *testing.T) {
 	eachBorder(t, stepsOf, func(t *testing.T, s *scene, kind, step string, after bool) {
-		reached := s.atBorder(kind, step, false, after, func(work.Operation) error { return errors.New("a passing fault") })
+		reached := s.atBorder(kind, step, false, after, func(work.Operation) error { return work.Retry(time.Millisecond, errors.New("a passing fault")) })
 		s.perform(kind)
 		if state := s.settled(kind); state != "done" || !reached.Load() {
 			t.Errorf("it ended as %s; the border was reached: %t", state, reached.Load())
@@ -257,7 +258,7 @@ func TestUndoingIsRepeatedUntilItIsDone(t *testing.T) {
 					case o.Kind == "server_create" && o.StepName == "settle" && !u && a && failed.CompareAndSwap(false, true):
 						return work.Failf("it cannot be")
 					case u && o.StepName == step && a == after && reached.CompareAndSwap(false, true):
-						return errors.New("a passing fault")
+						return work.Wait(time.Millisecond) // called again, and sooner than after an error
 					}
 					return nil
 				})
