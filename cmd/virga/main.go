@@ -22,6 +22,7 @@ type commands struct {
 
 	Up      up           `cmd:"" help:"Run a whole cloud in this process."`
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
+	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
 	Version printVersion `cmd:"" help:"Print the version."`
 }
 
