@@ -102,12 +102,19 @@ func New(cfg Config) *Agent {
 // Run works until ctx ends. The data plane stays as it is then.
 func (a *Agent) Run(ctx context.Context) error {
 	var heart sync.WaitGroup
-	heart.Go(func() { a.heartbeat(ctx) })
+	known := make(chan struct{})
+	heart.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(known) })) })
 	defer heart.Wait()
+	select {
+	case <-known: // only of a host that has reported is anything desired
+	case <-ctx.Done():
+		return nil
+	}
 	defer a.closeResponders()
 	bell := a.cfg.Bus.Listen(Topic(a.cfg.Host))
 	defer bell.Close()
 	var state desired.State
+	wanted := wantedOf(&state)
 	var repairAt time.Time
 	retry := retryAfter
 	for ctx.Err() == nil {
@@ -121,6 +128,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			wait = retryAfter
 		case !news.Unchanged:
 			state = news
+			wanted = wantedOf(&state)
+			a.answer(&state)
 		}
 		if time.Now().After(repairAt) {
 			a.applied.forget()
@@ -128,7 +137,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.unsure = true
 			repairAt = time.Now().Add(repairEvery)
 		}
-		if err == nil && !a.apply(ctx, &state) {
+		if err == nil && !a.apply(ctx, &state, wanted) {
 			wait, retry = retry, min(2*retry, askEvery)
 		} else {
 			retry = retryAfter
@@ -144,8 +153,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// heartbeat reports the host as often as the controller wants it.
-func (a *Agent) heartbeat(ctx context.Context) {
+// heartbeat reports the host as often as the controller wants it; it calls reported after each report.
+func (a *Agent) heartbeat(ctx context.Context, reported func()) {
 	report := desired.HostReport{
 		Version: a.cfg.Version, VTEP: a.cfg.VTEP, StartedAt: a.cfg.StartedAt,
 		Configurations: map[string]any{"tunnel_types": []string{"vxlan"}},
@@ -157,6 +166,7 @@ func (a *Agent) heartbeat(ctx context.Context) {
 		wait := retryAfter
 		answer, err := a.cfg.Controller.ReportHost(ctx, a.cfg.Host, report)
 		if err == nil {
+			reported()
 			wait = max(time.Duration(answer.ReportInterval)*time.Second, retryAfter)
 		} else if ctx.Err() == nil {
 			a.cfg.Log.Warn("report host", "host", a.cfg.Host, "error", err)
@@ -171,7 +181,7 @@ func (a *Agent) heartbeat(ctx context.Context) {
 }
 
 // report tells the controller the statuses that it does not know yet.
-func (a *Agent) report(ctx context.Context, kind string, now, said desired.StatusReport,
+func (a *Agent) report(ctx context.Context, what string, now, said desired.StatusReport,
 	send func(context.Context, string, desired.StatusReport) error) error {
 	news := desired.StatusReport{}
 	a.said.mu.Lock()
@@ -190,7 +200,7 @@ func (a *Agent) report(ctx context.Context, kind string, now, said desired.Statu
 		return nil
 	}
 	if err := send(ctx, a.cfg.Host, news); err != nil {
-		return fmt.Errorf("report %s of %s: %w", kind, a.cfg.Host, err)
+		return fmt.Errorf("report %s of %s: %w", what, a.cfg.Host, err)
 	}
 	a.said.mu.Lock()
 	defer a.said.mu.Unlock()

@@ -3,8 +3,11 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,18 +35,22 @@ type controller struct {
 	state   desired.State
 	ports   desired.StatusReport
 	routers desired.StatusReport
-	asked   int
+	known   bool
+	early   bool // asked before anything was reported
 	came    chan struct{}
 }
 
 func (c *controller) ReportHost(context.Context, string, desired.HostReport) (desired.HostAnswer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = true
 	return desired.HostAnswer{ReportInterval: 10}, nil
 }
 
 func (c *controller) Desired(_ context.Context, _ string, since int64) (desired.State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked++
+	c.early = c.early || !c.known
 	if since == c.state.Generation {
 		return desired.State{Generation: since, Unchanged: true}, nil
 	}
@@ -157,19 +164,104 @@ func TestHostBecomesWhatIsDesired(t *testing.T) {
 	r.until("everything ACTIVE", func() bool {
 		return r.controller.ports[port].Status == desired.StatusActive && r.controller.routers[router].Status == desired.StatusActive
 	})
-	want := fabric.Inventory{Networks: []string{network}, Ports: []string{port}, Routers: []string{router}}
+	want := fabric.Inventory{Networks: []string{network}, Ports: []string{port}, Routers: []string{router}, AddressSets: []string{"g"}}
 	if diff := cmp.Diff(want, r.inventory()); diff != "" {
 		t.Error(diff)
 	}
 	rules := r.driver.Snapshot().Ports[port].Rules
-	if len(rules) != 1 || rules[0].AnyRemote || len(rules[0].Remotes) != 1 {
-		t.Errorf("the remote group was expanded to %+v", rules)
+	if len(rules) != 1 || rules[0].AnyRemote || len(rules[0].Remotes) != 0 || rules[0].RemoteSet != "g" {
+		t.Errorf("the rule with a remote group became %+v", rules)
+	}
+	if set := r.driver.Snapshot().AddressSets["g"]; len(set.Prefixes) != 1 || set.Prefixes[0].String() != "10.0.0.5/32" {
+		t.Errorf("the group's members became %+v", set)
 	}
 	r.want(func(s *desired.State) { *s = desired.State{Generation: s.Generation} })
 	r.until("everything gone", func() bool {
 		there := r.inventory()
-		return len(there.Networks)+len(there.Ports)+len(there.Routers) == 0
+		return len(there.Networks)+len(there.Ports)+len(there.Routers)+len(there.AddressSets) == 0
 	})
+}
+
+// A server more in a security group: its own port and one set, whatever else is on the host.
+func TestNewMemberTouchesOneSetAndItsOwnPort(t *testing.T) {
+	const others = 20
+	var mu sync.Mutex
+	var calls []string
+	r := newRig(t, func(verb, id string, after bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if after {
+			calls = append(calls, verb+" "+id)
+		}
+		return nil
+	})
+	add := func(s *desired.State, i int) string {
+		p := s.Ports[0]
+		p.ID, p.MAC = fmt.Sprintf("%08x-0000-4000-8000-000000000001", i), fmt.Sprintf("fa:16:3e:00:01:%02x", i)
+		p.FixedIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(100 + i)})}
+		s.Ports = append(s.Ports, p)
+		s.AddressSets = map[string][]netip.Prefix{"g": append(slices.Clone(s.AddressSets["g"]), netip.PrefixFrom(p.FixedIPs[0], 32))}
+		return p.ID
+	}
+	last := ""
+	r.want(func(s *desired.State) {
+		whole(s)
+		for i := range others {
+			last = add(s, i)
+		}
+	})
+	r.until("ACTIVE", func() bool { return r.controller.ports[last].Status == desired.StatusActive })
+	mu.Lock()
+	calls = nil
+	mu.Unlock()
+	r.want(func(s *desired.State) { last = add(s, others) })
+	r.until("the new one ACTIVE", func() bool { return r.controller.ports[last].Status == desired.StatusActive })
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"EnsureAddressSet g", "EnsurePort " + last}, calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A set goes after the last rule that refers to it, and one that the controller does not list permits nobody.
+func TestSetsComeBeforeAndGoAfterTheirPorts(t *testing.T) {
+	var mu sync.Mutex
+	var calls []string
+	r := newRig(t, func(verb, _ string, after bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if after && (strings.HasSuffix(verb, "AddressSet") || verb == "EnsurePort") {
+			calls = append(calls, verb)
+		}
+		return nil
+	})
+	r.want(func(s *desired.State) {
+		whole(s)
+		s.AddressSets = nil
+	})
+	r.until("ACTIVE", func() bool { return r.controller.ports[port].Status == desired.StatusActive })
+	if set, there := r.driver.Snapshot().AddressSets["g"]; !there || len(set.Prefixes) != 0 {
+		t.Errorf("a set without members became %+v (%v)", set, there)
+	}
+	r.want(func(s *desired.State) { s.SecurityGroups, s.Ports[0].SecurityGroups = nil, nil })
+	r.until("the set gone", func() bool { return len(r.inventory().AddressSets) == 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"EnsureAddressSet", "EnsurePort", "EnsurePort", "RemoveAddressSet"}, calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Of a host that never reported the controller knows nothing; asking first is a warning in every start.
+func TestReportsBeforeItAsks(t *testing.T) {
+	r := newRig(t, nil)
+	r.want(whole)
+	r.until("ACTIVE", func() bool { return r.controller.ports[port].Status == desired.StatusActive })
+	r.controller.mu.Lock()
+	defer r.controller.mu.Unlock()
+	if r.controller.early {
+		t.Error("the agent asked before it had reported")
+	}
 }
 
 func TestOnlyWhatChangedIsTouched(t *testing.T) {

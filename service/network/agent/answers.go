@@ -28,12 +28,16 @@ type responding struct {
 	ended     chan struct{}
 }
 
-// respond brings the answers up to date and has a responder on each network with a DHCP port.
-func (a *Agent) respond(ctx context.Context, state *desired.State) bool {
+// answer has the responders answer as a new state says.
+func (a *Agent) answer(state *desired.State) {
 	fresh := answersOf(state)
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.answers = fresh
-	a.mu.Unlock()
+}
+
+// respond has a responder on each network with a DHCP port.
+func (a *Agent) respond(ctx context.Context, state *desired.State) bool {
 	whole := true
 	for _, network := range state.Networks {
 		if network.DHCPPort == nil {

@@ -2,8 +2,8 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -16,71 +16,123 @@ import (
 // side is how many objects of one kind are worked on at once.
 const side = 4
 
+// kind is a word for what the driver ensures.
+type kind string
+
+const (
+	kindNetwork kind = "network"
+	kindPort    kind = "port"
+	kindRouter  kind = "router"
+	kindSet     kind = "address set"
+)
+
 // applied remembers what the driver was last given, so that it is asked only about what changed.
 type applied struct {
-	mu   sync.Mutex
-	text map[string]string
+	mu      sync.Mutex
+	objects map[object]any
 	// trouble is what the driver last said of an object that does not stand.
-	trouble map[string]string
+	trouble map[object]string
+}
+
+type object struct {
+	kind kind
+	id   string
 }
 
 // forget has everything ensured anew.
 func (a *applied) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.text, a.trouble = map[string]string{}, map[string]string{}
+	a.objects, a.trouble = map[object]any{}, map[object]string{}
 }
 
 // failed notes what the driver says of an object; true when it says something new.
-func (a *applied) failed(id, why string) bool {
+func (a *applied) failed(which object, why string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	news := a.trouble[id] != why
+	news := a.trouble[which] != why
 	if a.trouble == nil {
-		a.trouble = map[string]string{}
+		a.trouble = map[object]string{}
 	}
-	a.trouble[id] = why
+	a.trouble[which] = why
 	return news
 }
 
 // done tells whether exactly this was applied before.
-func (a *applied) done(id, text string) bool {
+func (a *applied) done(which object, wish any) bool {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.text[id] == text
+	last := a.objects[which]
+	a.mu.Unlock()
+	return reflect.DeepEqual(last, wish)
 }
 
-func (a *applied) set(id, text string) {
+// set remembers what was applied; nil: nothing that could be relied on.
+func (a *applied) set(which object, wish any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.text == nil {
-		a.text = map[string]string{}
-	}
-	if text == "" {
-		delete(a.text, id)
+	if wish == nil {
+		delete(a.objects, which)
 		return
 	}
-	a.text[id] = text
-	delete(a.trouble, id)
+	if a.objects == nil {
+		a.objects = map[object]any{}
+	}
+	a.objects[which] = wish
+	delete(a.trouble, which)
 }
 
 // apply makes the host as state says: what must go goes first, so that its names and
-// addresses are free, networks go last. It reports what stands and tells whether all does.
-func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
-	wanted := wantedOf(state)
-	whole := a.remove(ctx, wanted)
-	ports, routers := desired.StatusReport{}, desired.StatusReport{}
+// addresses are free, networks after what is plugged into them and address sets last, when
+// no rule refers to them. It reports what stands and tells whether all does.
+func (a *Agent) apply(ctx context.Context, state *desired.State, wanted *wanted) bool {
+	there, err := a.standing(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.cfg.Log.Warn("list the data plane", "host", a.cfg.Host, "error", err)
+	}
+	cleared := a.clear(ctx, there, wanted) && err == nil
+	whole := true
 	for _, network := range wanted.networks {
-		status := a.ensure(ctx, "network", network.ID, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) })
-		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
+		status := a.ensure(ctx, object{kindNetwork, network.ID}, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) })
+		whole = whole && settled(status)
+	}
+	for _, set := range wanted.sets {
+		status := a.ensure(ctx, object{kindSet, set.ID}, set, func() error { return a.cfg.Driver.EnsureAddressSet(ctx, set) })
+		whole = whole && settled(status)
 	}
 	whole = a.respond(ctx, state) && whole
+	ports, routers := a.connect(ctx, wanted)
+	sets := names(wanted.sets, func(s fabric.AddressSet) string { return s.ID })
+	cleared = a.away(ctx, kindSet, there.AddressSets, sets, a.cfg.Driver.RemoveAddressSet) && cleared
+	a.there, a.unsure = wanted.inventory(), !cleared
+	for _, status := range ports {
+		whole = whole && settled(status)
+	}
+	for _, status := range routers {
+		whole = whole && settled(status)
+	}
+	err = errors.Join(
+		a.report(ctx, "ports", ports, a.said.ports, a.cfg.Controller.ReportPorts),
+		a.report(ctx, "routers", routers, a.said.routers, a.cfg.Controller.ReportRouters))
+	if err != nil && ctx.Err() == nil {
+		a.cfg.Log.Warn("report statuses", "host", a.cfg.Host, "error", err)
+	}
+	return whole && cleared && err == nil
+}
+
+// settled tells whether trying again is of no use: what can never stand as it is (ERROR) waits for a change or for the next repair.
+func settled(status desired.Status) bool {
+	return status.Detail == "" || status.Status == desired.StatusError
+}
+
+// connect ensures ports and routers and tells how each stands.
+func (a *Agent) connect(ctx context.Context, wanted *wanted) (ports, routers desired.StatusReport) {
+	ports, routers = desired.StatusReport{}, desired.StatusReport{}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(side)
 	for _, port := range wanted.ports {
 		group.Go(func() error {
-			status := a.ensure(ctx, "port", port.ID, port, func() error { return a.cfg.Driver.EnsurePort(ctx, port) })
+			status := a.ensure(ctx, object{kindPort, port.ID}, port, func() error { return a.cfg.Driver.EnsurePort(ctx, port) })
 			if status.Status == desired.StatusActive && !port.AdminUp {
 				status.Status = desired.StatusDown
 			}
@@ -92,7 +144,7 @@ func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
 	}
 	for _, router := range wanted.routers {
 		group.Go(func() error {
-			status := a.ensure(ctx, "router", router.ID, router, func() error { return a.cfg.Driver.EnsureRouter(ctx, router) })
+			status := a.ensure(ctx, object{kindRouter, router.ID}, router, func() error { return a.cfg.Driver.EnsureRouter(ctx, router) })
 			if status.Status == desired.StatusActive {
 				for _, ip := range router.FloatingIPs {
 					status.FloatingIPs = append(status.FloatingIPs, ip.ID)
@@ -105,40 +157,23 @@ func (a *Agent) apply(ctx context.Context, state *desired.State) bool {
 		})
 	}
 	_ = group.Wait() // none of them returns an error
-	// What can never stand as it is (ERROR) waits for a change or for the next repair.
-	for _, status := range ports {
-		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
-	}
-	for _, status := range routers {
-		whole = whole && (status.Detail == "" || status.Status == desired.StatusError)
-	}
-	err := errors.Join(
-		a.report(ctx, "ports", ports, a.said.ports, a.cfg.Controller.ReportPorts),
-		a.report(ctx, "routers", routers, a.said.routers, a.cfg.Controller.ReportRouters))
-	if err != nil && ctx.Err() == nil {
-		a.cfg.Log.Warn("report statuses", "host", a.cfg.Host, "error", err)
-	}
-	return whole && err == nil
+	return ports, routers
 }
 
 // ensure calls the driver when the object is not known to stand as it should.
-func (a *Agent) ensure(ctx context.Context, kind, id string, object any, call func() error) desired.Status {
-	encoded, err := json.Marshal(object)
-	text := string(encoded)
-	if err == nil && a.applied.done(id, text) {
+func (a *Agent) ensure(ctx context.Context, which object, wish any, call func() error) desired.Status {
+	if a.applied.done(which, wish) {
 		return desired.Status{Status: desired.StatusActive}
 	}
-	a.applied.set(id, "")
+	a.applied.set(which, nil)
+	err := call()
 	if err == nil {
-		err = call()
-	}
-	if err == nil {
-		a.applied.set(id, text)
-		a.said.forget(id) // the service may count it as down since the change
+		a.applied.set(which, wish)
+		a.said.forget(which.id) // the service may count it as down since the change
 		return desired.Status{Status: desired.StatusActive}
 	}
-	if ctx.Err() == nil && a.applied.failed(id, err.Error()) {
-		a.cfg.Log.Warn("ensure "+kind, "host", a.cfg.Host, "id", id, "error", err)
+	if ctx.Err() == nil && a.applied.failed(which, err.Error()) {
+		a.cfg.Log.Warn("ensure "+string(which.kind), "host", a.cfg.Host, "id", which.id, "error", err)
 	}
 	var closed *fabric.PortClosedError
 	if errors.Is(err, fabric.ErrInvalid) || errors.Is(err, fabric.ErrUnsupported) || errors.As(err, &closed) {
@@ -147,42 +182,37 @@ func (a *Agent) ensure(ctx context.Context, kind, id string, object any, call fu
 	return desired.Status{Status: desired.StatusDown, Detail: err.Error()}
 }
 
-// remove takes away what is on the host and not wanted.
-func (a *Agent) remove(ctx context.Context, wanted wanted) bool {
-	there, err := a.standing(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			a.cfg.Log.Warn("list the data plane", "host", a.cfg.Host, "error", err)
-		}
-		return false
-	}
-	whole := true
-	away := func(kind string, ids []string, keep func(id string) bool, remove func(context.Context, string) error) {
-		for _, id := range ids {
-			if keep(id) {
-				continue
-			}
-			a.applied.set(id, "")
-			if err := remove(ctx, id); err != nil {
-				whole = false
-				if !a.applied.failed(id, err.Error()) {
-					continue
-				}
-				a.cfg.Log.Warn("remove "+kind, "host", a.cfg.Host, "id", id, "error", err)
-			}
-		}
-	}
-	away("port", there.Ports, keeping(wanted.ports, func(p fabric.Port) string { return p.ID }), a.cfg.Driver.RemovePort)
-	away("router", there.Routers, keeping(wanted.routers, func(r fabric.Router) string { return r.ID }), a.cfg.Driver.RemoveRouter)
-	keepNetwork := keeping(wanted.networks, func(n fabric.Network) string { return n.ID })
+// clear takes away the ports, routers and networks that are on the host and not wanted.
+func (a *Agent) clear(ctx context.Context, there fabric.Inventory, wanted *wanted) bool {
+	ports := names(wanted.ports, func(p fabric.Port) string { return p.ID })
+	routers := names(wanted.routers, func(r fabric.Router) string { return r.ID })
+	networks := names(wanted.networks, func(n fabric.Network) string { return n.ID })
+	whole := a.away(ctx, kindPort, there.Ports, ports, a.cfg.Driver.RemovePort)
+	whole = a.away(ctx, kindRouter, there.Routers, routers, a.cfg.Driver.RemoveRouter) && whole
 	for _, id := range there.Networks {
-		if !keepNetwork(id) {
+		if !networks[id] {
 			a.stopResponder(id)
 		}
 	}
-	away("network", there.Networks, keepNetwork, a.cfg.Driver.RemoveNetwork)
-	a.there = wanted.inventory()
-	a.unsure = !whole
+	return a.away(ctx, kindNetwork, there.Networks, networks, a.cfg.Driver.RemoveNetwork) && whole
+}
+
+// away removes what was found and is not among the names to keep.
+func (a *Agent) away(ctx context.Context, kind kind, found []string, keep map[string]bool, remove func(context.Context, string) error) bool {
+	whole := true
+	for _, id := range found {
+		if keep[id] {
+			continue
+		}
+		which := object{kind, id}
+		a.applied.set(which, nil)
+		if err := remove(ctx, id); err != nil {
+			whole = false
+			if ctx.Err() == nil && a.applied.failed(which, err.Error()) {
+				a.cfg.Log.Warn("remove "+string(kind), "host", a.cfg.Host, "id", id, "error", err)
+			}
+		}
+	}
 	return whole
 }
 
@@ -195,16 +225,16 @@ func (a *Agent) standing(ctx context.Context) (fabric.Inventory, error) {
 	return a.there, nil
 }
 
-// keeping tells of ids, also in their short form, whether they are among those of list.
-func keeping[T any](list []T, id func(T) string) func(string) bool {
-	known := make(map[string]bool, 2*len(list))
+// names are the ids of objects and their short forms, which are all that a device's name holds.
+func names[T any](list []T, id func(T) string) map[string]bool {
+	all := make(map[string]bool, 2*len(list))
 	for _, element := range list {
-		known[id(element)], known[fabric.Short(id(element))] = true, true
+		all[id(element)], all[fabric.Short(id(element))] = true, true
 	}
-	return func(id string) bool { return known[id] }
+	return all
 }
 
-// sameID also knows an id by its short form, which is all that a device's name holds.
+// sameID also knows an id by its short form.
 func sameID(id, found string) bool { return id == found || fabric.Short(id) == found }
 
 func same(a, b desired.Status) bool {

@@ -5,7 +5,9 @@
 // and reports what stands. It is level-triggered: the bell only tells it to ask, a timer
 // makes it ask anyway, and now and then everything is ensured anew, which mends what
 // somebody else changed. It holds no truth and never talks to a database; ports,
-// networks and routers go on working while it is away.
+// networks and routers go on working while it is away. What it asks of the driver grows with
+// what changed, not with what is on the host: the members of a security group are one
+// address set, to which the rules of all ports refer.
 //
 // Only app imports it.
 package agent

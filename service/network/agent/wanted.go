@@ -1,19 +1,23 @@
 package agent
 
 import (
+	"maps"
+	"slices"
+
 	"virga/service/network/desired"
 	"virga/service/network/fabric"
 )
 
-// wanted is a host's desired state in the fabric's words.
+// wanted is a host's desired state in the fabric's words. It is made once for each generation and never changed.
 type wanted struct {
 	networks []fabric.Network
 	ports    []fabric.Port
 	routers  []fabric.Router
+	sets     []fabric.AddressSet
 }
 
-func wantedOf(state *desired.State) wanted {
-	var w wanted
+func wantedOf(state *desired.State) *wanted {
+	w := &wanted{}
 	for _, n := range state.Networks {
 		w.networks = append(w.networks, fabric.Network{
 			ID: n.ID, Kind: fabric.Kind(n.Kind), SegmentID: n.SegmentID, PhysicalNetwork: n.PhysicalNetwork, MTU: n.MTU,
@@ -21,13 +25,19 @@ func wantedOf(state *desired.State) wanted {
 			External: n.External, HostAddress: n.HostAddress, HostNAT: n.HostNAT,
 		})
 	}
-	for i := range state.Ports {
-		p := &state.Ports[i]
-		w.ports = append(w.ports, fabric.Port{
+	groups := map[string][]fabric.Rule{}
+	for _, g := range state.SecurityGroups {
+		groups[g.ID] = each(g.Rules, rule)
+	}
+	for _, p := range state.Ports {
+		port := fabric.Port{
 			ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, FixedIPs: p.FixedIPs, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp,
 			AllowedAddressPairs: each(p.AllowedAddressPairs, func(pair desired.AddressPair) fabric.AddressPair { return fabric.AddressPair(pair) }),
-			Rules:               each(state.PortRules(p), rule),
-		})
+		}
+		if p.PortSecurity {
+			port.Rules = slices.Concat(each(p.SecurityGroups, func(id string) []fabric.Rule { return groups[id] })...)
+		}
+		w.ports = append(w.ports, port)
 	}
 	for _, r := range state.Routers {
 		router := fabric.Router{
@@ -40,15 +50,37 @@ func wantedOf(state *desired.State) wanted {
 		}
 		w.routers = append(w.routers, router)
 	}
+	w.sets = addressSets(state, groups)
 	return w
 }
 
+// addressSets are those that the state lists and those that rules name; the latter permit nobody when they are not listed.
+func addressSets(state *desired.State, groups map[string][]fabric.Rule) []fabric.AddressSet {
+	members := map[string]fabric.AddressSet{}
+	for _, rules := range groups {
+		for _, rule := range rules {
+			if rule.RemoteSet != "" {
+				members[rule.RemoteSet] = fabric.AddressSet{ID: rule.RemoteSet}
+			}
+		}
+	}
+	for id, prefixes := range state.AddressSets {
+		members[id] = fabric.AddressSet{ID: id, Prefixes: prefixes}
+	}
+	sets := make([]fabric.AddressSet, 0, len(members))
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		sets = append(sets, members[id])
+	}
+	return sets
+}
+
 // inventory lists what is wanted by id.
-func (w wanted) inventory() fabric.Inventory {
+func (w *wanted) inventory() fabric.Inventory {
 	return fabric.Inventory{
-		Networks: each(w.networks, func(n fabric.Network) string { return n.ID }),
-		Ports:    each(w.ports, func(p fabric.Port) string { return p.ID }),
-		Routers:  each(w.routers, func(r fabric.Router) string { return r.ID }),
+		Networks:    each(w.networks, func(n fabric.Network) string { return n.ID }),
+		Ports:       each(w.ports, func(p fabric.Port) string { return p.ID }),
+		Routers:     each(w.routers, func(r fabric.Router) string { return r.ID }),
+		AddressSets: each(w.sets, func(s fabric.AddressSet) string { return s.ID }),
 	}
 }
 
@@ -56,11 +88,15 @@ func subnet(s desired.Subnet) fabric.Subnet {
 	return fabric.Subnet{ID: s.ID, CIDR: s.CIDR, Gateway: s.Gateway, DHCP: s.DHCP, DNS: s.DNS, HostRoutes: each(s.HostRoutes, route)}
 }
 
-func rule(r desired.Rule) fabric.Rule {
-	return fabric.Rule{
+func rule(r desired.GroupRule) fabric.Rule {
+	out := fabric.Rule{
 		ID: r.ID, Direction: fabric.Direction(r.Direction), EtherType: fabric.EtherType(r.EtherType), Protocol: r.Protocol,
-		PortMin: r.PortMin, PortMax: r.PortMax, AnyRemote: r.AnyRemote, Remotes: r.Remotes,
+		PortMin: r.PortMin, PortMax: r.PortMax, RemoteSet: r.RemoteGroupID,
 	}
+	if r.RemoteGroupID == "" {
+		out.AnyRemote, out.Remotes = r.AnyRemote, r.Remotes
+	}
+	return out
 }
 
 func route(r desired.Route) fabric.Route { return fabric.Route(r) }
