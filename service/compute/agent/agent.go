@@ -74,10 +74,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopAnswering := a.cfg.Bus.Serve(orders.Topic(a.cfg.Host), a.answer)
 	defer stopAnswering()
 	defer a.workers.Wait()
-	a.workers.Go(func() { a.heartbeat(ctx) })
+	known := make(chan struct{})
+	a.workers.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(known) })) })
 	a.workers.Go(func() { a.follow(ctx, events) })
 	bell := a.cfg.Bus.Listen(orders.Topic(a.cfg.Host))
 	defer bell.Close()
+	select {
+	case <-known: // a host that never reported has no orders
+	case <-ctx.Done():
+	}
 	var since int64
 	for ctx.Err() == nil {
 		next, err := a.ask(ctx, since)

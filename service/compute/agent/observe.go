@@ -119,8 +119,8 @@ func (g *guest) lookAgain(ctx context.Context) {
 }
 
 // heartbeat reports the host now and then every HeartbeatEvery; until the first report was
-// taken it tries more often.
-func (a *Agent) heartbeat(ctx context.Context) {
+// taken it tries more often. Then known is called, each time.
+func (a *Agent) heartbeat(ctx context.Context, known func()) {
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
 		report, err := a.describeHost(ctx)
 		if err == nil {
@@ -128,8 +128,8 @@ func (a *Agent) heartbeat(ctx context.Context) {
 		}
 		wait := pause
 		if err == nil {
-			wait = orders.HeartbeatEvery
-			pause = firstPause
+			known()
+			wait, pause = orders.HeartbeatEvery, firstPause
 		} else if ctx.Err() == nil {
 			a.cfg.Log.Warn("report host", "host", a.cfg.Host, "error", err)
 		}
