@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +17,13 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/token"
 	"virga/core/work"
 	"virga/service/compute"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 const (
 	imageID    = "11111111-1111-4111-8111-111111111111"
@@ -79,12 +81,7 @@ func (b *badges) issue(who *token.Identity) string {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "compute.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld()}
-	t.Cleanup(func() { _ = d.Close() })
+	r := &rig{t: t, db: dbtest.Open(t), bus: bus.NewLocal(), world: newWorld()}
 	r.begin()
 	t.Cleanup(func() { r.halt() })
 	if err := r.service.Seed(t.Context()); err != nil {

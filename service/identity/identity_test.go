@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,9 +18,12 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/token"
 	"virga/service/identity"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 const adminPassword = "correct horse"
 
@@ -27,6 +31,7 @@ const adminPassword = "correct horse"
 type cloud struct {
 	t       testing.TB
 	folder  string
+	address string
 	clock   *clock.Seeded
 	service *identity.Service
 	db      *db.DB
@@ -34,7 +39,8 @@ type cloud struct {
 
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	c := &cloud{t: t, folder: t.TempDir(), clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 678000, time.UTC))}
+	c := &cloud{t: t, folder: t.TempDir(), clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 678000, time.UTC)),
+		address: dbtest.URL(t, dbtest.Engine(t))}
 	if err := token.SetUpKeys(filepath.Join(c.folder, "keys")); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +54,7 @@ func (c *cloud) start() {
 	c.t.Helper()
 	ctx := c.t.Context()
 	var err error
-	if c.db, err = db.Open(ctx, "sqlite:"+filepath.Join(c.folder, "identity.sqlite")); err != nil {
+	if c.db, err = db.Open(ctx, c.address); err != nil {
 		c.t.Fatal(err)
 	}
 	keys, err := token.OpenKeys(filepath.Join(c.folder, "keys"))

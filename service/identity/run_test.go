@@ -22,7 +22,7 @@ func TestOtherProcessesHearOfChanges(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	shared := bus.NewLocal()
 	serve := func() *identity.Service {
-		d, err := db.Open(ctx, "sqlite:"+filepath.Join(c.folder, "identity.sqlite"))
+		d, err := db.Open(ctx, c.address)
 		if err != nil {
 			t.Fatal(err)
 		}

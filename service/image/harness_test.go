@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +16,13 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/token"
 	"virga/service/image/store"
 	"virga/service/image/store/file"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 const octets = "application/octet-stream"
 
@@ -57,11 +60,7 @@ type cloud struct {
 
 func newCloud(t testing.TB, bend ...func(*Deps)) *cloud {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "image.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	contents, err := file.Open(t.TempDir(), clock.System{}.ID)
 	if err != nil {
 		t.Fatal(err)

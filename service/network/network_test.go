@@ -7,16 +7,18 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"virga/core/bus"
 	"virga/core/clock"
-	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/token"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 type nobodyKnows struct{}
 
@@ -34,13 +36,9 @@ type cloud struct {
 
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "network.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
 	c := &cloud{t: t, bus: bus.NewLocal(), clock: clock.NewSeeded(1, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
-	c.s, err = New(t.Context(), Deps{DB: d, Bus: c.bus, Clock: c.clock, Log: slog.New(slog.DiscardHandler), Auth: nobodyKnows{}, Endpoint: "http://x/network"})
+	var err error
+	c.s, err = New(t.Context(), Deps{DB: dbtest.Open(t), Bus: c.bus, Clock: c.clock, Log: slog.New(slog.DiscardHandler), Auth: nobodyKnows{}, Endpoint: "http://x/network"})
 	if err != nil {
 		t.Fatal(err)
 	}

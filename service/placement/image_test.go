@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 )
 
 // describe renders all that questions can see of a forest.
@@ -42,11 +42,7 @@ func (f *forest) describe() []string {
 // TestImageFollowsTheDatabase makes random changes; after each few, an image that
 // followed them equals one that was loaded anew.
 func TestImageFollowsTheDatabase(t *testing.T) {
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "image.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	if err := d.Migrate(t.Context(), "placement", folder(migrationFiles, "migrations")); err != nil {
 		t.Fatal(err)
 	}
@@ -161,16 +157,12 @@ func TestGapsInTheLogAreFilled(t *testing.T) {
 }
 
 func TestPruneKeepsTheNewest(t *testing.T) {
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "prune.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
+	d := dbtest.Open(t)
 	if err := d.Migrate(t.Context(), "placement", folder(migrationFiles, "migrations")); err != nil {
 		t.Fatal(err)
 	}
 	var left []int64
-	err = d.Write(t.Context(), func(tx *db.Tx) error {
+	err := d.Write(t.Context(), func(tx *db.Tx) (err error) {
 		if err := pruneChanges(tx); err != nil { // an empty log
 			return err
 		}

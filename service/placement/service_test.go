@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
@@ -15,6 +15,7 @@ import (
 	"virga/core/api/apitest"
 	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/db/dbtest"
 	"virga/core/token"
 	"virga/service/placement"
 )
@@ -43,15 +44,7 @@ type cloud struct {
 	version string
 }
 
-func openDB(t testing.TB) *db.DB {
-	t.Helper()
-	d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(t.TempDir(), "placement.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 func serviceOn(t testing.TB, d *db.DB) *placement.Service {
 	t.Helper()
@@ -66,7 +59,7 @@ func serviceOn(t testing.TB, d *db.DB) *placement.Service {
 
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	d := openDB(t)
+	d := dbtest.Open(t)
 	return &cloud{t: t, db: d, service: serviceOn(t, d), caller: identity("admin", "admin", "service", "member", "reader"), version: "1.39"}
 }
 

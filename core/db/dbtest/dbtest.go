@@ -39,6 +39,28 @@ func Engines(t testing.TB) []string {
 	return engines
 }
 
+// Main runs the tests of a package once for each engine that the environment names, where
+// Open is what opens their databases; the result is the exit code:
+//
+//	func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
+func Main(m *testing.M) int {
+	named := os.Getenv(EnginesVariable)
+	if !strings.Contains(named, ",") {
+		return m.Run()
+	}
+	defer func() { _ = os.Setenv(EnginesVariable, named) }()
+	code := 0
+	for engine := range strings.SplitSeq(named, ",") {
+		if err := os.Setenv(EnginesVariable, engine); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println("database:", engine)
+		code = max(code, m.Run())
+	}
+	return code
+}
+
 // Each runs a test once for each engine, as a subtest with the engine's name.
 func Each(t *testing.T, test func(t *testing.T, engine string)) {
 	t.Helper()
@@ -48,10 +70,16 @@ func Each(t *testing.T, test func(t *testing.T, engine string)) {
 }
 
 // Open opens a fresh database of the first engine that the environment names; it is for
-// suites that run once for each engine by being called so.
+// suites that Main runs once for each.
 func Open(t testing.TB) *db.DB {
 	t.Helper()
-	return OpenEngine(t, Engines(t)[0])
+	return OpenEngine(t, Engine(t))
+}
+
+// Engine is the first engine that the environment names.
+func Engine(t testing.TB) string {
+	t.Helper()
+	return Engines(t)[0]
 }
 
 // OpenEngine opens a fresh database of one engine. It is gone after the test.
