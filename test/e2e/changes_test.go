@@ -13,6 +13,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 )
@@ -199,6 +200,58 @@ func (s *story) consoleAndActions(t *testing.T) {
 	}
 }
 
+// secondInterface plugs an interface into Ada as she runs and pulls it out again.
+func (s *story) secondInterface(t *testing.T) {
+	m := s.member
+	second := m.id(t, "network", "create", "second")
+	m.openstack(t, "subnet", "create", "second", "--network", "second", "--subnet-range", "10.99.0.0/24")
+	m.openstack(t, "server", "add", "network", "ada", "second")
+	g := login(t, s.ada.floating, s.key)
+	var port ports.Port
+	await(t, "ada has an address on the second network", bootPatience, func() error {
+		for _, port = range s.portsOf(t, s.ada.id) {
+			if port.NetworkID == second {
+				out, err := g.try("ip -4 -o address", "")
+				if err == nil && !strings.Contains(out, " "+port.FixedIPs[0].IPAddress+"/24 ") {
+					err = errors.New(out)
+				}
+				return err
+			}
+		}
+		return errors.New("she has no port there")
+	})
+	m.openstack(t, "server", "remove", "port", "ada", port.ID)
+	await(t, "the interface is gone", bootPatience, func() error {
+		if err := ports.Get(t.Context(), s.user.network, port.ID).Err; !is(err, http.StatusNotFound) {
+			return fmt.Errorf("the port is still there: %w", err)
+		}
+		out, err := g.try("cat /sys/class/net/*/address", "")
+		if err == nil && strings.Contains(out, port.MACAddress) {
+			err = errors.New("the guest still has the device")
+		}
+		return err
+	})
+	m.openstack(t, "network", "delete", "second")
+}
+
+// sharedAddress takes Ada's floating IP: she is out of reach from outside, and goes out under the router's address.
+func (s *story) sharedAddress(t *testing.T) {
+	bob := login(t, s.bob.floating, s.key)
+	s.giveKey(t, bob)
+	s.member.openstack(t, "server", "remove", "floating", "ip", "ada", s.ada.floating)
+	await(t, "ada is out of reach without her floating IP", rulePatience, func() error {
+		if ping(s.ada.floating) == nil {
+			return fmt.Errorf("%s answers", s.ada.floating)
+		}
+		return nil
+	})
+	router := must[*routers.Router](t)(routers.Get(t.Context(), s.user.network, s.routerID).Extract())
+	want := router.GatewayInfo.ExternalFixedIPs[0].IPAddress
+	if got := seenFrom(t, func(script string) (string, error) { return bob.try(s.hopTo(s.ada.fixed, script), "") }); got != want {
+		t.Errorf("outside, ada is seen as %s, want the router's %s", got, want)
+	}
+}
+
 // delete takes everything away in the way of a user.
 func (s *story) delete(t *testing.T) {
 	m := s.member
@@ -220,13 +273,6 @@ func (s *story) delete(t *testing.T) {
 	if err := servers.Delete(t.Context(), s.user.compute, short.ID).ExtractErr(); err != nil {
 		t.Fatal(err)
 	}
-	m.openstack(t, "server", "remove", "floating", "ip", "ada", s.ada.floating)
-	await(t, "ada is out of reach without her floating IP", rulePatience, func() error {
-		if ping(s.ada.floating) == nil {
-			return fmt.Errorf("%s answers", s.ada.floating)
-		}
-		return nil
-	})
 	m.openstack(t, "server", "delete", "--wait", "ada")
 	if err := servers.Delete(t.Context(), s.user.compute, s.bob.id).ExtractErr(); err != nil {
 		t.Fatal(err)

@@ -69,6 +69,8 @@ func TestCloud(t *testing.T) {
 		{"a reboot keeps the disk", s.reboot},
 		{"stop and start", s.stopAndStart},
 		{"console and actions", s.consoleAndActions},
+		{"a second interface", s.secondInterface},
+		{"out by the router's own address", s.sharedAddress},
 		{"delete leaves nothing", s.delete},
 	} {
 		if !t.Run(step.name, step.do) {
@@ -217,6 +219,7 @@ func (s *story) outside(t *testing.T) {
 		floatingips.CreateOpts{FloatingNetworkID: s.publicID, PortID: s.bob.port}).Extract())
 	s.bob.floating, s.bob.floatingID = ip.FloatingIP, ip.ID
 
+	mtu := m.value(t, "mtu", "network", "show", "tenant")
 	for name, m := range map[string]machine{"ada": s.ada, "bob": s.bob} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,9 +239,17 @@ func (s *story) outside(t *testing.T) {
 			if got := g.run(t, "cat .ssh/authorized_keys"); got != s.key.public() {
 				t.Errorf("the key is %q", got)
 			}
-			// The way out: the host is what lies beyond the router, and sees the floating IP.
-			if got := g.run(t, "ping -c 1 -W 5 172.24.4.1"); !strings.Contains(got, "1 packets received") {
+			if got := g.run(t, "cat /sys/class/net/eth0/mtu"); got != mtu {
+				t.Errorf("the device's MTU is %s, the network's %s", got, mtu)
+			}
+			if got := g.run(t, "cat /sys/class/block/vda/size"); got != "2097152" {
+				t.Errorf("the disk has %s sectors, the flavor says 1 GiB", got)
+			}
+			if got := g.run(t, "ping -c 1 -W 5 "+outsideAddress); !strings.Contains(got, "1 packets received") {
 				t.Errorf("ping to the outside: %s", got)
+			}
+			if got := seenFrom(t, func(script string) (string, error) { return g.try(script, "") }); got != m.floating {
+				t.Errorf("outside, %s is seen as %s, want %s", name, got, m.floating)
 			}
 		})
 	}
@@ -264,6 +275,12 @@ func (s *story) inside(t *testing.T) {
 	if got := g.run(t, "ping -c 3 -W 5 "+s.bob.fixed); !strings.Contains(got, " 0% packet loss") {
 		t.Errorf("ping: %s", got)
 	}
+	// More than a few packets, so that segments of full size and their offloads are among them.
+	g.run(t, "head -c 1000000 /dev/urandom > /root/noise")
+	want, _, _ := strings.Cut(g.run(t, "md5sum /root/noise"), " ")
+	if got := g.run(t, s.hop("md5sum")+" < /root/noise"); !strings.HasPrefix(got, want) {
+		t.Errorf("a megabyte arrives as %q, want %s", got, want)
+	}
 }
 
 // giveKey puts the private key into a guest in the form that its ssh client reads.
@@ -275,5 +292,9 @@ func (s *story) giveKey(t *testing.T, g *guest) {
 
 // hop is the command by which Ada runs a script on Bob.
 func (s *story) hop(script string) string {
-	return "ssh -y -i /root/id.dropbear root@" + s.bob.fixed + " '" + script + "' 2> /dev/null"
+	return s.hopTo(s.bob.fixed, script)
+}
+
+func (s *story) hopTo(address, script string) string {
+	return "ssh -y -i /root/id.dropbear root@" + address + " '" + script + "' 2> /dev/null"
 }

@@ -123,6 +123,33 @@ func (g *guest) put(t *testing.T, name string, content []byte) {
 	}
 }
 
+// seenFrom is the address under which a connection out of the guest arrives at the host, which is outside of the cloud. Through
+// goes the way into the guest's shell.
+func seenFrom(t *testing.T, through func(script string) (string, error)) string {
+	t.Helper()
+	listener := must[net.Listener](t)(net.Listen("tcp4", outsideAddress+":0"))
+	defer listener.Close()
+	from := make(chan string, 1)
+	go func() {
+		connection, err := listener.Accept()
+		if err != nil {
+			from <- err.Error()
+			return
+		}
+		defer connection.Close()
+		host, _, _ := net.SplitHostPort(connection.RemoteAddr().String())
+		from <- host
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	if out, err := through("nc -w 5 " + outsideAddress + " " + port + " < /dev/null"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return <-from
+}
+
+// outsideAddress is the host's own address on the external network.
+const outsideAddress = "172.24.4.1"
+
 // bootID changes with each boot of the guest.
 func (g *guest) bootID(t *testing.T) string {
 	t.Helper()

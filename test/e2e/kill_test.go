@@ -41,7 +41,9 @@ func TestKillInTheMiddleOfCreate(t *testing.T) {
 	empty := o.cloud.stable(t, o.client)
 	o.bootWatcher(t)
 	before := o.cloud.stable(t, o.client)
-	for _, after := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond, 600 * time.Millisecond, 1500 * time.Millisecond} {
+	// A create takes about half a second here, most of it for the start of QEMU.
+	for _, ms := range []time.Duration{0, 15, 30, 50, 100, 200, 350, 600, 1500} {
+		after := ms * time.Millisecond
 		t.Run(fmt.Sprintf("create, killed after %s", after), func(t *testing.T) { o.killCreate(t, after, before) })
 	}
 	for _, after := range []time.Duration{20 * time.Millisecond, 150 * time.Millisecond} {
@@ -139,7 +141,7 @@ func (o *outage) killAfter(t *testing.T, after time.Duration, request func(ctx c
 	go func() { answered <- request(t.Context()) }()
 	<-time.After(after)
 	o.cloud.kill(t)
-	t.Logf("the request: %v", <-answered)
+	t.Logf("the request: %v; QEMU runs %d guests", <-answered, guestsRunning())
 	o.untouched(t)
 	o.cloud.start(t)
 }

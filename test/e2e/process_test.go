@@ -40,11 +40,12 @@ func startCloud(t *testing.T) *process {
 	p := &process{dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "virga.log")}
 	listener.Close()
 	t.Cleanup(func() {
-		p.stop(t)
+		p.checkLog(t)
 		if t.Failed() {
+			p.abort()
 			p.showLog(t)
 		}
-		p.checkLog(t)
+		p.stop(t)
 	})
 	p.start(t)
 	return p
@@ -100,6 +101,16 @@ func (p *process) kill(t *testing.T) {
 	p.ended = nil
 }
 
+// abort ends the process in such a way that its log tells what each goroutine was at.
+func (p *process) abort() {
+	if p.ended == nil {
+		return
+	}
+	p.command.Process.Signal(syscall.SIGQUIT)
+	<-p.ended
+	p.ended = nil
+}
+
 // stop asks the process to end and insists on a clean one.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
@@ -118,14 +129,15 @@ func (p *process) stop(t *testing.T) {
 		}
 	case <-time.After(stopPatience):
 		t.Errorf("virga up did not end within %s when asked to", stopPatience)
-		p.command.Process.Signal(syscall.SIGQUIT) // shows in its log where it stands
-		<-ended
+		p.ended = ended
+		p.abort()
+		p.showLog(t)
 	}
 }
 
 // showLog prints the end of the log.
 func (p *process) showLog(t *testing.T) {
-	const most = 40000
+	const most = 100000
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		t.Log(err)

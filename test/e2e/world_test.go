@@ -325,6 +325,17 @@ func processes() map[int][]string {
 	return found
 }
 
+// guestsRunning counts QEMU's processes.
+func guestsRunning() int {
+	count := 0
+	for _, arguments := range processes() {
+		if strings.HasPrefix(filepath.Base(arguments[0]), "qemu-system") {
+			count++
+		}
+	}
+	return count
+}
+
 // qemuOf returns the process that runs a server's guest; 0 when there is none.
 func qemuOf(serverID string) int {
 	for pid, arguments := range processes() {
