@@ -30,6 +30,8 @@ type dialect interface {
 	// duplicate and busy classify the engine's errors.
 	duplicate(err error) bool
 	busy(err error) bool
+	// away tells that the server does not serve, by errors of the engine's own.
+	away(err error) bool
 	// writing and reading are the modes of the two sorts of transactions.
 	writing() sql.IsolationLevel
 	reading() *sql.TxOptions
@@ -126,17 +128,26 @@ func (mysql) prepare(ctx context.Context, pool *sql.DB) error {
 	if err := pool.QueryRowContext(ctx, "SELECT VERSION(), @@collation_database").Scan(&version, &collation); err != nil {
 		return fmt.Errorf("find out the server's version: %w", err)
 	}
-	wanted := "utf8mb4_0900_bin"
-	if strings.Contains(version, "MariaDB") {
-		wanted = "utf8mb4_nopad_bin"
-	}
-	if collation == wanted {
+	if collation == mysqlCollation(version) {
 		return nil
 	}
-	if _, err := pool.ExecContext(ctx, "ALTER DATABASE CHARACTER SET utf8mb4 COLLATE "+wanted); err != nil {
+	if _, err := pool.ExecContext(ctx, "ALTER DATABASE "+mysqlTexts(version)); err != nil {
 		return fmt.Errorf("set the database's collation: %w", err)
 	}
 	return nil
+}
+
+// mysqlCollation is the collation of a server's version that compares every character.
+func mysqlCollation(version string) string {
+	if strings.Contains(version, "MariaDB") {
+		return "utf8mb4_nopad_bin"
+	}
+	return "utf8mb4_0900_bin"
+}
+
+// mysqlTexts ends the statement that makes or changes a database.
+func mysqlTexts(version string) string {
+	return "CHARACTER SET utf8mb4 COLLATE " + mysqlCollation(version)
 }
 
 func (mysql) words() *strings.Replacer {

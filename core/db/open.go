@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver for postgres://
@@ -18,6 +20,9 @@ import (
 
 // readers is how many SQLite connections may read side by side.
 const readers = 4
+
+// connectTimeout is how long a server may take to accept a connection.
+const connectTimeout = 10 * time.Second
 
 // DB is one database of one service.
 type DB struct {
@@ -46,7 +51,11 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	case "sqlite":
 		return openSQLite(ctx, rest)
 	case "postgres", "postgresql":
-		return openServer(ctx, postgres{}, "pgx", rawURL)
+		dsn, err := postgresDSN(rawURL)
+		if err != nil {
+			return nil, err
+		}
+		return openServer(ctx, postgres{}, "pgx", dsn)
 	case "mysql", "mariadb":
 		dsn, err := mysqlDSN(rawURL)
 		if err != nil {
@@ -98,19 +107,42 @@ func openServer(ctx context.Context, d dialect, driver, dsn string) (*DB, error)
 	}
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
-	if err := pool.PingContext(ctx); err != nil {
+	db := newDB(d, pool, pool)
+	if err := db.Ping(ctx); err != nil {
 		_ = pool.Close()
 		return nil, fmt.Errorf("open %s database: %w", d.name(), err)
 	}
-	return newDB(d, pool, pool), nil
+	return db, nil
+}
+
+// parseAddress reads the address of a server. It may hold a password, so no error shows it.
+func parseAddress(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, errors.New("open database: the address is not a URL")
+	}
+	return u, nil
+}
+
+// postgresDSN has no attempt to connect last for minutes, as the driver would.
+func postgresDSN(rawURL string) (string, error) {
+	u, err := parseAddress(rawURL)
+	if err != nil {
+		return "", err
+	}
+	if query := u.Query(); query.Get("connect_timeout") == "" {
+		query.Set("connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
+		u.RawQuery = query.Encode()
+	}
+	return u.String(), nil
 }
 
 // mysqlDSN turns the URL form into the driver's own. Texts compare by their code points,
 // trailing blanks included, as in the other engines.
 func mysqlDSN(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
+	u, err := parseAddress(rawURL)
 	if err != nil {
-		return "", errors.New("open database: the address is not a URL") // it may hold a password, so it is not shown
+		return "", err
 	}
 	c := mysqldriver.NewConfig()
 	c.Net, c.Addr = "tcp", u.Host
@@ -123,6 +155,7 @@ func mysqlDSN(rawURL string) (string, error) {
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
 	c.DBName = strings.TrimPrefix(u.Path, "/")
+	c.Timeout = connectTimeout
 	c.Collation = "utf8mb4_bin"
 	c.ClientFoundRows = true
 	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'"}
@@ -141,7 +174,7 @@ func (d *DB) Close() error {
 }
 
 // Ping tells whether the database answers.
-func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
+func (d *DB) Ping(ctx context.Context) error { return d.unavailable(d.write.PingContext(ctx)) }
 
 // Engine is sqlite, postgres or mysql.
 func (d *DB) Engine() string { return d.dialect.name() }

@@ -43,13 +43,17 @@ func InTx(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 
 // Write runs fn in a read-write transaction with serializable isolation. fn may be
 // called again when the engine reports a lost race, so it has no effects besides the
-// transaction's; those belong into AfterCommit.
+// transaction's; those belong into AfterCommit. A race that is lost again and again and a
+// database that is away are ErrUnavailable.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	opts := &sql.TxOptions{Isolation: d.dialect.writing()}
 	for attempt := 1; ; attempt++ {
 		lost, err := d.run(ctx, d.write, d.writes, opts, fn)
-		if !lost || attempt == attempts {
+		if !lost {
 			return err
+		}
+		if attempt == attempts {
+			return fmt.Errorf("%w: %d attempts lost their race: %w", ErrUnavailable, attempts, err)
 		}
 		// By chance, so that those who met do not meet again.
 		timer := time.NewTimer(time.Millisecond + rand.N(min(time.Duration(1<<attempt)*time.Millisecond, 200*time.Millisecond)))
@@ -75,7 +79,7 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 	}
 	sqlTx, err := pool.BeginTx(ctx, opts)
 	if err != nil {
-		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", err)
+		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", d.unavailable(err))
 	}
 	tx := &Tx{ctx: context.WithValue(ctx, inTxKey{}, true), db: d, tx: sqlTx, cache: cache}
 	done := false
@@ -92,7 +96,7 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 	}
 	done = true
 	if err := sqlTx.Commit(); err != nil {
-		return d.dialect.busy(err), fmt.Errorf("commit transaction: %w", err)
+		return d.dialect.busy(err), fmt.Errorf("commit transaction: %w", d.unavailable(err))
 	}
 	for _, then := range tx.commit {
 		then()
@@ -163,5 +167,5 @@ func (t *Tx) wrap(err error) error {
 	case t.db.dialect.busy(err):
 		t.lost = err
 	}
-	return err
+	return t.db.unavailable(err)
 }

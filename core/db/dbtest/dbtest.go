@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,6 +70,16 @@ func Each(t *testing.T, test func(t *testing.T, engine string)) {
 	}
 }
 
+// EachServer is Each without SQLite: for what only a server does.
+func EachServer(t *testing.T, test func(t *testing.T, engine string)) {
+	t.Helper()
+	for _, engine := range Engines(t) {
+		if engine != "sqlite" {
+			t.Run(engine, func(t *testing.T) { test(t, engine) })
+		}
+	}
+}
+
 // Open opens a fresh database of the first engine that the environment names; it is for
 // suites that Main runs once for each.
 func Open(t testing.TB) *db.DB {
@@ -99,11 +110,13 @@ func URL(t testing.TB, engine string) string {
 	if engine == "sqlite" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "test a?.sqlite")
 	}
-	s := running.get(t, engine)
-	name := fmt.Sprintf("test_%d", s.count.Add(1))
-	s.exec(t, "CREATE DATABASE "+name)
-	t.Cleanup(func() { s.exec(t, "DROP DATABASE "+name+s.kind.force) })
-	return s.kind.url(s.folder, name)
+	return running.get(t, engine).fresh(t)
+}
+
+// Administer runs a statement with all rights on the server of an engine.
+func Administer(t testing.TB, engine, text string) {
+	t.Helper()
+	running.get(t, engine).exec(t, text)
 }
 
 // running holds the servers of this test process: starting one for each test would take
@@ -121,7 +134,67 @@ type server struct {
 	kind   kind
 	folder string
 	admin  *sql.DB
+	// orders are words for the script that runs the server.
+	orders io.WriteCloser
+	ended  <-chan error
 	count  atomic.Int64
+}
+
+// fresh makes a database that is gone after the test and returns its address.
+func (s *server) fresh(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", s.count.Add(1))
+	s.exec(t, "CREATE DATABASE "+name)
+	t.Cleanup(func() { s.exec(t, "DROP DATABASE "+name+s.kind.force) })
+	return s.kind.url(s.folder, name)
+}
+
+// Server is a database server that one test has for itself, to stop and start it.
+type Server struct{ own *server }
+
+// Own starts a server of an engine for one test.
+func Own(t testing.TB, engine string) *Server {
+	t.Helper()
+	s, err := start(kinds()[engine])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.admin.Close()
+		_ = s.orders.Close()
+		<-s.ended
+	})
+	return &Server{s}
+}
+
+// URL makes a fresh database and returns its address. The server runs when the test ends.
+func (s *Server) URL(t testing.TB) string {
+	t.Helper()
+	return s.own.fresh(t)
+}
+
+// Stop ends the server as its operator would, connections included.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	s.order(t, "stop")
+	for s.own.admin.PingContext(t.Context()) == nil { // it takes connections until it has heard
+	}
+}
+
+// Start starts the server after Stop and waits until it answers.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.order(t, "start")
+	if err := answers(s.own.admin, s.own.ended); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Server) order(t testing.TB, word string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(s.own.orders, word); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *servers) get(t testing.TB, engine string) *server {

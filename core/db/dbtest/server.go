@@ -48,7 +48,7 @@ func kinds() map[string]kind {
 			name: "MariaDB", programs: []string{"mariadb-install-db", "mariadbd"}, folders: []string{"/usr/sbin", "/usr/libexec"},
 			make: `"$mariadb_install_db" --no-defaults --datadir="$folder/data" --auth-root-authentication-method=normal --skip-test-db`,
 			run: `"$mariadbd" --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" --skip-networking` +
-				` --innodb-flush-log-at-trx-commit=0 --max-connections=200`,
+				` --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --innodb-doublewrite=0 --max-connections=200`,
 			stop: "TERM", driver: "mysql",
 			admin: func(folder string) string { return "root@unix(" + filepath.Join(folder, "socket") + ")/" },
 			url: func(folder, name string) string {
@@ -63,16 +63,18 @@ func postgresURL(folder, name string) string {
 }
 
 // script starts the server and ends it when its standard input does, which is when the
-// test process is gone.
+// test process is gone. Words on standard input stop and start it in between.
 const script = `
 set -e
 { %s; } > "$folder/log" 2>&1 < /dev/null
-%s >> "$folder/log" 2>&1 < /dev/null &
-server=$!
+start() { %s >> "$folder/log" 2>&1 < /dev/null & server=$!; }
+stop() { kill -%s $server; wait $server; }
+start
 set +e
-read -r never
-kill -%s $server
-wait $server
+while read -r word; do
+	$word
+done
+stop
 rm -rf "$folder"
 `
 
@@ -97,7 +99,8 @@ func start(k kind) (*server, error) {
 			return nil, err
 		}
 	}
-	if _, err := cmd.StdinPipe(); err != nil { // never closed: it ends with this process
+	orders, err := cmd.StdinPipe() // it ends with this process at the latest
+	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
@@ -114,7 +117,7 @@ func start(k kind) (*server, error) {
 		log, _ := os.ReadFile(filepath.Join(folder, "log"))
 		return nil, fmt.Errorf("start %s: %w: %s", k.name, err, log[max(0, len(log)-2000):])
 	}
-	return &server{kind: k, folder: folder, admin: admin}, nil
+	return &server{kind: k, folder: folder, admin: admin, orders: orders, ended: ended}, nil
 }
 
 // find looks for the programs; the result is an environment for the script.
