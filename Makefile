@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps test test-e2e test-crash test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ test: ## run all tests that need neither root nor a hypervisor
 test-e2e: ## run the tests with real guests (root)
 	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-e2e
 
+test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED)
+	@export SEED=$${SEED:-$$RANDOM$$RANDOM} VIRGA_BIN=$(CURDIR)/bin/virga; echo "the same again: make test-crash SEED=$$SEED"; \
+	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json -tags crash -count=1 -timeout 12h ./test/crash
+
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
 
@@ -61,6 +65,7 @@ lint-format:
 lint-vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags crash ./test/crash
 
 lint-shell:
 	@if command -v shellcheck > /dev/null; then \

@@ -1,0 +1,195 @@
+//go:build crash
+
+package crash
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cloud is a data folder and the process that works on it at the moment.
+type cloud struct {
+	binary, dir, address, log string
+
+	command *exec.Cmd
+	ended   chan error
+}
+
+const (
+	adminPassword = "only-for-this-test"
+	readyPatience = 30 * time.Second
+)
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	binary := os.Getenv("VIRGA_BIN")
+	if binary == "" {
+		t.Fatal("VIRGA_BIN names no binary: use make test-crash")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	dir := t.TempDir()
+	c := &cloud{binary: binary, dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "log")}
+	t.Cleanup(func() {
+		c.stop(t)
+		c.checkLog(t)
+	})
+	return c
+}
+
+// start starts a process on the data folder, as it is, and does not wait for it.
+func (c *cloud) start() error {
+	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	c.command = exec.Command(c.binary, "up", "--virt", "fake", "--data-dir", c.dir, "--listen", c.address, "--host", "simulated")
+	c.command.Env = append(os.Environ(), "VIRGA_ADMIN_PASSWORD="+adminPassword)
+	c.command.Stdout, c.command.Stderr = log, log
+	if err := c.command.Start(); err != nil {
+		return err
+	}
+	command, ended := c.command, make(chan error, 1)
+	c.ended = ended
+	go func() { ended <- command.Wait() }()
+	return nil
+}
+
+// awaitReady waits for /readyz.
+func (c *cloud) awaitReady() error {
+	deadline := time.Now().Add(readyPatience)
+	for {
+		select {
+		case err := <-c.ended:
+			c.ended = nil
+			return fmt.Errorf("virga up ended by itself: %w", errors.Join(err, errors.New(c.logEnd())))
+		case <-time.After(5 * time.Millisecond):
+		}
+		answer, err := http.Get("http://" + c.address + "/readyz")
+		if err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("readyz answers %s", answer.Status)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("virga up is not ready within %s: %w", readyPatience, err)
+		}
+	}
+}
+
+// live lets the process work that long and kills it, as the kernel does when memory is short.
+func (c *cloud) live(d time.Duration) error {
+	select {
+	case err := <-c.ended:
+		c.ended = nil
+		return fmt.Errorf("virga up ended by itself: %w", errors.Join(err, errors.New(c.logEnd())))
+	case <-time.After(d):
+	}
+	if err := c.command.Process.Kill(); err != nil {
+		return err
+	}
+	<-c.ended
+	c.ended = nil
+	return nil
+}
+
+// killAgainAndAgain has the cloud die that many times and leaves it running.
+func (c *cloud) killAgainAndAgain(times int, chance *rand.Rand) error {
+	for i := range times {
+		if err := c.live(moment(chance)); err != nil {
+			return fmt.Errorf("life %d: %w", i, err)
+		}
+		if err := c.start(); err != nil {
+			return fmt.Errorf("life %d: %w", i+1, err)
+		}
+	}
+	return c.awaitReady()
+}
+
+// moment is how long a process lives: some die while they start, most in the middle of work, some after long.
+func moment(chance *rand.Rand) time.Duration {
+	between := func(from, to int) time.Duration { return time.Duration(from+chance.IntN(to-from)) * time.Millisecond }
+	switch n := chance.IntN(10); {
+	case n < 2:
+		return between(0, 60)
+	case n < 8:
+		return between(60, 700)
+	}
+	return between(700, 1800)
+}
+
+// stop ends the process in good order.
+func (c *cloud) stop(t *testing.T) {
+	if c.ended == nil {
+		return
+	}
+	if err := c.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-c.ended:
+		if err != nil {
+			t.Errorf("virga up ended with %v when asked to", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("virga up does not end when asked to")
+		_ = c.command.Process.Signal(syscall.SIGQUIT) // shows in its log where it stands
+		<-c.ended
+	}
+	c.ended = nil
+}
+
+// checkLog fails the test when a process met a bug of its own, and keeps the log of a failed test.
+func (c *cloud) checkLog(t *testing.T) {
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte("panic:")) || bytes.Contains(line, []byte("level=ERROR")) || bytes.Contains(line, []byte("panicked")) {
+			t.Errorf("in the log: %.1000s", line)
+		}
+	}
+	if !t.Failed() {
+		return
+	}
+	kept := filepath.Join(os.TempDir(), "virga-crash.log")
+	if err := os.WriteFile(kept, text, 0o600); err == nil {
+		t.Logf("the log of all lives: %s", kept)
+	}
+}
+
+func (c *cloud) logEnd() string {
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text[max(0, len(text)-4000):]))
+}
+
+// guests reads the files of the simulated hypervisor.
+func (c *cloud) guests() string { return filepath.Join(c.dir, "guests", "guests") }
+
+// fabric is the folder of one kind of object of the simulated data plane.
+func (c *cloud) fabric(kind string) string { return filepath.Join(c.dir, "fabric", kind) }
+
+// images is a folder of the image store.
+func (c *cloud) images(kind string) string { return filepath.Join(c.dir, "images", kind) }
