@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/authz"
+	"virga/core/db"
 	"virga/core/token"
 )
 
@@ -325,6 +326,8 @@ func (s *server) writeError(w http.ResponseWriter, r *Request, err error) {
 	case known:
 	case !writableAddress(r):
 		e = BadRequest("The address is not UTF-8 text or has the character NUL in it.")
+	case errors.Is(err, db.ErrUnavailable):
+		e = Unavailable("The database cannot serve this now. Please try again.")
 	case errors.Is(err, context.DeadlineExceeded):
 		e = Unavailable("The request took too long. Please try again.")
 	default:

@@ -16,6 +16,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/clock"
+	"virga/core/db"
 	"virga/core/token"
 )
 
@@ -147,16 +148,19 @@ func TestCausesAreLoggedAndNotTold(t *testing.T) {
 		{Method: "GET", Path: "/late", Public: true, Handle: func(context.Context, *api.Request) (any, error) {
 			return nil, fmt.Errorf("secret: %w", context.DeadlineExceeded)
 		}},
+		{Method: "GET", Path: "/away", Public: true, Handle: func(context.Context, *api.Request) (any, error) {
+			return nil, fmt.Errorf("secret: %w", db.ErrUnavailable)
+		}},
 	}
 	h, err := api.NewHandler(tab)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/known", "/late"} {
+	for _, path := range []string{"/known", "/late", "/away"} {
 		log.Reset()
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
-		if w.Code != 503 || strings.Contains(w.Body.String(), "secret") || !strings.Contains(log.String(), "secret") {
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "secret") || !strings.Contains(log.String(), "secret") {
 			t.Errorf("%s: %d %s, log %s", path, w.Code, w.Body, log.String())
 		}
 	}
