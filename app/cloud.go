@@ -88,8 +88,17 @@ func (cl *cloud) ownPages() http.Handler {
 	return mux
 }
 
-// openDB opens the database of one service.
+// openDB opens the database of one service: its part of the database server that is
+// configured, or its own file.
 func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
+	if server := cl.conf.Database.Reveal(); server != "" {
+		d, err := db.OpenPart(ctx, server, service)
+		if err != nil {
+			return nil, fmt.Errorf("open database of %s: %w", service, err)
+		}
+		cl.onClose(d.Close)
+		return d, nil
+	}
 	folder := filepath.Join(cl.conf.DataDir, "db")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open database of %s: %w", service, err)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"virga/core/conf"
+	"virga/core/db"
 	"virga/core/obs"
 )
 
@@ -25,6 +26,11 @@ func Up(ctx context.Context, c *conf.Config, version string, out, logs io.Writer
 	log, err := obs.NewLogger(logs, c.LogLevel, c.LogFormat, contextAttrs)
 	if err != nil {
 		return err
+	}
+	if server := c.Database.Reveal(); server != "" {
+		if err := db.CheckServer(server); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
 	}
 	if err := demand(ctx, c); err != nil {
 		return err

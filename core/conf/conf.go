@@ -7,6 +7,8 @@ package conf
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -24,6 +26,7 @@ import (
 // - or _; the environment's are VIRGA_ and the name in capitals.
 type Config struct {
 	DataDir  string `name:"data-dir" env:"VIRGA_DATA_DIR" default:"/var/lib/virga" help:"Folder for databases, images, disks, keys and credentials."`
+	Database Secret `name:"database" env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server: postgres://USER:PASSWORD@HOST/NAME (a schema for each service is made in it) or mysql://USER:PASSWORD@HOST/NAME (MariaDB; databases NAME_identity … are made); default: SQLite files in the data folder. In a command line everybody can read the password; give the variable or the file instead." json:"-"`
 	Listen   string `name:"listen" env:"VIRGA_LISTEN" default:"127.0.0.1:8780" help:"Address and port to serve all APIs on."`
 	Endpoint string `name:"endpoint" env:"VIRGA_ENDPOINT" help:"URL under which clients reach this server; default: http:// and the listening address."`
 	Region   string `name:"region" env:"VIRGA_REGION" default:"RegionOne" help:"Name of the region in the catalog."`
@@ -42,6 +45,24 @@ type Config struct {
 	LogLevel  string `name:"log-level" env:"VIRGA_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level of log records."`
 	LogFormat string `name:"log-format" env:"VIRGA_LOG_FORMAT" enum:"text,json" default:"text" help:"Form of log records."`
 }
+
+// Secret is a setting that is not shown: whatever prints or logs it gets three stars.
+type Secret string
+
+// Reveal is the setting itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String gives stars.
+func (s Secret) String() string { return "***" }
+
+// Format implements fmt.Formatter: it gives stars for every verb.
+func (s Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, "***") }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue("***") }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {

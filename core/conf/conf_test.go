@@ -1,6 +1,10 @@
 package conf_test
 
 import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +44,32 @@ func TestPrecedence(t *testing.T) {
 	}
 	if c.Region != "env" || c.Host != "file" || c.Listen != "127.0.0.1:2" || c.LogLevel != "warn" || c.Endpoint != "http://127.0.0.1:2" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestSecretsAreNotShown looks for a password in all that prints or encodes the settings.
+func TestSecretsAreNotShown(t *testing.T) {
+	const address = "postgres://virga:s3cret@db.example/virga"
+	c, err := parse(t, "database = \""+address+"\"\n")
+	if err != nil || c.Database.Reveal() != address {
+		t.Fatalf("the setting is %q, %v", c.Database.Reveal(), err)
+	}
+	encoded, err := json.Marshal(map[string]any{"all": c, "one": c.Database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "one", c.Database, "all", c)
+	shown := string(encoded) + log.String() + c.Database.String()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		shown += fmt.Sprintf(verb, c) + fmt.Sprintf(verb, c.Database)
+	}
+	if strings.Contains(shown, "s3cret") || strings.Contains(shown, hex.EncodeToString([]byte("s3cret"))) {
+		t.Errorf("shown: %s", shown)
+	}
+	t.Setenv("VIRGA_DATABASE", "mysql://other/virga")
+	if c, err = parse(t, "database = \""+address+"\"\n"); err != nil || c.Database.Reveal() != "mysql://other/virga" {
+		t.Errorf("the environment does not go before the file: %q, %v", c.Database.Reveal(), err)
 	}
 }
 
