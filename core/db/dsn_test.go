@@ -2,8 +2,6 @@ package db
 
 import (
 	"testing"
-
-	mysqldriver "github.com/go-sql-driver/mysql"
 )
 
 func TestAddressOfMySQLKeepsThePassword(t *testing.T) {
@@ -12,11 +10,7 @@ func TestAddressOfMySQLKeepsThePassword(t *testing.T) {
 		{"mysql://virga:x@db.example/compute", "virga", "x", "tcp", "db.example:3306", "compute"},
 		{"mysql://root@localhost/x?socket=%2Frun%2Fa%20b", "root", "", "unix", "/run/a b", "x"},
 	} {
-		dsn, err := mysqlDSN(c.url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := mysqldriver.ParseDSN(dsn)
+		got, err := mysqlConfig(c.url)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,13 +55,21 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return openServer(ctx, postgres{}, "pgx", dsn)
+		pool, err := sql.Open("pgx", dsn)
+		if err != nil {
+			return nil, fmt.Errorf("open postgres database: %w", err)
+		}
+		return openServer(ctx, postgres{}, pool)
 	case "mysql", "mariadb":
-		dsn, err := mysqlDSN(rawURL)
+		settings, err := mysqlConfig(rawURL)
 		if err != nil {
 			return nil, err
 		}
-		return openServer(ctx, mysql{}, "mysql", dsn)
+		connector, err := mysqldriver.NewConnector(settings)
+		if err != nil {
+			return nil, fmt.Errorf("open mysql database: %w", err)
+		}
+		return openServer(ctx, mysql{}, sql.OpenDB(connector))
 	default:
 		return nil, fmt.Errorf("open database: the scheme %q is none of sqlite, postgres, mysql", scheme)
 	}
@@ -100,11 +108,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return newDB(sqlite{}, write, read), nil
 }
 
-func openServer(ctx context.Context, d dialect, driver, dsn string) (*DB, error) {
-	pool, err := sql.Open(driver, dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open %s database: %w", d.name(), err)
-	}
+func openServer(ctx context.Context, d dialect, pool *sql.DB) (*DB, error) {
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
 	db := newDB(d, pool, pool)
@@ -137,12 +141,12 @@ func postgresDSN(rawURL string) (string, error) {
 	return u.String(), nil
 }
 
-// mysqlDSN turns the URL form into the driver's own. Texts compare by their code points,
+// mysqlConfig turns the URL form into the driver's own. Texts compare by their code points,
 // trailing blanks included, as in the other engines.
-func mysqlDSN(rawURL string) (string, error) {
+func mysqlConfig(rawURL string) (*mysqldriver.Config, error) {
 	u, err := parseAddress(rawURL)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	c := mysqldriver.NewConfig()
 	c.Net, c.Addr = "tcp", u.Host
@@ -159,7 +163,8 @@ func mysqlDSN(rawURL string) (string, error) {
 	c.Collation = "utf8mb4_bin"
 	c.ClientFoundRows = true
 	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'"}
-	return c.FormatDSN(), nil
+	c.Logger = &mysqldriver.NopLogger{} // what it would print comes as errors, too
+	return c, nil
 }
 
 // Close ends all connections.
