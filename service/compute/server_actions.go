@@ -164,8 +164,12 @@ func (s *Service) actionLock(ctx context.Context, r *api.Request, _ *server, arg
 		return nil, api.BadRequest("Invalid input for field/attribute lock.")
 	}
 	_, err := s.changeServer(ctx, r, "lock", func(_ *db.Tx, row *server) error {
+		owner := row.ProjectID == r.ProjectID()
+		if row.Locked && row.Detail.LockedBy == "admin" && owner {
+			return nil // an administrator's lock does not become the owner's, who could open it then
+		}
 		row.Locked, row.Detail.LockedBy, row.Detail.LockedReason = true, "admin", ""
-		if row.ProjectID == r.ProjectID() {
+		if owner {
 			row.Detail.LockedBy = "owner"
 		}
 		if in != nil && in.Reason != nil {
