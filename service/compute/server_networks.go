@@ -270,6 +270,9 @@ func readNetworkEntry(r *api.Request, entry networkField, ports map[string]Port,
 		switch {
 		case err != nil || address.Zone() != "":
 			return nicRequest{}, api.BadRequest("Fixed IP %s is not a valid ip address.", oneLine(*entry.FixedIP, 60))
+		case network.ProjectID != r.ProjectID() && !r.Can("context_is_admin", nil):
+			// The port is made by an administrator's right, so the network service does not refuse what it refuses users.
+			return nicRequest{}, api.Forbidden("Only the owner of network %s may choose addresses on it.", network.ID)
 		case count > 1:
 			return nicRequest{}, api.BadRequest("A fixed IP cannot be given to several servers; ask for one server.")
 		}
