@@ -43,7 +43,7 @@ func (s *Service) metadataAnswer(ctx context.Context, r *api.Request) (any, erro
 		userData, err = findUserData(tx, id)
 		return err
 	})
-	if isNotFound(err) {
+	if isNotFound(err) || err == nil && r.UserID() != nodeUser(row.Host) { // each node serves its own guests alone
 		return nil, noSuchServer(oneLine(id, 60))
 	}
 	if err != nil {

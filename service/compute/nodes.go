@@ -22,10 +22,13 @@ type nodeTarget struct{ host string }
 // PolicyTarget implements api.Target.
 func (n nodeTarget) PolicyTarget() authz.Target { return authz.Target{"host": n.host} }
 
+// nodeUser is the user id of a host's agents; no user of the identity service has such an id.
+func nodeUser(host string) string { return "node:" + host }
+
 // loadNode finds out whether the path's host is the calling node's own.
 func (s *Service) loadNode(_ context.Context, r *api.Request) (api.Target, error) {
 	name := r.Param("host")
-	if r.UserID() != "node:"+name {
+	if r.UserID() != nodeUser(name) {
 		return nil, api.Forbidden("The host %s is not yours.", name)
 	}
 	return nodeTarget{name}, nil
