@@ -223,9 +223,12 @@ func fingerprintOf(public string) (string, error) {
 	if strings.ContainsAny(public, "\n\r") {
 		return "", errors.New("a public key is one line")
 	}
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(public))
 	if err != nil {
 		return "", fmt.Errorf("read public key: %w", err)
+	}
+	if len(options) > 0 {
+		return "", errors.New("a public key has no options before it")
 	}
 	return ssh.FingerprintLegacyMD5(key), nil
 }
