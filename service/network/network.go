@@ -91,6 +91,14 @@ func (s *Service) findNetwork(ctx context.Context, id string) (*network, error) 
 }
 
 func (s *Service) networkList(ctx context.Context, r *api.Request) (any, error) {
+	// To filter by what may not be seen would show it in parts.
+	for _, attribute := range []string{"provider:network_type", "provider:physical_network", "provider:segmentation_id"} {
+		if r.Query.Has(attribute) {
+			if err := r.May("get_network:"+attribute, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return list[network](ctx, s, r, s.networkCollection())
 }
 
