@@ -88,6 +88,9 @@ func (s *Service) roleCreate(ctx context.Context, r *api.Request) (any, error) {
 	if row.Extra, err = mergeExtra(nil, extra); err != nil {
 		return nil, err
 	}
+	if err := checkRoleName(row.Name); err != nil {
+		return nil, err
+	}
 	if row.DomainID != "" {
 		if err := r.May("identity:create_domain_role", targetOf("role", roleAttributes(row))); err != nil {
 			return nil, err
@@ -108,6 +111,17 @@ func (s *Service) roleCreate(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	return showRole(r, row)
+}
+
+// nodeRole is the role that node agents have by being such; rules of all services trust it.
+const nodeRole = "node"
+
+// checkRoleName refuses the name of the role that nobody can be given. Rules compare names without regard to case.
+func checkRoleName(name string) error {
+	if strings.EqualFold(name, nodeRole) {
+		return api.Forbidden("The role name %s is reserved for the agents of hosts.", name)
+	}
+	return nil
 }
 
 // roleUpdate answers PATCH /v3/roles/{role_id}.
@@ -132,6 +146,9 @@ func (s *Service) roleUpdate(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		}
 		row.Name = strings.TrimSpace(body.Name.or(row.Name))
+		if err := checkRoleName(row.Name); err != nil {
+			return err
+		}
 		row.Description = body.Description.or(row.Description)
 		row.Options = mergeOptions(row.Options, body.Options)
 		if row.Extra, err = mergeExtra(nonNil(row.Extra), extra); err != nil {
