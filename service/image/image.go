@@ -33,6 +33,8 @@ const (
 const (
 	// maxLabels is how many properties, how many tags and how many members an image may have.
 	maxLabels = 128
+	// maxPropertyBytes bounds the names and values of all properties of an image together.
+	maxPropertyBytes = 64 << 10
 	// maxText is the greatest length of a name, tag or property name, in characters.
 	maxText = 255
 	// unknown is the size of an image without data.
@@ -100,10 +102,17 @@ func (i *image) setTags(tags []string) {
 	i.Tags = slices.Compact(tags)
 }
 
-// checkLimits refuses more labels than an image may have.
+// checkLimits refuses more labels than an image may have, and more text in them: lists hold many images whole.
 func (i *image) checkLimits() error {
 	if n := len(i.Properties); n > maxLabels {
 		return errLimit("properties", n)
+	}
+	size := 0
+	for name, value := range i.Properties {
+		size += len(name) + len(value)
+	}
+	if size > maxPropertyBytes {
+		return api.TooLarge("The properties of an image may have at most %d bytes in all. Attempted: %d", maxPropertyBytes, size)
 	}
 	if n := len(i.Tags); n > maxLabels {
 		return errLimit("tags", n)
