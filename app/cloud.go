@@ -73,19 +73,29 @@ func (cl *cloud) close() error {
 }
 
 // ownPages answers what belongs to no service: health, metrics and a list of the services.
+// Paths are taken as they stand; http.ServeMux would lead clients from others to those it
+// takes them for.
 func (cl *cloud) ownPages() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", obs.Alive())
-	mux.Handle("GET /readyz", cl.health.Ready())
-	mux.Handle("GET /metrics", obs.Metrics(cl.metrics))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	front := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "Virga %s\n\n", cl.version)
 		for _, s := range catalog() {
 			fmt.Fprintf(w, "%-10s %s%s\n", s.kind, cl.conf.Endpoint, s.path)
 		}
 	})
-	return mux
+	pages := map[string]http.Handler{"/": front, "/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics)}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := pages[r.URL.Path]
+		switch {
+		case page == nil:
+			http.NotFound(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		default:
+			page.ServeHTTP(w, r)
+		}
+	})
 }
 
 // openDB opens the database of one service: its part of the database server that is
