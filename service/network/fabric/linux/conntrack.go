@@ -27,15 +27,43 @@ func cutFlows(zone uint16, forbidden func(*netlink.ConntrackFlow) bool) error {
 	return nil
 }
 
-// cutWhere does it for all zones in one pass.
+// cutWhere does it for all zones. Looking through the table takes time even when it is empty, so both families are looked at in one pass,
+// and a second one is made for a family in which there is something to delete.
 func cutWhere(forbidden func(*netlink.ConntrackFlow) bool) error {
+	flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list connections: %w", err)
+	}
+	families := map[netlink.InetFamily]bool{}
+	for _, flow := range flows {
+		if forbidden(flow) {
+			families[netlink.InetFamily(flow.FamilyType)] = true
+		}
+	}
 	var failures []error
-	for _, family := range []netlink.InetFamily{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+	for family := range families {
 		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flowFilter(forbidden)); err != nil {
 			failures = append(failures, fmt.Errorf("cut connections: %w", err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// sweep makes sure that no connection bears a number that no port has: a process that was killed while it removed a port may have left some.
+// Where the tables are gone the numbers are not known, and running guests' connections are left alone; false then, when there are any.
+func sweep(numbers map[string]int, known bool) (bool, error) {
+	has := map[int]bool{0: true}
+	for _, number := range numbers {
+		has[number] = true
+	}
+	found := false
+	err := cutWhere(func(flow *netlink.ConntrackFlow) bool {
+		sender, receiver := admittedBy(flow)
+		orphan := !has[sender] || !has[receiver]
+		found = found || orphan
+		return orphan && known
+	})
+	return err == nil && (known || !found), err
 }
 
 // admittedBy reads from a connection's mark the numbers of the ports whose rules admitted it on the sender's and the receiver's side; 0 is none.

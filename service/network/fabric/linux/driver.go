@@ -34,6 +34,7 @@ type Driver struct {
 	ports   map[string]portFilter     // what was last put in force, by port id
 	members map[string][]netip.Prefix // of address sets, as last ensured or found; see fabric.AddressSet.Members
 	uncut   map[string]bool           // address sets that lost members whose connections may still be open
+	swept   bool                      // no connection bears a number that no port has
 	routers map[string]string         // ruleset in force in routers' namespaces, with its generation
 	sockets map[string][]io.Closer    // by network id
 }

@@ -87,9 +87,14 @@ func (d *Driver) refresh(ctx context.Context) error {
 	if d.filter.known && generation == d.filter.generation {
 		return nil
 	}
-	numbers, _, err := d.readPortNumbers(ctx)
+	numbers, there, err := d.readPortNumbers(ctx)
 	if err != nil {
 		return err
+	}
+	if !d.swept {
+		if d.swept, err = sweep(numbers, there); err != nil {
+			return err
+		}
 	}
 	taken := map[int]bool{}
 	for _, number := range numbers {

@@ -4,14 +4,12 @@ package linux
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -237,44 +235,4 @@ func TestOutThroughTheHost(t *testing.T) {
 	if from := <-seen; from != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("the machine outside sees %s, want the host's address", from)
 	}
-}
-
-// BenchmarkEnsurePortUnchanged is what the agent's every pass costs per port when nothing differs, with 200 ports on the host.
-func BenchmarkEnsurePortUnchanged(b *testing.B) {
-	ctx := context.Background()
-	dir := b.TempDir()
-	maker, err := New(Config{NamespaceDir: dir})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer maker.Close()
-	if _, _, err := maker.ensureNamespace("host"); err != nil {
-		b.Fatal(err)
-	}
-	defer removeNamespaceFile(filepath.Join(dir, "host"))
-	driver, err := New(Config{HostNamespace: filepath.Join(dir, "host"), NamespaceDir: dir})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer driver.Close()
-	network := suite.TenantNetwork(testNetwork, 100, "10.1.0.0/24")
-	network.DHCPPort = nil
-	if err := driver.EnsureNetwork(ctx, network); err != nil {
-		b.Fatal(err)
-	}
-	var last fabric.Port
-	start := time.Now()
-	for i := range 200 {
-		last = suite.SecuredPort(fmt.Sprintf("%08x-0000-4000-8000-000000000001", i+1), testNetwork, fmt.Sprintf("fa:16:3e:00:01:%02x", i), fmt.Sprintf("10.1.0.%d", i+3), suite.AllowOut(), suite.AllowIn("tcp"))
-		if err := driver.EnsurePort(ctx, last); err != nil {
-			b.Fatal(err)
-		}
-	}
-	first := float64(time.Since(start).Milliseconds()) / 200
-	for b.Loop() {
-		if err := driver.EnsurePort(ctx, last); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(first, "ms/first-ensure")
 }

@@ -103,6 +103,7 @@ func (d *Driver) applyPortFilter(ctx context.Context, port fabric.Port, bridge n
 	if err := d.refresh(ctx); err != nil {
 		return nil, err
 	}
+	_, numbered := d.filter.numbers[port.ID]
 	number, err := d.portNumber(port.ID)
 	if err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (d *Driver) applyPortFilter(ctx context.Context, port fabric.Port, bridge n
 			return nil, errors.Join(cause, err)
 		}
 	}
-	if !changed {
+	if !changed || !numbered && d.swept { // a number that is new has admitted nobody yet
 		return closed, nil
 	}
 	if err := cutFlows(filter.zone, filter.forbids); err != nil {
@@ -160,10 +161,6 @@ func (d *Driver) RemovePort(ctx context.Context, portID string) error {
 		return err
 	}
 	err := d.onHost(ctx, func() error {
-		zones, err := portZone(portID)
-		if err != nil {
-			return err
-		}
 		if err := removeOwned(fabric.TapName(portID), ownership{kind: "port", id: portID}); err != nil {
 			return err
 		}
@@ -174,10 +171,10 @@ func (d *Driver) RemovePort(ctx context.Context, portID string) error {
 		if err := d.removeFilter(ctx, "port "+portID, renderPortRemoval(portID, number)); err != nil {
 			return err
 		}
-		if number > 0 && zones >= 0 {
-			gone := portFilter{id: portID, number: number, closed: true}
-			if err := cutFlows(uint16(zones), gone.forbids); err != nil {
-				return err
+		gone := portFilter{id: portID, number: number, closed: true}
+		if number > 0 {
+			if err := cutWhere(gone.forbids); err != nil {
+				return err // the number stays taken, so that the next Remove tries again
 			}
 		}
 		delete(d.filter.numbers, portID)
@@ -188,21 +185,4 @@ func (d *Driver) RemovePort(ctx context.Context, portID string) error {
 		return fmt.Errorf("remove port %s: %w", portID, err)
 	}
 	return nil
-}
-
-// portZone finds the conntrack zone of the bridge that a port is plugged into; -1 when it is not.
-func portZone(portID string) (int, error) {
-	device, err := findLink(fabric.TapName(portID))
-	if err != nil || device == nil || device.Attrs().MasterIndex == 0 {
-		return -1, err
-	}
-	bridge, err := netlink.LinkByIndex(device.Attrs().MasterIndex)
-	if err != nil {
-		return -1, fmt.Errorf("find bridge of port %s: %w", portID, err)
-	}
-	owner, ok := parseAlias(bridge.Attrs().Alias)
-	if !ok {
-		return -1, nil
-	}
-	return int(owner.zone()), nil
 }
