@@ -17,7 +17,7 @@ const (
 
 // routes is the API: every route as one row, in URL order.
 func (s *Service) routes() []api.Route {
-	desk := operations.Desk{Service: "compute", DB: s.db, Engine: s.engine}
+	desk := operations.Desk{Service: "compute", DB: s.db, Clock: s.clock, Engine: s.engine}
 	return slices.Concat(s.routesOfServers(), s.routesOfFlavors(), s.routesOfTheRest(), desk.Routes())
 }
 

@@ -8,7 +8,9 @@ import (
 
 	"virga/core/api"
 	"virga/core/authz"
+	"virga/core/clock"
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/core/work"
 )
 
@@ -16,8 +18,10 @@ import (
 type Desk struct {
 	// Service is the name that the rules begin with: "compute".
 	Service string
-	DB      *db.DB
-	Engine  *work.Engine
+	// DB holds the operations and the feed.
+	DB     *db.DB
+	Clock  clock.Clock
+	Engine *work.Engine
 }
 
 const (
@@ -127,10 +131,10 @@ func (d Desk) act(ctx context.Context, r *api.Request) (any, error) {
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	id, rule := r.Param("operation_id"), ruleRetry
+	id, rule, verb := r.Param("operation_id"), ruleRetry, "retry"
 	change := func(tx *db.Tx) error { return d.Engine.RetryNow(tx, id) }
 	if body.Abandon != nil {
-		rule = ruleAbandon
+		rule, verb = ruleAbandon, "abandon"
 		because := fmt.Sprintf("%s (%s)", body.Abandon.Because, r.UserID())
 		change = func(tx *db.Tx) error { return d.Engine.Abandon(tx, id, because) }
 	}
@@ -143,6 +147,10 @@ func (d Desk) act(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		}
 		if err = change(tx); err != nil {
+			return err
+		}
+		if err = feed.Record(tx, feed.Change{At: d.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: o.ProjectID,
+			Kind: "operation", ID: id, Action: verb}); err != nil {
 			return err
 		}
 		o, err = work.Find(tx, id)

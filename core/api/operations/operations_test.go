@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ import (
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/db/dbtest"
+	"virga/core/feed"
 	"virga/core/token"
 	"virga/core/work"
 )
@@ -53,8 +55,10 @@ func (nobody) Authenticate(context.Context, string) (*token.Identity, error) {
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{t: t, db: dbtest.Open(t), tried: make(chan struct{}, 100)}
-	if err := o.db.Migrate(t.Context(), "work", work.Migrations()); err != nil {
-		t.Fatal(err)
+	for owner, files := range map[string]fs.FS{"work": work.Migrations(), "feed": feed.Migrations()} {
+		if err := o.db.Migrate(t.Context(), owner, files); err != nil {
+			t.Fatal(err)
+		}
 	}
 	log := slog.New(slog.DiscardHandler)
 	o.engine = work.New(work.Config{Service: "office", Owner: "me", DB: o.db, Bus: bus.NewLocal(), Clock: clock.System{}, Log: log})
@@ -75,7 +79,7 @@ func newOffice(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desk := operations.Desk{Service: "office", DB: o.db, Engine: o.engine}
+	desk := operations.Desk{Service: "office", DB: o.db, Clock: clock.System{}, Engine: o.engine}
 	o.table = &api.Table{Service: "office", Type: "office", Endpoint: "http://x/office", Policy: policy, Auth: nobody{}, Log: log,
 		Schemas: os.DirFS("../../../service/compute/schema"), Routes: desk.Routes(),
 		Errors: func(e *api.Error, _ *api.Request) (string, []byte) {
@@ -214,6 +218,10 @@ func TestAbandonEndsAnOperationOnce(t *testing.T) {
 			!strings.Contains(text, "abandoned") {
 			t.Errorf("%s of an operation that has ended: %d %s", body, status, text)
 		}
+	}
+	changes, err := feed.After(t.Context(), o.db, 0, 10)
+	if err != nil || len(changes) != 1 || changes[0].ID != id || changes[0].Action != "abandon" || changes[0].UserID != "user-admin" {
+		t.Errorf("the feed has %+v, %v", changes, err)
 	}
 }
 
