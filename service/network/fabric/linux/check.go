@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -47,17 +46,27 @@ func Check(ctx context.Context) []Finding {
 	}
 	findings := []Finding{verdict("nft", Fail, "found "+nft, nil, "")}
 	findings = append(findings, checkBridgeFilter(ctx), checkNamespaces())
-	done := make(chan []Finding, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the scratch namespace
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- []Finding{verdict("network namespace", Fail, "", err, "a kernel with network namespaces is needed (CONFIG_NET_NS)")}
-			return
-		}
-		done <- checkScratch(ctx, &Driver{config: Config{NFT: nft}})
-	}()
-	findings = append(findings, <-done...)
+	err = inScratch(func() { findings = append(findings, checkScratch(ctx, &Driver{config: Config{NFT: nft}})...) })
+	if err != nil {
+		findings = append(findings, verdict("network namespace", Fail, "", err, "a kernel with network namespaces is needed (CONFIG_NET_NS)"))
+	}
 	return append(findings, checkForwarding(), checkForeignPolicy(ctx, nft))
+}
+
+// inScratch runs fn in a new network namespace that ends with it.
+func inScratch(fn func()) error {
+	host, err := openNamespace(ownNamespace)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(host)
+	return inNamespace(host, func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		fn()
+		return nil
+	})
 }
 
 // verdict makes a finding of a trial's error.
@@ -86,7 +95,7 @@ func checkNamespaces() Finding {
 		return verdict(name, Fail, "", err, "")
 	}
 	defer os.RemoveAll(dir)
-	host, err := openNamespace("/proc/self/ns/net")
+	host, err := openNamespace(ownNamespace)
 	if err != nil {
 		return verdict(name, Fail, "", err, "a kernel with network namespaces is needed (CONFIG_NET_NS)")
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 )
 
@@ -27,6 +28,21 @@ func TestCheckFindsThisHostGood(t *testing.T) {
 	}))
 	if after := len(host.Snapshot(t)); after != before {
 		t.Errorf("host had %d things before and %d after", before, after)
+	}
+}
+
+// Looking must leave every thread of the process in its namespace. The first one matters most: it cannot be ended, and
+// /proc/self shows where it is. Which thread the scheduler takes for the look is chance, hence the repetition.
+func TestCheckMovesNoThread(t *testing.T) {
+	before, err := os.Readlink("/proc/self/ns/net")
+	check(t, err)
+	for try := range 20 {
+		Check(t.Context())
+		after, err := os.Readlink("/proc/self/ns/net")
+		check(t, err)
+		if after != before {
+			t.Fatalf("look %d moved the process from %s to %s", try+1, before, after)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func New(config Config) (*Driver, error) {
 	}
 	source := config.HostNamespace
 	if source == "" {
-		source = "/proc/self/ns/net"
+		source = ownNamespace
 	}
 	host, err := openNamespace(source)
 	if err != nil {

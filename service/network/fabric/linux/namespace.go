@@ -15,13 +15,17 @@ import (
 // nsfsMagic is the file system type of a namespace file (linux/magic.h NSFS_MAGIC).
 const nsfsMagic = 0x6e736673
 
+// ownNamespace is the network namespace of the calling thread. /proc/self has that of the process's first thread, which the Go
+// runtime cannot end: left in another namespace by somebody, it stays there for good.
+const ownNamespace = "/proc/thread-self/ns/net"
+
 // inNamespace runs fn on a thread of its own in the network namespace of an open file. Sockets, /proc/sys/net, netlink requests and
 // child processes of fn all belong to that namespace. A thread that cannot return to where it came from is ended, never reused.
 func inNamespace(target int, fn func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		home, err := unix.Open(ownNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			runtime.UnlockOSThread()
 			result <- fmt.Errorf("open own network namespace: %w", err)
@@ -77,7 +81,7 @@ func (d *Driver) ensureNamespace(name string) (fd int, made bool, err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make namespace %s: %w", name, err)
 		}
-		if err := unix.Mount("/proc/thread-self/ns/net", path, "none", unix.MS_BIND, ""); err != nil {
+		if err := unix.Mount(ownNamespace, path, "none", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("mount namespace %s: %w", name, err)
 		}
 		return quietNamespace()
