@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/json"
+	"time"
 
 	"virga/core/api"
 	"virga/core/token"
@@ -47,6 +48,10 @@ type appCredRoleView struct {
 	DomainID *string `json:"domain_id"`
 }
 
+// viewExpiry writes the end of an application credential as keystone does: without a zone,
+// which gophercloud insists on.
+func viewExpiry(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000") }
+
 // viewAppCredential shows a credential; roles are those of the cloud by id, and secret is
 // empty but for a new one.
 func viewAppCredential(r *api.Request, row appCredentialRow, roles map[string]roleRow, secret token.Secret) (json.RawMessage, error) {
@@ -55,7 +60,7 @@ func viewAppCredential(r *api.Request, row appCredentialRow, roles map[string]ro
 		Roles: []appCredRoleView{}, Secret: secret.Reveal(), Links: selfLink(r, "users", row.UserID, "application_credentials", row.ID),
 	}
 	if !row.Expires.IsZero() {
-		expires := viewTime(row.Expires)
+		expires := viewExpiry(row.Expires)
 		view.ExpiresAt = &expires
 	}
 	for _, id := range row.Roles {

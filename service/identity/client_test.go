@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -101,6 +102,11 @@ func walkAsUser(t *testing.T, address, userID, projectID string) {
 	credential, err := applicationcredentials.Create(ctx, own, userID, applicationcredentials.CreateOpts{Name: "robot"}).Extract()
 	if err != nil {
 		t.Fatal(err)
+	}
+	end := time.Date(2200, 1, 2, 3, 4, 5, 678000, time.UTC)
+	brief, err := applicationcredentials.Create(ctx, own, userID, applicationcredentials.CreateOpts{Name: "brief", ExpiresAt: &end}).Extract()
+	if err != nil || !brief.ExpiresAt.Equal(end) {
+		t.Errorf("a credential that ends at %v: %+v, %v", end, brief, err)
 	}
 	robot := connect(t, address, gophercloud.AuthOptions{ApplicationCredentialID: credential.ID, ApplicationCredentialSecret: credential.Secret})
 	text := robot.Token()

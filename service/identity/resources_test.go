@@ -261,6 +261,33 @@ func TestRoleAssignmentsAreListed(t *testing.T) {
 	}
 }
 
+// TestRolesOfDomainsCountForWhatTheyImply: they may imply any role, but no token and no list of
+// effective assignments shows them.
+func TestRolesOfDomainsCountForWhatTheyImply(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	domain := c.must(201, "POST", "/v3/domains", admin, object{"domain": object{"name": "d"}}).id("domain")
+	other := c.must(201, "POST", "/v3/domains", admin, object{"domain": object{"name": "e"}}).id("domain")
+	project := c.must(201, "POST", "/v3/projects", admin, object{"project": object{"name": "p", "domain_id": domain}}).id("project")
+	user := c.must(201, "POST", "/v3/users", admin, object{"user": object{"name": "u", "domain_id": domain}}).id("user")
+	newRole := func(name, in string) string {
+		return c.must(201, "POST", "/v3/roles", admin, object{"role": object{"name": name, "domain_id": in}}).id("role")
+	}
+	role, elsewhere := newRole("r", domain), newRole("r", other)
+	member := c.must(200, "GET", "/v3/roles?name=member", admin, nil).at("roles", 0, "id").(string)
+	c.must(204, "PUT", "/v3/projects/"+project+"/users/"+user+"/roles/"+role, admin, nil)
+	effective := "/v3/role_assignments?effective&user.id=" + user
+	if list := c.must(200, "GET", effective, admin, nil); len(list.at("role_assignments").([]any)) != 0 {
+		t.Errorf("a role of a domain is effective: %s", list.text)
+	}
+	c.must(201, "PUT", "/v3/roles/"+role+"/implies/"+elsewhere, admin, nil)
+	c.must(201, "PUT", "/v3/roles/"+role+"/implies/"+member, admin, nil)
+	list := c.must(200, "GET", effective+"&include_names", admin, nil)
+	if !strings.Contains(list.text, `"name":"member"`) || strings.Contains(list.text, `"name":"r"`) {
+		t.Errorf("effective are %s", list.text)
+	}
+}
+
 func TestDomainManagersStayInTheirDomain(t *testing.T) {
 	c := newCloud(t)
 	m := newMember(c)

@@ -296,14 +296,14 @@ func viewImplied(r *api.Request, prior, implied roleRow) any {
 }
 
 // impliedCreate answers PUT /v3/roles/{role_id}/implies/{implied_role_id}. The role admin
-// cannot be implied, and a role of a domain only by one of the same domain: nobody is to
-// become more than those who give roles know of.
+// cannot be implied, nor a role of a domain by one of the whole cloud: nobody is to become
+// more than those who give roles know of.
 func (s *Service) impliedCreate(ctx context.Context, r *api.Request) (any, error) {
 	prior, implied, _, err := s.impliedPair(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if implied.Name == "admin" || implied.ID == prior.ID || implied.DomainID != "" && implied.DomainID != prior.DomainID {
+	if implied.Name == "admin" || implied.ID == prior.ID || implied.DomainID != "" && prior.DomainID == "" {
 		return nil, api.Forbidden("%s cannot be an implied roles.", implied.ID)
 	}
 	err = s.change(ctx, r, func(c *change) error {

@@ -126,6 +126,24 @@ func listEntries(tx *db.Tx, q assignmentQuery) ([]entry, error) {
 	return expandImplied(tx, entries, q)
 }
 
+// withoutDomainRoles drops roles of domains, which count only for what they imply: no token
+// shows them.
+func withoutDomainRoles(tx *db.Tx, entries []entry) ([]entry, error) {
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.RoleID)
+	}
+	roles, err := rolesByID(tx, distinct(ids))
+	if err != nil {
+		return nil, err
+	}
+	confined := map[string]bool{}
+	for _, role := range roles {
+		confined[role.ID] = role.DomainID != ""
+	}
+	return slices.DeleteFunc(entries, func(e entry) bool { return confined[e.RoleID] }), nil
+}
+
 // assignmentScope is the targets that a query is about.
 type assignmentScope struct {
 	// projects are those asked for; nil means no restriction.
@@ -227,7 +245,7 @@ func expandInherited(tx *db.Tx, entries []entry, scope assignmentScope) ([]entry
 	return expanded, nil
 }
 
-// expandImplied adds the roles that are implied, and cuts the list to the role asked for.
+// expandImplied adds the roles that are implied, drops those of domains, and cuts the list to the role asked for.
 func expandImplied(tx *db.Tx, entries []entry, q assignmentQuery) ([]entry, error) {
 	implied, err := implications(tx)
 	if err != nil {
@@ -252,5 +270,5 @@ func expandImplied(tx *db.Tx, entries []entry, q assignmentQuery) ([]entry, erro
 			break
 		}
 	}
-	return expanded, nil
+	return withoutDomainRoles(tx, expanded)
 }
