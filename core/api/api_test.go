@@ -126,6 +126,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestSlashThatCounts: an empty id at the end of a path names nothing, but a version is the same with a slash.
+func TestSlashThatCounts(t *testing.T) {
+	tab := table(t)
+	tab.SlashCounts = true
+	h, err := api.NewHandler(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, status := range map[string]int{"/doors/": 200, "/doors/7": 200, "/doors/7/": 404, "/doors/detail/": 404, "/": 200} {
+		r := httptest.NewRequestWithContext(token.WithIdentity(t.Context(), identity("mine")), "GET", path, nil)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != status {
+			t.Errorf("GET %s: %d %s, want %d", path, w.Code, w.Body, status)
+		}
+	}
+}
+
 // knowsOne accepts one token.
 type knowsOne struct{ identity *token.Identity }
 

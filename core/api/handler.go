@@ -175,7 +175,11 @@ func (s *server) negotiate(header http.Header, r *Request) error {
 
 // route finds the row: 404 when the path has none in this version, 405 when none has the method.
 func (s *server) route(header http.Header, r *Request) error {
-	rows, values := s.router.find(r.HTTP.URL.EscapedPath(), r.Version)
+	path := r.HTTP.URL.EscapedPath()
+	if s.table.SlashCounts && strings.HasSuffix(path, "/") && len(segments(path)) > 1 {
+		return NotFound("The resource could not be found.")
+	}
+	rows, values := s.router.find(path, r.Version)
 	method := r.HTTP.Method
 	var allowed []string
 	for _, row := range rows {

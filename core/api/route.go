@@ -85,7 +85,10 @@ type Table struct {
 	Endpoint string
 	Routes   []Route
 	Versions *Versions
-	Errors   ErrorStyle
+	// SlashCounts refuses a slash at the end of paths below a version's own, as Nova and
+	// Glance do: it is an empty id, and no client is to get a list or a deletion for it.
+	SlashCounts bool
+	Errors      ErrorStyle
 	// RequestIDHeader is an older header for the request id, besides X-Openstack-Request-Id.
 	RequestIDHeader string
 	Schemas         fs.FS

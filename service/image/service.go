@@ -84,7 +84,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s.table = &api.Table{
-		Service: "image", Type: "image", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle,
+		Service: "image", Type: "image", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle, SlashCounts: true,
 		Schemas: folder(schemaFiles, "schema"), Policy: policy, Auth: deps.Auth,
 		AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}
