@@ -26,8 +26,8 @@ func CheckServer(rawURL string) error {
 	name := strings.TrimPrefix(u.Path, "/")
 	switch u.Scheme {
 	case "postgres", "postgresql":
-		if name == "" {
-			return errors.New("the address names no database, as postgres://user:password@host/name does")
+		if name == "" || strings.ContainsAny(name, "/@") {
+			return errors.New("the address names no database, as postgres://user:password@host/name does (/ and @ in a password are %2F and %40)")
 		}
 	case "mysql", "mariadb":
 		if !partName.MatchString(name) {
@@ -66,16 +66,16 @@ func OpenPart(ctx context.Context, rawURL, part string) (*DB, error) {
 		}
 		return d, nil
 	}
-	name := strings.TrimPrefix(u.Path, "/") + "_" + part
+	cloud := strings.TrimPrefix(u.Path, "/")
 	u.Path = "/"
 	server, err := Open(ctx, u.String())
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(haveDatabase(ctx, server.write, name), server.Close()); err != nil {
+	if err := errors.Join(haveDatabase(ctx, server.write, cloud, part), server.Close()); err != nil {
 		return nil, err
 	}
-	u.Path = "/" + name
+	u.Path = "/" + cloud + "_" + part
 	return Open(ctx, u.String())
 }
 
@@ -113,8 +113,9 @@ func schemaRights(ctx context.Context, pool *sql.DB, name string) (there, may bo
 	return err == nil, may, err
 }
 
-// haveDatabase makes a database of MariaDB or MySQL unless it is there.
-func haveDatabase(ctx context.Context, pool *sql.DB, name string) error {
+// haveDatabase makes a part's database of MariaDB or MySQL unless it is there.
+func haveDatabase(ctx context.Context, pool *sql.DB, cloud, part string) error {
+	name := cloud + "_" + part
 	var version string
 	var there int
 	err := pool.QueryRowContext(ctx, "SELECT VERSION(), COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", name).Scan(&version, &there)
@@ -122,7 +123,7 @@ func haveDatabase(ctx context.Context, pool *sql.DB, name string) error {
 		_, err = pool.ExecContext(ctx, `CREATE DATABASE IF NOT EXISTS "`+name+`" `+mysqlTexts(version))
 	}
 	if refused := new(mysqldriver.MySQLError); errors.As(err, &refused) && refused.Number == 1044 {
-		return fmt.Errorf("make database %s: the user may not; GRANT ALL ON `%s`.* to it: %w", name, name, err)
+		return fmt.Errorf("make database %s: the user may not; GRANT ALL ON `%s\\_%%`.* to it: %w", name, cloud, err)
 	}
 	if err != nil {
 		return fmt.Errorf("make database %s: %w", name, err)

@@ -107,6 +107,7 @@ func TestAddressesOfServers(t *testing.T) {
 		"postgres://u:s3cret@h":                    "names no database",
 		"mysql://u:s3cret@h/":                      "names no database",
 		`mysql://u:s3cret@h/a";DROP`:               "names no database",
+		"postgres://u:p@s3cret/1@h/virga":          "names no database",
 		"sqlite:/x":                                "neither",
 		"s3cret":                                   "neither",
 		"postgres://u:s3cret%zz@h/virga":           "not a URL",
