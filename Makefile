@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-crash test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-e2e: ## run the tests with real guests (root)
 test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED)
 	@export SEED=$${SEED:-$$RANDOM$$RANDOM} VIRGA_BIN=$(CURDIR)/bin/virga; echo "the same again: make test-crash SEED=$$SEED"; \
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json -tags crash -count=1 -timeout 12h ./test/crash
+
+test-engines: ## run the tests of what keeps data on PostgreSQL and MariaDB
+	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-engines
 
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
