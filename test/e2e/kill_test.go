@@ -44,19 +44,27 @@ func TestKillInTheMiddleOfCreate(t *testing.T) {
 	// A create takes about half a second here, most of it for the start of QEMU.
 	for _, ms := range []time.Duration{0, 15, 30, 50, 100, 200, 350, 600, 1500} {
 		after := ms * time.Millisecond
-		t.Run(fmt.Sprintf("create, killed after %s", after), func(t *testing.T) { o.killCreate(t, after, before) })
+		o.step(t, fmt.Sprintf("create, killed after %s", after), func(t *testing.T) { o.killCreate(t, after, before) })
 	}
 	for _, after := range []time.Duration{20 * time.Millisecond, 150 * time.Millisecond} {
-		t.Run(fmt.Sprintf("delete, killed after %s", after), func(t *testing.T) { o.killDelete(t, after, before) })
+		o.step(t, fmt.Sprintf("delete, killed after %s", after), func(t *testing.T) { o.killDelete(t, after, before) })
 	}
-	t.Run("stopped in good order", func(t *testing.T) {
+	o.step(t, "stopped in good order", func(t *testing.T) {
 		o.cloud.stop(t)
 		o.untouched(t)
 		o.cloud.start(t)
 		o.untouched(t)
 		o.cloud.mustBe(t, o.client, before)
 	})
-	t.Run("the guest is adopted", func(t *testing.T) { o.adopted(t, empty) })
+	o.step(t, "the guest is adopted", func(t *testing.T) { o.adopted(t, empty) })
+}
+
+// step runs one part; when it fails the test ends, with the process in the state that it got into.
+func (o *outage) step(t *testing.T, name string, do func(*testing.T)) {
+	t.Helper()
+	if !t.Run(name, do) {
+		t.FailNow()
+	}
 }
 
 // prepare uses what a fresh cloud brings: the networks private and public with the router between them.
