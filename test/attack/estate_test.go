@@ -1,0 +1,186 @@
+package attack
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"virga/core/api"
+	"virga/test/cloud"
+)
+
+// marker is in everything that people of the tests want to keep to themselves. Whoever else reads it has found a hole.
+const marker = "zq9-private"
+
+const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDn1g4JQbbmJRQ3pm8mVWcGK6oVPEk9bPiLs3Qz9Vt5e test"
+
+// estate is what somebody owns: one of everything, by name.
+type estate struct {
+	owner *cloud.Client
+	ids   map[string]string
+	// word is the name and the content of all of it: the marker for those whom others are after.
+	word string
+}
+
+// object is a JSON object.
+type object = map[string]any
+
+// furnish gives somebody one of everything.
+func furnish(t *testing.T, c *cloud.Cloud, owner *cloud.Client, cidr, word string) *estate {
+	t.Helper()
+	e := &estate{word: word, owner: owner, ids: map[string]string{"project_id": owner.ProjectID, "user_id": owner.UserID, "role_id": c.Role(t, "member"),
+		"implied_role_id": c.Role(t, "reader"), "domain_id": "default", "region_id": "RegionOne", "unknown": "0f0f0f0f-0000-4000-8000-0f0f0f0f0f0f",
+		"tag": word, "key": word, "name": "key", "host": c.Host, "alias": "router", "class": "default", "value": word, "member_id": "f00f00f00f00f00f00f00f00f00f00f0", "path": "openstack/latest/user_data"}}
+	e.ids["flavor_id"] = c.Admin.Must(t, "POST", "/compute/v2.1/flavors", object{"flavor": object{"name": "small-" + owner.Name, "ram": 64, "vcpus": 1, "disk": 1}}, "flavor.id")
+	e.ids["service_id"] = c.Admin.Must(t, "GET", "/identity/v3/services?type=image", nil, "services.0.id")
+	e.ids["endpoint_id"] = c.Admin.Must(t, "GET", "/identity/v3/endpoints", nil, "endpoints.0.id")
+	e.ids["identity_group"] = c.Admin.Must(t, "POST", "/identity/v3/groups", object{"group": object{"name": e.word + owner.Name, "domain_id": "default"}}, "group.id")
+	e.ids["application_credential_id"] = owner.Must(t, "POST", "/identity/v3/users/"+owner.UserID+"/application_credentials",
+		object{"application_credential": object{"name": e.word}}, "application_credential.id")
+	e.ids["image_id"] = owner.Must(t, "POST", "/image/v2/images", object{"name": e.word, "disk_format": "raw", "container_format": "bare", "tags": []string{e.word}, "secret": e.word}, "id")
+	owner.Must(t, "PUT", "/image/v2/images/"+e.ids["image_id"]+"/file", strings.Repeat(e.word, 100), "", "Content-Type", "application/octet-stream")
+	e.furnishNetwork(t, c, cidr)
+	e.furnishCompute(t, c)
+	owner.Must(t, "POST", "/image/v2/images/"+e.ids["image_id"]+"/members", object{"member": e.ids["member_id"]}, "")
+	e.furnishIdentity(t, c)
+	e.ids["uuid"] = c.Admin.Must(t, "POST", "/placement/resource_providers", object{"name": e.word + owner.Name}, "uuid")
+	e.ids["consumer_uuid"], e.ids["resource_class"] = e.ids["server_id"], "VCPU"
+	c.Admin.Must(t, "POST", "/placement/resource_providers/"+e.ids["uuid"]+"/inventories", object{"resource_class": "VCPU", "resource_provider_generation": 0, "total": 8}, "")
+	return e
+}
+
+// furnishIdentity adds what administrators give: a tag, a group, roles.
+func (e *estate) furnishIdentity(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	project, group, role := "/identity/v3/projects/"+e.ids["project_id"], e.ids["identity_group"], "/roles/"+e.ids["role_id"]
+	for _, path := range []string{project + "/tags/" + e.word, "/identity/v3/groups/" + group + "/users/" + e.ids["user_id"],
+		project + "/users/" + e.ids["user_id"] + role, project + "/groups/" + group + role} {
+		c.Admin.Must(t, "PUT", path, nil, "")
+	}
+}
+
+// make sends a POST of one object and keeps the id of what it makes under a name.
+func (e *estate) make(t *testing.T, name, path, one string, body object) {
+	t.Helper()
+	if _, tagged := body["description"]; !tagged {
+		body["description"] = e.word
+	}
+	e.ids[name] = e.owner.Must(t, "POST", path, object{one: body}, one+".id")
+}
+
+func (e *estate) furnishNetwork(t *testing.T, c *cloud.Cloud, cidr string) {
+	t.Helper()
+	e.ids["public"] = c.Admin.Must(t, "GET", "/network/v2.0/networks?name=public", nil, "networks.0.id")
+	e.make(t, "networks", "/network/v2.0/networks", "network", object{"name": e.word})
+	e.make(t, "subnets", "/network/v2.0/subnets", "subnet", object{"network_id": e.ids["networks"], "cidr": cidr, "ip_version": 4})
+	e.make(t, "security-groups", "/network/v2.0/security-groups", "security_group", object{"name": e.word})
+	e.make(t, "security-group-rules", "/network/v2.0/security-group-rules", "security_group_rule", object{"security_group_id": e.ids["security-groups"],
+		"direction": "ingress", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22})
+	e.make(t, "ports", "/network/v2.0/ports", "port", object{"network_id": e.ids["networks"], "name": e.word})
+	e.make(t, "routers", "/network/v2.0/routers", "router", object{"name": e.word, "external_gateway_info": object{"network_id": e.ids["public"]}})
+	e.owner.Must(t, "PUT", "/network/v2.0/routers/"+e.ids["routers"]+"/add_router_interface", object{"subnet_id": e.ids["subnets"]}, "")
+	e.make(t, "floatingips", "/network/v2.0/floatingips", "floatingip", object{"floating_network_id": e.ids["public"], "port_id": e.ids["ports"]})
+	for _, kind := range []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups"} {
+		e.owner.Must(t, "PUT", "/network/v2.0/"+kind+"/"+e.ids[kind]+"/tags/"+e.word, nil, "")
+	}
+	e.ids["agents"] = c.Admin.Must(t, "GET", "/network/v2.0/agents", nil, "agents.0.id")
+}
+
+func (e *estate) furnishCompute(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	e.owner.Must(t, "POST", "/compute/v2.1/os-keypairs", object{"keypair": object{"name": "key", "type": "ssh", "public_key": publicKey}}, "")
+	e.ids["group_id"] = e.owner.Must(t, "POST", "/compute/v2.1/os-server-groups", object{"server_group": object{"name": e.word, "policy": "anti-affinity"}}, "server_group.id")
+	e.ids["server_id"] = e.server(t, c, object{"key_name": "key", "description": e.word, "tags": []string{e.word},
+		"user_data": base64.StdEncoding.EncodeToString([]byte(e.word)), "metadata": object{e.word: e.word}})
+	e.ids["port_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-interface", nil, "interfaceAttachments.0.port_id")
+	e.ids["request_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-instance-actions", nil, "instanceActions.0.request_id")
+	e.ids["network"] = e.word
+	e.ids["hypervisor_id"] = c.Admin.Must(t, "GET", "/compute/v2.1/os-hypervisors", nil, "hypervisors.0.id")
+	e.ids["operation_id"] = c.Admin.Must(t, "GET", "/compute/internal/operations", nil, "operations.0.id")
+	e.ids["compute_service"] = c.Admin.Must(t, "GET", "/compute/v2.1/os-services", nil, "services.0.id")
+}
+
+// server makes a server on the owner's network and waits until it runs.
+func (e *estate) server(t *testing.T, c *cloud.Cloud, more object) string {
+	t.Helper()
+	body := object{"name": e.word, "imageRef": e.ids["image_id"], "flavorRef": e.ids["flavor_id"], "networks": []object{{"uuid": e.ids["networks"]}}}
+	for key, value := range more {
+		body[key] = value
+	}
+	id := e.owner.Must(t, "POST", "/compute/v2.1/servers", object{"server": body}, "server.id")
+	awaitServer(t, c, e.owner, id, "ACTIVE")
+	return id
+}
+
+func awaitServer(t *testing.T, c *cloud.Cloud, owner *cloud.Client, id, status string) {
+	t.Helper()
+	c.Await(t, "server "+id+" is "+status, func() error {
+		a := owner.Do(t, "GET", "/compute/v2.1/servers/"+id, nil)
+		if a.Value("server.status") != status || a.Value("server.OS-EXT-STS:task_state") != "" {
+			return fmt.Errorf("%s", a)
+		}
+		return nil
+	})
+}
+
+var parameter = regexp.MustCompile(`\{([a-z_]+)(?:\.\.\.)?\}`)
+
+// path fills a row's parameters with the ids of the estate; a parameter of that name in another service is told apart by
+// what stands before it.
+func (e *estate) path(t *testing.T, prefix string, row *api.Route) string {
+	t.Helper()
+	segments := strings.Split(row.Path, "/")
+	for i, segment := range segments {
+		match := parameter.FindStringSubmatch(segment)
+		if match == nil {
+			continue
+		}
+		name := match[1]
+		switch before := segments[i-1]; {
+		case name == "id":
+			name = before
+		case prefix == "/identity" && name == "group_id":
+			name = "identity_group"
+		case prefix == "/compute" && name == "service_id":
+			name = "compute_service"
+		case prefix == "/placement" && name == "name":
+			name = "resource_class"
+		}
+		value, known := e.ids[name]
+		if !known {
+			t.Fatalf("%s%s: nothing is known for %s", prefix, row.Path, segment)
+		}
+		segments[i] = value
+	}
+	return prefix + strings.Join(segments, "/")
+}
+
+// version is the header that asks for a version in which the row is there.
+func version(prefix string, table *api.Table, row *api.Route) []string {
+	if table.Versions == nil {
+		return nil
+	}
+	at := table.Versions.Max
+	if !row.Until.IsZero() {
+		at = row.Until
+	}
+	return []string{"OpenStack-API-Version", strings.TrimPrefix(prefix, "/") + " " + at.String()}
+}
+
+// fill puts ids of the estate into a body: ${networks} becomes the network's.
+func (e *estate) fill(t *testing.T, text string) string {
+	t.Helper()
+	for name, id := range e.ids {
+		text = strings.ReplaceAll(text, "${"+name+"}", id)
+	}
+	if at := strings.Index(text, "${"); at >= 0 {
+		t.Fatalf("nobody knows the id in %.40s", text[at:])
+	}
+	if !json.Valid([]byte(text)) {
+		t.Fatalf("no JSON: %s", text)
+	}
+	return text
+}
