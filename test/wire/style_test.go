@@ -26,7 +26,7 @@ func styled(path string, a *answer) error {
 			}
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil || body.Error.Code != a.status || body.Error.Title == "" {
-			return fmt.Errorf("not in keystone's style: %v", err)
+			return fmt.Errorf("not in keystone's style: %w", err)
 		}
 		message = body.Error.Message
 	case service == "compute":
@@ -35,7 +35,7 @@ func styled(path string, a *answer) error {
 			Message string
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil || len(body) != 1 {
-			return fmt.Errorf("not in nova's style: %v", err)
+			return fmt.Errorf("not in nova's style: %w", err)
 		}
 		for name, fault := range body {
 			if want := computeFaults[a.status]; name != want || fault.Code != a.status {
@@ -48,13 +48,13 @@ func styled(path string, a *answer) error {
 			NeutronError struct{ Type, Message string }
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil || body.NeutronError.Type == "" {
-			return fmt.Errorf("not in neutron's style: %v", err)
+			return fmt.Errorf("not in neutron's style: %w", err)
 		}
 		message = body.NeutronError.Message
 	case service == "image":
 		var body struct{ Message, Code, Title string }
 		if err := json.Unmarshal(a.body, &body); err != nil || !strings.HasPrefix(body.Code, fmt.Sprint(a.status)) || body.Title == "" {
-			return fmt.Errorf("not in glance's style: %v", err)
+			return fmt.Errorf("not in glance's style: %w", err)
 		}
 		message = body.Message
 	case service == "placement":
@@ -65,7 +65,7 @@ func styled(path string, a *answer) error {
 			}
 		}
 		if err := json.Unmarshal(a.body, &body); err != nil || len(body.Errors) != 1 || body.Errors[0].Status != a.status {
-			return fmt.Errorf("not in placement's style: %v", err)
+			return fmt.Errorf("not in placement's style: %w", err)
 		}
 		message = body.Errors[0].Detail
 	default:

@@ -106,7 +106,7 @@ func (f *Fence) rewrite(path string) error {
 	defer os.Remove(temporary.Name())
 	out := bufio.NewWriter(temporary)
 	for id, e := range f.entries {
-		out.WriteString(e.line(id))
+		_, _ = out.WriteString(e.line(id)) // the writer keeps its first error for Flush
 	}
 	if err := errors.Join(out.Flush(), temporary.Sync(), temporary.Close()); err != nil {
 		return err
