@@ -43,6 +43,13 @@ func imageIDUsed(tx *db.Tx, id string) (bool, error) {
 	return n > 0, err
 }
 
+// countImages counts the images of a project.
+func countImages(tx *db.Tx, owner string) (int, error) {
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM images WHERE owner = ?", owner)
+	return n, err
+}
+
 func insertImage(tx *db.Tx, img *image) error {
 	if err := tx.Insert("images", img); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -498,5 +500,40 @@ func TestReady(t *testing.T) {
 	_ = c.db.Close()
 	if c.s.Ready(t.Context()) == nil {
 		t.Error("ready without a database")
+	}
+}
+
+func TestImagesOfAProjectAreBounded(t *testing.T) {
+	c := newCloud(t, func(d *Deps) { d.MaxImages = 3 })
+	c.image(bob(), "")
+	var made atomic.Int32
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			w := c.do(alice(), "POST", "/v2/images", strings.NewReader(`{"name":"x"}`))
+			switch w.Code {
+			case 201:
+				made.Add(1)
+			case 413:
+			default:
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	all.Wait()
+	usage := c.must(200, alice(), "GET", "/v2/info/usage", "")["usage"]
+	if made.Load() != 3 || fmt.Sprint(usage) != "map[image_count_total:map[limit:3 usage:3]]" {
+		t.Errorf("%d images were made, the usage is %v", made.Load(), usage)
+	}
+}
+
+func TestTextOfPropertiesIsBounded(t *testing.T) {
+	c := newCloud(t)
+	id := c.image(alice(), `"a":"`+strings.Repeat("x", 40_000)+`"`)
+	patch := `[{"op":"add","path":"/b","value":"` + strings.Repeat("x", 40_000) + `"}]`
+	c.must(413, alice(), "PATCH", "/v2/images/"+id, patch, "Content-Type", patchRFC)
+	c.must(413, alice(), "POST", "/v2/images", `{"a":"`+strings.Repeat("x", 70_000)+`"}`)
+	if _, there := c.must(200, alice(), "GET", "/v2/images/"+id, "")["b"]; there {
+		t.Error("the refused property is there")
 	}
 }

@@ -52,7 +52,12 @@ type Deps struct {
 	MaxImageBytes int64
 	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
 	MaxVirtualSize int64
+	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
+	MaxImages int
 }
+
+// defaultMaxImages is the bound of projects where none is configured.
+const defaultMaxImages = 1000
 
 // Service is the image service.
 type Service struct {
@@ -68,6 +73,9 @@ type Service struct {
 func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.StoreName == "" {
 		deps.StoreName = "file"
+	}
+	if deps.MaxImages == 0 {
+		deps.MaxImages = defaultMaxImages
 	}
 	if err := deps.DB.Migrate(ctx, "feed", feed.Migrations()); err != nil {
 		return nil, err
