@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +15,6 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/conf"
-	"virga/core/db"
 	"virga/core/obs"
 	"virga/core/token"
 )
@@ -96,29 +94,6 @@ func (cl *cloud) ownPages() http.Handler {
 			page.ServeHTTP(w, r)
 		}
 	})
-}
-
-// openDB opens the database of one service: its part of the database server that is
-// configured, or its own file.
-func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
-	if server := cl.conf.Database.Reveal(); server != "" {
-		d, err := db.OpenPart(ctx, server, service)
-		if err != nil {
-			return nil, fmt.Errorf("open database of %s: %w", service, err)
-		}
-		cl.onClose(d.Close)
-		return d, nil
-	}
-	folder := filepath.Join(cl.conf.DataDir, "db")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("open database of %s: %w", service, err)
-	}
-	d, err := db.Open(ctx, "sqlite:"+filepath.Join(folder, service+".sqlite"))
-	if err != nil {
-		return nil, fmt.Errorf("open database of %s: %w", service, err)
-	}
-	cl.onClose(d.Close)
-	return d, nil
 }
 
 // add makes a service part of the cloud, below the prefix.

@@ -9,12 +9,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"virga/core/clock"
 	"virga/core/conf"
 	"virga/core/db/dbtest"
 )
@@ -189,6 +193,42 @@ func (o *outage) load(ctx context.Context, path, wrapper string, body func(i int
 		}
 	}
 	return ids
+}
+
+// TestDatabaseAndDataFolderBelongTogether has folders without, with their own and with
+// another's database meet a server.
+func TestDatabaseAndDataFolderBelongTogether(t *testing.T) {
+	dbtest.EachServer(t, func(t *testing.T, engine string) {
+		address := dbtest.URL(t, engine)
+		claim := func(folder, database string) error {
+			cl := &cloud{conf: &conf.Config{DataDir: folder, Database: conf.Secret(database)}, clock: clock.System{}}
+			return cl.claimDatabase(t.Context())
+		}
+		refuse := func(what string, err error, wants string) {
+			t.Helper()
+			if err == nil || !strings.Contains(err.Error(), wants) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		mine, other, files := t.TempDir(), t.TempDir(), t.TempDir()
+		if err := os.Mkdir(filepath.Join(files, "db"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := claim(mine, address); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refuse("another folder", claim(other, address), "another data folder")
+		refuse("the folder without its database", claim(mine, ""), "must name it")
+		refuse("a folder with files", claim(files, address), "a data folder of its own")
+		if err := claim(other, ""); err != nil {
+			t.Errorf("a refused folder is not free for files: %v", err)
+		}
+		if err := claim(other, dbtest.URL(t, engine)); err != nil {
+			t.Errorf("a refused folder is not free for another database: %v", err)
+		}
+	})
 }
 
 // TestCloudOutlivesItsDatabase stops the database server under load and starts it again:

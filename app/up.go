@@ -40,6 +40,9 @@ func Up(ctx context.Context, c *conf.Config, version string, out, logs io.Writer
 		return err
 	}
 	defer func() { err = errors.Join(err, cl.close()) }()
+	if err := cl.claimDatabase(ctx); err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
