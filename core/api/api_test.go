@@ -134,7 +134,7 @@ func TestSlashThatCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, status := range map[string]int{"/doors/": 200, "/doors/7": 200, "/doors/7/": 404, "/doors/detail/": 404, "/": 200} {
+	for path, status := range map[string]int{"/doors/": 200, "/doors/7": 200, "/doors/7/": 404, "/doors/detail/": 404, "/files/a/": 200, "/": 200} {
 		r := httptest.NewRequestWithContext(token.WithIdentity(t.Context(), identity("mine")), "GET", path, nil)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

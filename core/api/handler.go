@@ -176,10 +176,10 @@ func (s *server) negotiate(header http.Header, r *Request) error {
 // route finds the row: 404 when the path has none in this version, 405 when none has the method.
 func (s *server) route(header http.Header, r *Request) error {
 	path := r.HTTP.URL.EscapedPath()
-	if s.table.SlashCounts && strings.HasSuffix(path, "/") && len(segments(path)) > 1 {
-		return NotFound("The resource could not be found.")
-	}
 	rows, values := s.router.find(path, r.Version)
+	if s.table.SlashCounts && strings.HasSuffix(path, "/") && len(segments(path)) > 1 {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(row routed) bool { return !strings.HasSuffix(row.route.Path, "...}") })
+	}
 	method := r.HTTP.Method
 	var allowed []string
 	for _, row := range rows {

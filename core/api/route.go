@@ -87,6 +87,7 @@ type Table struct {
 	Versions *Versions
 	// SlashCounts refuses a slash at the end of paths below a version's own, as Nova and
 	// Glance do: it is an empty id, and no client is to get a list or a deletion for it.
+	// Rows that take the rest of a path take the slash, too.
 	SlashCounts bool
 	Errors      ErrorStyle
 	// RequestIDHeader is an older header for the request id, besides X-Openstack-Request-Id.

@@ -120,7 +120,6 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 		"no such port":            {latest, body(`{"uuid":"`+networkID+`"}`, `{"port":"`+ownPortID+`"}`), 400, "Port id " + ownPortID + " could not be found."},
 		"unsupported hint":        {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"same_host":["x"]}}`, 400, "same_host"},
 		"no such server group":    {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"group":"` + imageID + `"}}`, 400, "Instance group"},
-		"a password":              {latest, createBody(`,"adminPass":"x"`), 400, "adminPass"},
 	} {
 		a := r.do(member(projectID), c.version, "POST", "/v2.1/servers", c.body)
 		key := map[int]string{400: "badRequest", 403: "forbidden"}[c.status]
@@ -146,6 +145,9 @@ func TestFlavors(t *testing.T) {
 	r.do(root, "2.1", "POST", "/v2.1/flavors", `{"flavor":{"name":"other","ram":64,"vcpus":1,"disk":0,"id":"77"}}`).want(409, "Flavor with ID 77 already exists.")
 	r.do(root, "2.1", "POST", "/v2.1/flavors", `{"flavor":{"name":"other","ram":0,"vcpus":1,"disk":0}}`).want(400, "ram")
 	r.do(alice, "", "GET", "/v2.1/flavors/77", "").want(404, "Flavor 77 could not be found.")
+	for _, id := range []string{"77", "none"} {
+		r.do(alice, "", "POST", "/v2.1/flavors/"+id+"/action", `{"addTenantAccess":{"tenant":"`+projectID+`"}}`).want(403, "os-flavor-access")
+	}
 	r.do(root, "", "POST", "/v2.1/flavors/77/action", `{"addTenantAccess":{"tenant":"`+projectID+`"}}`).want(200, projectID)
 	r.do(root, "", "POST", "/v2.1/flavors/77/action", `{"addTenantAccess":{"tenant":"`+projectID+`"}}`).want(409, "already exists")
 	r.do(root, "", "POST", "/v2.1/flavors/1/action", `{"addTenantAccess":{"tenant":"x"}}`).want(409, "public")

@@ -415,6 +415,12 @@ func TestListFiltersAndPages(t *testing.T) {
 		r.do(member(projectID), latest, "GET", "/v2.1/servers?"+query, "").want(400, want)
 	}
 	r.do(member(projectID), latest, "GET", "/v2.1/servers?all_tenants=1", "").want(403, "get_all_tenants")
+	for _, query := range []string{"limit=0", "tenant_id=" + otherID, "project_id=" + otherID} { // a project counts with all_tenants only
+		if a := r.do(admin(), latest, "GET", "/v2.1/servers?"+query, "").want(200, ""); strings.Contains(a.text, `"id"`) {
+			t.Errorf("%s finds %s", query, a.text)
+		}
+	}
+	r.do(member(projectID), latest, "GET", "/v2.1/servers?limit=0", "").want(200, `{"servers":[]}`)
 	r.do(member(projectID), "2.1", "GET", "/v2.1/servers?colour=red", "").want(200, other)
 	r.do(admin(), latest, "GET", "/v2.1/servers/detail?all_tenants=1&host=host1&project_id="+projectID, "").want(200, other)
 	r.do(member(otherID), latest, "GET", "/v2.1/servers?marker="+other, "").want(400, "not found")
@@ -448,7 +454,29 @@ func TestVersionsShowWhatTheyHave(t *testing.T) {
 	r.do(member(projectID), "2.18", "PUT", "/v2.1/servers/"+id, `{"server":{"description":"x"}}`).want(400, "description")
 	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{"name":"renamed","description":null,"hostname":"db"}}`).want(200, `"name":"renamed"`)
 	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{"name":" "}}`).want(400, "name")
-	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{}}`).want(400, "")
+	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{}}`).want(200, "OS-EXT-STS:vm_state")
+	if a := r.do(member(projectID), "2.1", "PUT", "/v2.1/servers/"+id, `{"server":{}}`).want(200, `"status":"ACTIVE"`); strings.Contains(a.text, "OS-EXT") {
+		t.Errorf("an old update shows extensions: %s", a.text)
+	}
+}
+
+// TestPasswordIsOnTheConfigDriveAlone: the answer to the create tells it once more, nothing else does.
+func TestPasswordIsOnTheConfigDriveAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	n := r.startNode("host1", 4096)
+	a := r.do(member(projectID), "2.1", "POST", "/v2.1/servers", createBody(`,"adminPass":"open sesame"`)).want(202, `"adminPass":"open sesame"`)
+	id := a.str("server", "id")
+	r.waitStatus(id, "ACTIVE")
+	if shown := r.show(id); strings.Contains(shown.text, "sesame") {
+		t.Errorf("shown: %s", shown.text)
+	}
+	if served := r.do(n.identity(), "", "GET", "/internal/metadata/"+id+"/openstack/latest/meta_data.json", "").want(200, id); strings.Contains(served.text, "sesame") {
+		t.Errorf("served: %s", served.text)
+	}
+	if drive := n.lastOrder(t, id).ConfigDrive; drive == nil || !strings.Contains(string(drive.MetaData), `"admin_pass":"open sesame"`) {
+		t.Errorf("on the config drive: %+v", drive)
+	}
 }
 
 func TestTagsAndMetadata(t *testing.T) {

@@ -33,6 +33,17 @@ func (s *Service) loadFlavor(ctx context.Context, r *api.Request) (api.Target, e
 	return flavorTarget{row, r.ProjectID(), r.UserID()}, nil
 }
 
+// loadManagedFlavor loads a flavor for those whom the rule lets manage it. Others are refused
+// before it is looked for, so that they do not learn which private flavors there are.
+func (s *Service) loadManagedFlavor(rule string) api.Loader {
+	return func(ctx context.Context, r *api.Request) (api.Target, error) {
+		if err := r.May(rule, nil); err != nil {
+			return nil, err
+		}
+		return s.loadFlavor(ctx, r)
+	}
+}
+
 func (s *Service) visibleFlavor(ctx context.Context, r *api.Request, id string) (*flavor, error) {
 	var row *flavor
 	missing := api.NotFound("Flavor %s could not be found.", id)

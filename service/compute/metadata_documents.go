@@ -45,7 +45,9 @@ func configDrive(row *server, userData string) (*orders.ConfigDrive, error) {
 		return nil, err
 	}
 	drive := &orders.ConfigDrive{UserData: m.userData, VendorData: []byte("{}"), VendorData2: []byte("{}"), Time: row.CreatedAt}
-	if drive.MetaData, err = json.Marshal(m.metaData()); err != nil {
+	metaData := m.metaData()
+	metaData.AdminPass = row.Detail.AdminPass
+	if drive.MetaData, err = json.Marshal(metaData); err != nil {
 		return nil, fmt.Errorf("write metadata of server %s: %w", row.ID, err)
 	}
 	if drive.NetworkData, err = json.Marshal(m.networkData()); err != nil {
@@ -85,6 +87,8 @@ type metaDataView struct {
 	DedicatedCPUs []int               `json:"dedicated_cpus"`
 	RandomSeed    string              `json:"random_seed"`
 	Files         []map[string]string `json:"files,omitempty"`
+	// AdminPass is in the config drive's document alone: everything on a guest can ask the metadata service.
+	AdminPass string `json:"admin_pass,omitempty"`
 }
 
 // metaData is meta_data.json.

@@ -63,15 +63,15 @@ func (s *Service) routesOfFlavors() []api.Route {
 		{Method: post, Path: "/v2.1/flavors", Policy: ruleFlavorCreate, Handle: s.flavorCreate, Body: "flavor_create", Doc: "creates a flavor"},
 		{Method: get, Path: "/v2.1/flavors/detail", Policy: ruleFlavors, Handle: s.flavorListDetail, Doc: "lists flavors with details"},
 		{Method: get, Path: one, Policy: ruleFlavors, Load: s.loadFlavor, Handle: s.flavorShow, Doc: "shows a flavor"},
-		{Method: put, Path: one, Policy: ruleFlavorUpdate, Load: s.loadFlavor, Handle: s.flavorUpdate, Body: "flavor_update", Since: vFlavorDescription, Doc: "changes a flavor's description"},
-		{Method: del, Path: one, Policy: ruleFlavorDelete, Load: s.loadFlavor, Handle: s.flavorDelete, Status: 202, Doc: "removes a flavor"},
-		{Method: post, Path: one + "/action", Policy: ruleFlavorAccess, Load: s.loadFlavor, Handle: s.flavorAction, Body: "object", Doc: "gives and takes access to a private flavor"},
+		{Method: put, Path: one, Policy: ruleFlavorUpdate, Load: s.loadManagedFlavor(ruleFlavorUpdate), Handle: s.flavorUpdate, Body: "flavor_update", Since: vFlavorDescription, Doc: "changes a flavor's description"},
+		{Method: del, Path: one, Policy: ruleFlavorDelete, Load: s.loadManagedFlavor(ruleFlavorDelete), Handle: s.flavorDelete, Status: 202, Doc: "removes a flavor"},
+		{Method: post, Path: one + "/action", Policy: ruleFlavorAccess, Load: s.loadManagedFlavor(ruleFlavorAccess), Handle: s.flavorAction, Body: "object", Doc: "gives and takes access to a private flavor"},
 		{Method: get, Path: one + "/os-extra_specs", Policy: ruleExtraSpecsIndex, Load: s.loadFlavor, Handle: s.extraSpecsShow, Doc: "lists extra specs"},
-		{Method: post, Path: one + "/os-extra_specs", Policy: ruleExtraSpecs + "create", Load: s.loadFlavor, Handle: s.extraSpecsCreate, Body: "extra_specs", Doc: "adds extra specs"},
+		{Method: post, Path: one + "/os-extra_specs", Policy: ruleExtraSpecs + "create", Load: s.loadManagedFlavor(ruleExtraSpecs + "create"), Handle: s.extraSpecsCreate, Body: "extra_specs", Doc: "adds extra specs"},
 		{Method: get, Path: one + "/os-extra_specs/{key}", Policy: ruleExtraSpecs + "show", Load: s.loadFlavor, Handle: s.extraSpecShow, Doc: "shows an extra spec"},
-		{Method: put, Path: one + "/os-extra_specs/{key}", Policy: ruleExtraSpecs + "update", Load: s.loadFlavor, Handle: s.extraSpecUpdate, Body: "extra_spec", Doc: "sets an extra spec"},
-		{Method: del, Path: one + "/os-extra_specs/{key}", Policy: ruleExtraSpecs + "delete", Load: s.loadFlavor, Handle: s.extraSpecDelete, Status: 200, Doc: "removes an extra spec"},
-		{Method: get, Path: one + "/os-flavor-access", Policy: ruleFlavorAccess, Load: s.loadFlavor, Handle: s.flavorAccessList, Doc: "lists who may use a private flavor"},
+		{Method: put, Path: one + "/os-extra_specs/{key}", Policy: ruleExtraSpecs + "update", Load: s.loadManagedFlavor(ruleExtraSpecs + "update"), Handle: s.extraSpecUpdate, Body: "extra_spec", Doc: "sets an extra spec"},
+		{Method: del, Path: one + "/os-extra_specs/{key}", Policy: ruleExtraSpecs + "delete", Load: s.loadManagedFlavor(ruleExtraSpecs + "delete"), Handle: s.extraSpecDelete, Status: 200, Doc: "removes an extra spec"},
+		{Method: get, Path: one + "/os-flavor-access", Policy: ruleFlavorAccess, Load: s.loadManagedFlavor(ruleFlavorAccess), Handle: s.flavorAccessList, Doc: "lists who may use a private flavor"},
 	}
 }
 

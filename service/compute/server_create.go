@@ -106,9 +106,11 @@ func (s *Service) serverCreateRequest(ctx context.Context, r *api.Request) (any,
 		groups = append(groups, map[string]string{"name": "default"})
 	}
 	links := linksOf(r, "servers", rows[0].ID)
-	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": map[string]any{
-		"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups,
-	}}}, nil
+	view := map[string]any{"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups}
+	if password := rows[0].Detail.AdminPass; password != "" {
+		view["adminPass"] = password
+	}
+	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": view}}, nil
 }
 
 // readCreate checks a create against everything but the quota.
@@ -230,11 +232,11 @@ func (c *createRequest) readFiles(in *serverFields) error {
 		}
 		c.row.Detail.Files = append(c.row.Detail.Files, injectedFile{file.Path, contents})
 	}
-	if len(in.Personality) > 0 {
-		c.row.ConfigDrive = true // the one way in which files reach a guest
-	}
 	if in.AdminPass != nil {
-		return api.BadRequest("Setting adminPass is not supported here; use key_name or user_data.")
+		c.row.Detail.AdminPass = *in.AdminPass
+	}
+	if len(in.Personality) > 0 || c.row.Detail.AdminPass != "" {
+		c.row.ConfigDrive = true // the one way in which files and the password reach a guest
 	}
 	if len(in.Certificates) > 0 {
 		return api.BadRequest("trusted_image_certificates are not supported: image signatures are not verified here.")

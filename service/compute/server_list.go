@@ -125,6 +125,9 @@ func (s *Service) readServerQuery(r *api.Request, allTenantsRule string) (*serve
 	}
 	admin := r.Can("context_is_admin", nil)
 	live := false
+	if limit, err := strconv.Atoi(r.Query.Get("limit")); err == nil && limit == 0 {
+		page.Limit = 0 // nova's limit of zero is none at all, not the greatest
+	}
 	q := &serverQuery{order: page.Sort, marker: page.Marker, limit: page.Limit, projectID: r.ProjectID(), deleted: &live}
 	for _, o := range page.Sort {
 		if o.Column == "host" && !admin {
@@ -165,8 +168,8 @@ func (q *serverQuery) scope(r *api.Request, rule string, admin bool) error {
 			return api.BadRequest("Invalid input for query parameters all_tenants. Value: %s.", oneLine(text, 60))
 		}
 	}
-	if !all && (project == "" || !admin) {
-		return nil
+	if !all {
+		return nil // as in nova, a project given alone is ignored
 	}
 	if err := r.May(rule, nil); err != nil {
 		return err
@@ -356,7 +359,7 @@ func (s *Service) readServers(ctx context.Context, q *serverQuery) ([]*server, e
 	var found []*server
 	err := s.db.Read(ctx, func(tx *db.Tx) error {
 		found = nil
-		if err := q.checkMarker(tx); err != nil {
+		if err := q.checkMarker(tx); err != nil || q.limit == 0 {
 			return err
 		}
 		l := q.list()

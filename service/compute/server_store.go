@@ -74,6 +74,7 @@ type serverDetail struct {
 	UserName       string            `json:"user_name,omitempty"`
 	Seed           []byte            `json:"seed,omitempty"`
 	Files          []injectedFile    `json:"files,omitempty"`
+	AdminPass      string            `json:"admin_pass,omitempty"` // for the config drive; no API shows it again
 }
 
 // flavorSnapshot is the flavor as it was when the server was made.
@@ -254,7 +255,7 @@ func replaceUserData(tx *db.Tx, serverID, data string) error {
 func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
 	err := changeServer(tx, id, func(row *server) {
 		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
-		row.NICs, row.Detail.Seed, row.Detail.Files = nil, nil, nil
+		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.AdminPass = nil, nil, nil, ""
 	})
 	if err != nil {
 		return err

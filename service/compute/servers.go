@@ -79,6 +79,9 @@ func (s *Service) serverUpdate(ctx context.Context, r *api.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	if r.Version.Before(vWholeUpdate) {
+		return s.updatedDocument(ctx, r, row)
+	}
 	return s.serverDocument(ctx, r, row)
 }
 
