@@ -114,7 +114,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	bell := a.cfg.Bus.Listen(Topic(a.cfg.Host))
 	defer bell.Close()
 	var state desired.State
-	wanted := wantedOf(&state)
+	wanted := wantedOf(&state, nil)
 	var repairAt time.Time
 	retry := retryAfter
 	for ctx.Err() == nil {
@@ -128,7 +128,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			wait = retryAfter
 		case !news.Unchanged:
 			state = news
-			wanted = wantedOf(&state)
+			wanted = wantedOf(&state, wanted)
 			a.answer(&state)
 		}
 		if time.Now().After(repairAt) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"virga/service/network/desired"
@@ -14,10 +15,13 @@ type wanted struct {
 	ports    []fabric.Port
 	routers  []fabric.Router
 	sets     []fabric.AddressSet
+	// rules are those of each security group; ports in one group share them.
+	rules map[string][]fabric.Rule
 }
 
-func wantedOf(state *desired.State) *wanted {
-	w := &wanted{}
+// wantedOf converts a state. What the last one had, too, is taken from there where many ports have it: comparing costs next to nothing then.
+func wantedOf(state *desired.State, last *wanted) *wanted {
+	w := &wanted{rules: map[string][]fabric.Rule{}}
 	for _, n := range state.Networks {
 		w.networks = append(w.networks, fabric.Network{
 			ID: n.ID, Kind: fabric.Kind(n.Kind), SegmentID: n.SegmentID, PhysicalNetwork: n.PhysicalNetwork, MTU: n.MTU,
@@ -25,9 +29,11 @@ func wantedOf(state *desired.State) *wanted {
 			External: n.External, HostAddress: n.HostAddress, HostNAT: n.HostNAT,
 		})
 	}
-	groups := map[string][]fabric.Rule{}
 	for _, g := range state.SecurityGroups {
-		groups[g.ID] = each(g.Rules, rule)
+		w.rules[g.ID] = each(g.Rules, rule)
+		if last != nil && reflect.DeepEqual(last.rules[g.ID], w.rules[g.ID]) {
+			w.rules[g.ID] = last.rules[g.ID]
+		}
 	}
 	for _, p := range state.Ports {
 		port := fabric.Port{
@@ -35,7 +41,7 @@ func wantedOf(state *desired.State) *wanted {
 			AllowedAddressPairs: each(p.AllowedAddressPairs, func(pair desired.AddressPair) fabric.AddressPair { return fabric.AddressPair(pair) }),
 		}
 		if p.PortSecurity {
-			port.Rules = slices.Concat(each(p.SecurityGroups, func(id string) []fabric.Rule { return groups[id] })...)
+			port.Rules = w.rulesOf(p.SecurityGroups)
 		}
 		w.ports = append(w.ports, port)
 	}
@@ -50,8 +56,16 @@ func wantedOf(state *desired.State) *wanted {
 		}
 		w.routers = append(w.routers, router)
 	}
-	w.sets = addressSets(state, groups)
+	w.sets = addressSets(state, w.rules)
 	return w
+}
+
+// rulesOf lists the rules of all groups of a port.
+func (w *wanted) rulesOf(groups []string) []fabric.Rule {
+	if len(groups) == 1 {
+		return w.rules[groups[0]]
+	}
+	return slices.Concat(each(groups, func(id string) []fabric.Rule { return w.rules[id] })...)
 }
 
 // addressSets are those that the state lists and those that rules name; the latter permit nobody when they are not listed.
