@@ -199,7 +199,7 @@ func (o *outage) load(ctx context.Context, path, wrapper string, body func(i int
 // another's database meet a server.
 func TestDatabaseAndDataFolderBelongTogether(t *testing.T) {
 	dbtest.EachServer(t, func(t *testing.T, engine string) {
-		address := dbtest.URL(t, engine)
+		address := dbtest.ServerURL(t, engine)
 		claim := func(folder, database string) error {
 			cl := &cloud{conf: &conf.Config{DataDir: folder, Database: conf.Secret(database)}, clock: clock.System{}}
 			return cl.claimDatabase(t.Context())
@@ -225,7 +225,7 @@ func TestDatabaseAndDataFolderBelongTogether(t *testing.T) {
 		if err := claim(other, ""); err != nil {
 			t.Errorf("a refused folder is not free for files: %v", err)
 		}
-		if err := claim(other, dbtest.URL(t, engine)); err != nil {
+		if err := claim(other, dbtest.ServerURL(t, engine)); err != nil {
 			t.Errorf("a refused folder is not free for another database: %v", err)
 		}
 	})

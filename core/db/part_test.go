@@ -16,7 +16,7 @@ import (
 // them twice and finds what each has written.
 func TestPartsShareAServer(t *testing.T) {
 	dbtest.EachServer(t, func(t *testing.T, engine string) {
-		address := dbtest.URL(t, engine)
+		address := dbtest.ServerURL(t, engine)
 		files := fstest.MapFS{"0001_zoo.sql": {Data: []byte("-- +goose Up\nCREATE TABLE animals (id VARCHAR(20) PRIMARY KEY);\n")}}
 		for round, want := range []int{1, 2} {
 			for _, part := range []string{"cats", "dogs"} {
@@ -50,7 +50,7 @@ func TestPartsShareAServer(t *testing.T) {
 // TestRightsThatAreMissingAreNamed opens a part as a user who may do nothing.
 func TestRightsThatAreMissingAreNamed(t *testing.T) {
 	dbtest.EachServer(t, func(t *testing.T, engine string) {
-		address := dbtest.URL(t, engine)
+		address := dbtest.ServerURL(t, engine)
 		create, drop, wants := "CREATE ROLE poor LOGIN PASSWORD 's3cret'", "DROP ROLE poor", "GRANT CREATE ON DATABASE"
 		if engine == "mysql" {
 			create, drop, wants = "CREATE USER poor@localhost IDENTIFIED BY 's3cret'", "DROP USER poor@localhost", "GRANT ALL ON"

@@ -110,6 +110,19 @@ func URL(t testing.TB, engine string) string {
 	if engine == "sqlite" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "test a?.sqlite")
 	}
+	s := running.get(t, engine)
+	if s.kind.schemas == nil {
+		return s.fresh(t)
+	}
+	// A schema takes milliseconds where a database takes a second. It goes with the server.
+	name := fmt.Sprintf("test_%d", s.count.Add(1))
+	s.exec(t, "CREATE SCHEMA "+name)
+	return s.kind.schemas(s.folder, name)
+}
+
+// ServerURL makes a fresh database of an engine and returns the address that db.OpenPart takes.
+func ServerURL(t testing.TB, engine string) string {
+	t.Helper()
 	return running.get(t, engine).fresh(t)
 }
 
@@ -167,7 +180,8 @@ func Own(t testing.TB, engine string) *Server {
 	return &Server{s}
 }
 
-// URL makes a fresh database and returns its address. The server runs when the test ends.
+// URL makes a fresh database and returns its address, which db.OpenPart takes, too. The
+// server has to run when the test ends.
 func (s *Server) URL(t testing.TB) string {
 	t.Helper()
 	return s.own.fresh(t)

@@ -29,6 +29,8 @@ type kind struct {
 	driver string
 	admin  func(folder string) string
 	url    func(folder, name string) string
+	// schemas is the address of a schema in the server's own database, where there are such.
+	schemas func(folder, name string) string
 	// force ends a DROP DATABASE that does not wait for connections.
 	force string
 }
@@ -39,10 +41,11 @@ func kinds() map[string]kind {
 			name: "PostgreSQL", programs: []string{"initdb", "postgres"}, folders: []string{"/usr/lib/postgresql/*/bin"},
 			make: `"$initdb" -D "$folder/data" -U virga -A trust -E UTF8 --locale=C.UTF-8 --no-sync`,
 			run: `"$postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c synchronous_commit=off` +
-				` -c full_page_writes=off -c max_connections=200`,
+				` -c full_page_writes=off -c autovacuum=off -c max_connections=200`,
 			stop: "INT", driver: "pgx",
 			admin: func(folder string) string { return postgresURL(folder, "postgres") },
 			url:   postgresURL, force: " WITH (FORCE)",
+			schemas: func(folder, name string) string { return postgresURL(folder, "postgres") + "&search_path=" + name },
 		},
 		"mysql": {
 			name: "MariaDB", programs: []string{"mariadb-install-db", "mariadbd"}, folders: []string{"/usr/sbin", "/usr/libexec"},
