@@ -51,7 +51,7 @@ func kinds() map[string]kind {
 			name: "MariaDB", programs: []string{"mariadb-install-db", "mariadbd"}, folders: []string{"/usr/sbin", "/usr/libexec"},
 			make: `"$mariadb_install_db" --no-defaults --datadir="$folder/data" --auth-root-authentication-method=normal --skip-test-db`,
 			run: `"$mariadbd" --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" --skip-networking` +
-				` --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --innodb-doublewrite=0 --max-connections=200`,
+				` --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --innodb-doublewrite=0 --innodb-file-per-table=0 --innodb-log-file-size=32M --max-connections=200`,
 			stop: "TERM", driver: "mysql",
 			admin: func(folder string) string { return "root@unix(" + filepath.Join(folder, "socket") + ")/" },
 			url: func(folder, name string) string {
