@@ -94,7 +94,7 @@ func start(k kind) (*server, error) {
 	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(script, k.make, k.run, k.stop))
 	cmd.Dir = folder
 	cmd.Env = append(append(os.Environ(), programs...), "folder="+folder, "TMPDIR="+folder, "LC_ALL=C.UTF-8") // servers side by side share no folder
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for the test
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                                     // an interrupt from the terminal is for the test
 	if os.Geteuid() == 0 {
 		const nobody = 65534 // the servers refuse to run as root
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
