@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,9 @@ import (
 // rulePatience is how long a change of rules may take to reach the packets.
 const rulePatience = 10 * time.Second
 
-// ping tells whether a guest answers the host.
-func ping(address string) error {
-	if out, err := exec.Command("ping", "-c", "1", "-W", "2", address).CombinedOutput(); err != nil {
+// ping tells whether a guest answers one packet of the host within some seconds.
+func ping(address string, seconds int) error {
+	if out, err := exec.Command("ping", "-c", "1", "-W", strconv.Itoa(seconds), address).CombinedOutput(); err != nil {
 		return fmt.Errorf("ping %s: %w: %s", address, err, out)
 	}
 	return nil
@@ -67,7 +68,7 @@ func (s *story) securityGroups(t *testing.T) {
 			g.client.Close()
 			t.Errorf("%s lets in after the rule for it was removed", name)
 		}
-		if err := ping(address); err != nil {
+		if err := ping(address, 5); err != nil {
 			t.Errorf("%s, whose rule is still there: %v", name, err)
 		}
 	}
@@ -240,7 +241,7 @@ func (s *story) sharedAddress(t *testing.T) {
 	s.giveKey(t, bob)
 	s.member.openstack(t, "server", "remove", "floating", "ip", "ada", s.ada.floating)
 	await(t, "ada is out of reach without her floating IP", rulePatience, func() error {
-		if ping(s.ada.floating) == nil {
+		if ping(s.ada.floating, 1) == nil {
 			return fmt.Errorf("%s answers", s.ada.floating)
 		}
 		return nil
