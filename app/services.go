@@ -100,6 +100,12 @@ func (cl *cloud) addPlacement(ctx context.Context, auth token.Authenticator) err
 	return nil
 }
 
+// Bounds of one image: what is stored, as in the field, and what a guest would see.
+const (
+	maxImageBytes  = 1 << 40
+	maxVirtualSize = 64 << 40
+)
+
 func (cl *cloud) addImage(ctx context.Context, auth token.Authenticator) error {
 	d, err := cl.openDB(ctx, "image")
 	if err != nil {
@@ -117,6 +123,7 @@ func (cl *cloud) addImage(ctx context.Context, auth token.Authenticator) error {
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: auth, Owner: cl.conf.Host,
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content,
+		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize,
 	})
 	if err != nil {
 		return err
