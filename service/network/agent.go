@@ -56,7 +56,12 @@ func (s *Service) agentLoad(ctx context.Context, r *api.Request) (api.Target, er
 	return loadedAgent{a}, err
 }
 
+// agentList shows nothing to those who may not see agents: neutron leaves out of its lists
+// what their reader may not see, and refuses none.
 func (s *Service) agentList(ctx context.Context, r *api.Request) (any, error) {
+	if !r.Can("get_agent", nil) {
+		return map[string]any{"agents": []any{}}, nil
+	}
 	return list[agent](ctx, s, r, s.agentCollection())
 }
 

@@ -334,6 +334,24 @@ func (s *Service) floatingIPDelete(ctx context.Context, r *api.Request) (any, er
 	})
 }
 
+// dropLooseFloatingIPs deletes those floating IPs of a network that no port has: as in neutron,
+// they do not keep a network from being deleted.
+func (s *Service) dropLooseFloatingIPs(tx *db.Tx, r *api.Request, networkID string) error {
+	rows, err := looseFloatingIPs(tx, networkID)
+	if err != nil {
+		return err
+	}
+	for _, f := range rows {
+		if err := deleteFloatingIP(tx, f); err != nil {
+			return err
+		}
+		if err := s.record(tx, r, "floatingip", "delete", f.ID, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // releaseFloatingIPs parts the floating IPs from a port that goes.
 func (s *Service) releaseFloatingIPs(tx *db.Tx, portID string) error {
 	rows, err := floatingIPsOf(tx, portID)

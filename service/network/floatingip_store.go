@@ -38,6 +38,11 @@ func floatingIPsOf(tx *db.Tx, portID string) ([]*floatingIP, error) {
 	return floatingIPsWhere(tx, "port_id = ?", portID)
 }
 
+// looseFloatingIPs are the floating IPs of an external network that no port has.
+func looseFloatingIPs(tx *db.Tx, networkID string) ([]*floatingIP, error) {
+	return floatingIPsWhere(tx, "network_id = ? AND port_id = ''", networkID)
+}
+
 // floatingIPOn is the id of the floating IP of a port's address; empty when it has none.
 func floatingIPOn(tx *db.Tx, portID, fixed string) (string, error) {
 	var id string

@@ -38,7 +38,10 @@ func TestAgentsReportAndDie(t *testing.T) {
 	if got.text("agents.0.host") != "n1" || got.at("agents.0.alive") != true {
 		t.Errorf("agents %v", got)
 	}
-	c.refused(403, "PolicyNotAuthorized", alice, "GET", "/v2.0/agents", "")
+	if got := c.want(200, alice, "GET", "/v2.0/agents", "").list("agents"); len(got) != 0 {
+		t.Errorf("a member sees %v", got)
+	}
+	c.refused(403, "PolicyNotAuthorized", alice, "PUT", "/v2.0/agents/"+got.text("agents.0.id"), `{"agent":{"admin_state_up":false}}`)
 	c.clock.Advance(31 * time.Second)
 	if got := c.want(200, admin, "GET", "/v2.0/agents?alive=false", ""); got.at("agents.0.alive") != false {
 		t.Errorf("a silent agent %v", got)
@@ -219,7 +222,7 @@ func TestSeedIsNotMadeAgain(t *testing.T) {
 	c.seed()
 	router := c.want(200, admin, "GET", "/v2.0/routers?name=router1", "").text("routers.0.id")
 	sub := c.want(200, admin, "GET", "/v2.0/subnets?name=private-subnet", "").text("subnets.0.id")
-	if got := c.want(200, alice, "GET", "/v2.0/subnets?name=public-subnet", ""); got.text("subnets.0.allocation_pools.0.start") != "172.24.4.10" || got.text("subnets.0.allocation_pools.0.end") != "172.24.4.250" {
+	if got := c.want(200, admin, "GET", "/v2.0/subnets?name=public-subnet", ""); got.text("subnets.0.allocation_pools.0.start") != "172.24.4.10" || got.text("subnets.0.allocation_pools.0.end") != "172.24.4.250" {
 		t.Errorf("public subnet %v", got)
 	}
 	c.want(200, admin, "PUT", "/v2.0/routers/"+router+"/remove_router_interface", `{"subnet_id":"`+sub+`"}`)

@@ -376,6 +376,9 @@ func (s *Service) networkDelete(ctx context.Context, r *api.Request) (any, error
 		if err := checkRevision(r, &n.standard); err != nil {
 			return err
 		}
+		if err := s.dropLooseFloatingIPs(tx, r, n.ID); err != nil {
+			return err
+		}
 		ports, err := lastingPorts(tx, n.ID)
 		if err != nil {
 			return err

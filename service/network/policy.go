@@ -47,7 +47,6 @@ var sharedPolicy = []policyRow{
 	{"shared", "field:networks:shared=True", "The target is a network that is shared with everybody.", nil},
 	{"external", "field:networks:router:external=True", "The target is an external network.", nil},
 	{"network_shared", "field:networks:network:shared=True", "The target's network is shared with everybody.", nil},
-	{"network_external", "field:networks:network:router:external=True", "The target's network is external.", nil},
 	{"network_device", "field:port:device_owner=~^network:", "The target is a port of the network service's own.", nil},
 	{"network:node", nodeOnly, "Node agents, each for its own host.", nil},
 	{"regular_user", "role:member or rule:admin_or_service", "Members of any project; the handler asks a further rule when it knows the network.", nil},
@@ -77,7 +76,7 @@ var networkPolicy = []policyRow{
 
 var subnetPolicy = []policyRow{
 	{"create_subnet", networkOwner, "Create a subnet on a network.", []string{"POST /subnets"}},
-	{"get_subnet", projectReader + " or rule:network_shared or rule:network_external", "Show or list subnets.", []string{"GET /subnets", "GET /subnets/{id}"}},
+	{"get_subnet", projectReader + " or rule:network_shared", "Show or list subnets.", []string{"GET /subnets", "GET /subnets/{id}"}},
 	{"update_subnet", projectMember + " or rule:network_owner", "Change a subnet.", []string{"PUT /subnets/{id}"}},
 	{"delete_subnet", projectMember + " or rule:network_owner", "Delete a subnet.", []string{"DELETE /subnets/{id}"}},
 }
@@ -162,7 +161,7 @@ var tagPolicy = []policyRow{
 	{"get_networks_tags", projectReader + " or rule:shared or rule:external", "Show a network's tags.", []string{"GET /networks/{id}/tags", "GET /networks/{id}/tags/{tag}"}},
 	{"update_networks_tags", projectMember, "Tag a network.", []string{"PUT /networks/{id}/tags", "PUT /networks/{id}/tags/{tag}"}},
 	{"delete_networks_tags", projectMember, "Take tags from a network.", []string{"DELETE /networks/{id}/tags", "DELETE /networks/{id}/tags/{tag}"}},
-	{"get_subnets_tags", projectReader + " or rule:network_shared or rule:network_external", "Show a subnet's tags.", []string{"GET /subnets/{id}/tags", "GET /subnets/{id}/tags/{tag}"}},
+	{"get_subnets_tags", projectReader + " or rule:network_shared", "Show a subnet's tags.", []string{"GET /subnets/{id}/tags", "GET /subnets/{id}/tags/{tag}"}},
 	{"update_subnets_tags", projectMember, "Tag a subnet.", []string{"PUT /subnets/{id}/tags", "PUT /subnets/{id}/tags/{tag}"}},
 	{"delete_subnets_tags", projectMember, "Take tags from a subnet.", []string{"DELETE /subnets/{id}/tags", "DELETE /subnets/{id}/tags/{tag}"}},
 	{"get_ports_tags", projectReader, "Show a port's tags.", []string{"GET /ports/{id}/tags", "GET /ports/{id}/tags/{tag}"}},

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -109,9 +110,33 @@ func (s *Service) quotaDetails(ctx context.Context, r *api.Request) (any, error)
 	return map[string]any{"quota": view}, nil
 }
 
+// quotaBody holds the limits to be set, by kind.
+type quotaBody map[string]whole
+
+// UnmarshalJSON implements json.Unmarshaler. The openstack command sends "force" to have a limit
+// below what is in use; here that is possible always.
+func (q *quotaBody) UnmarshalJSON(text []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	*q = quotaBody{}
+	for kind, value := range all {
+		if kind == "force" {
+			continue
+		}
+		var amount whole
+		if err := json.Unmarshal(value, &amount); err != nil {
+			return err
+		}
+		(*q)[kind] = amount
+	}
+	return nil
+}
+
 func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) {
 	project := api.Loaded[quotaTarget](r).project
-	amounts, err := single[map[string]whole](r, "quota")
+	amounts, err := single[quotaBody](r, "quota")
 	if err != nil {
 		return nil, err
 	}

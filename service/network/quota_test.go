@@ -50,6 +50,7 @@ func TestQuotasOfEveryKindHold(t *testing.T) {
 	c.refused(403, "PolicyNotAuthorized", alice, "GET", "/v2.0/quotas/blue", "")
 	c.refused(400, "HTTPBadRequest", admin, "PUT", "/v2.0/quotas/red", `{"quota":{"network":-2}}`)
 	c.refused(400, "HTTPBadRequest", admin, "PUT", "/v2.0/quotas/red", `{"quota":{"server":1}}`)
+	c.want(200, admin, "PUT", "/v2.0/quotas/red", `{"quota":{"force":true,"network":0}}`)
 	c.want(204, admin, "DELETE", "/v2.0/quotas/red", "")
 	c.refused(404, "TenantQuotaNotFound", admin, "DELETE", "/v2.0/quotas/red", "")
 	if got := c.want(200, alice, "GET", "/v2.0/quotas/red", ""); got.at("quota.network") != float64(100) {

@@ -121,8 +121,8 @@ func (s *Service) routerCreate(ctx context.Context, r *api.Request) (any, error)
 		if err := tx.Insert("routers", row); err != nil {
 			return err
 		}
-		if body.Gateway.Set && !body.Gateway.Null {
-			if err := s.setGateway(tx, &row, &body.Gateway.Value, seesAll(r)); err != nil {
+		if wanted := gatewayWanted(body.Gateway); wanted != nil {
+			if err := s.setGateway(tx, &row, wanted, seesAll(r)); err != nil {
 				return err
 			}
 			if err := tx.Update("routers", row, "id"); err != nil {
@@ -191,6 +191,7 @@ func (s *Service) routerUpdate(ctx context.Context, r *api.Request) (any, error)
 	return shown(r, "router", showRouter(row))
 }
 
+// gatewayWanted is nil for no gateway, which clients say with null, {} or by silence.
 func gatewayWanted(g given[gatewayBody]) *gatewayBody {
 	if g.Null || g.Value.NetworkID == "" {
 		return nil

@@ -83,6 +83,30 @@ func TestSharedNetworksKeepTheirGateway(t *testing.T) {
 	c.refused(409, "InvalidSharedSetting", admin, "PUT", "/v2.0/networks/"+n, `{"network":{"shared":false}}`)
 }
 
+// TestExternalNetworks: their subnets are their owner's alone, a gateway of {} is none, and floating IPs that no
+// port has go with their network.
+func TestExternalNetworks(t *testing.T) {
+	c := newCloud(t)
+	out := c.outside()
+	sub := c.want(200, admin, "GET", "/v2.0/subnets?network_id="+out, "").text("subnets.0.id")
+	c.refused(404, "SubnetNotFound", alice, "GET", "/v2.0/subnets/"+sub, "")
+	if got := c.want(200, alice, "GET", "/v2.0/subnets?network_id="+out, "").list("subnets"); len(got) != 0 {
+		t.Errorf("a member sees %v", got)
+	}
+	router := c.want(201, alice, "POST", "/v2.0/routers", `{"router":{"external_gateway_info":{}}}`)
+	if router.at("router.external_gateway_info") != nil {
+		t.Errorf("a router without a gateway %v", router)
+	}
+	path := "/v2.0/routers/" + router.text("router.id")
+	c.want(200, alice, "PUT", path, `{"router":{"external_gateway_info":{"network_id":"`+out+`"}}}`)
+	loose := c.want(201, alice, "POST", "/v2.0/floatingips", `{"floatingip":{"floating_network_id":"`+out+`"}}`).text("floatingip.id")
+	c.refused(409, "NetworkInUse", admin, "DELETE", "/v2.0/networks/"+out, "")
+	c.want(200, alice, "GET", "/v2.0/floatingips/"+loose, "")
+	c.want(200, alice, "PUT", path, `{"router":{"external_gateway_info":{}}}`)
+	c.want(204, admin, "DELETE", "/v2.0/networks/"+out, "")
+	c.refused(404, "FloatingIPNotFound", alice, "GET", "/v2.0/floatingips/"+loose, "")
+}
+
 func TestFloatingIPs(t *testing.T) {
 	c := newCloud(t)
 	out := c.outside()

@@ -12,7 +12,7 @@ func (s *Service) routes() []api.Route {
 		{Method: "PUT", Path: "/internal/hosts/{host}/routers", Policy: "network:node", Load: s.hostLoad, Handle: s.hostRouters, Body: "internal_status", MaxBody: 16 << 20, Doc: "takes the statuses of a host's routers"},
 		{Method: "GET", Path: "/v2.0", Policy: "get_version", Handle: s.resourceList, Doc: "lists the resources of the API"},
 
-		{Method: "GET", Path: "/v2.0/agents", Policy: "get_agent", Handle: s.agentList, Doc: "lists agents"},
+		{Method: "GET", Path: "/v2.0/agents", Policy: "get_version", Handle: s.agentList, Doc: "lists agents, to those who may see them"},
 		{Method: "GET", Path: "/v2.0/agents/{id}", Policy: "get_agent", Load: s.agentLoad, Handle: s.agentShow, Doc: "shows an agent"},
 		{Method: "PUT", Path: "/v2.0/agents/{id}", Policy: "update_agent", Load: s.agentLoad, Handle: s.agentUpdate, Body: "agent_update", Doc: "enables, disables or describes an agent"},
 		{Method: "DELETE", Path: "/v2.0/agents/{id}", Policy: "delete_agent", Load: s.agentLoad, Handle: s.agentDelete, Doc: "forgets an agent"},

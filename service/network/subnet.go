@@ -75,7 +75,7 @@ func (s *Service) subnetCollection() *collection[*subnet] {
 		sorts: standardSorts(map[string]string{"name": "name", "network_id": "network_id", "ip_version": "ip_version", "cidr": "cidr",
 			"gateway_ip": "gateway_ip", "enable_dhcp": "enable_dhcp"}),
 		visible: func(l *db.List, project string) {
-			l.Where("(project_id = ? OR network_id IN (SELECT id FROM networks WHERE project_id = ? OR shared = 1 OR external = 1))", project, project)
+			l.Where("(project_id = ? OR network_id IN (SELECT id FROM networks WHERE project_id = ? OR shared = 1))", project, project)
 		},
 		complete: func(*db.Tx, []*subnet) error { return nil },
 		show:     func(_ *api.Request, n *subnet) any { return showSubnet(n) },
@@ -107,7 +107,7 @@ func (s *Service) subnetLoad(ctx context.Context, r *api.Request) (api.Target, e
 		if err != nil {
 			return err
 		}
-		seen := seesAll(r) || sub.ProjectID == r.ProjectID() || n.ProjectID == r.ProjectID() || n.Shared || n.External
+		seen := seesAll(r) || sub.ProjectID == r.ProjectID() || n.ProjectID == r.ProjectID() || n.Shared
 		loaded = &loadedSubnet{sub, n, reach{seen, subnetNotFound(id)}}
 		return loadTags(tx, []*subnet{sub})
 	})
