@@ -175,7 +175,9 @@ func Own(t testing.TB, engine string) *Server {
 	t.Cleanup(func() {
 		_ = s.admin.Close()
 		_ = s.orders.Close()
-		<-s.ended
+		if err := <-s.ended; err != nil {
+			t.Errorf("the database server ended: %v", err)
+		}
 	})
 	return &Server{s}
 }

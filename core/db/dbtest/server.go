@@ -110,7 +110,10 @@ func start(k kind) (*server, error) {
 		return nil, err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		ended <- cmd.Wait()
+		close(ended) // whoever asks again does not wait
+	}()
 	admin, err := sql.Open(k.driver, k.admin(folder))
 	if err != nil {
 		return nil, err
