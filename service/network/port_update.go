@@ -73,6 +73,9 @@ func (s *Service) changePort(tx *db.Tx, r *api.Request, p *port, body *portBody)
 		if err := s.changeAddresses(tx, p, body.FixedIPs); err != nil {
 			return err
 		}
+		if err := s.moveInterface(tx, &before, p); err != nil {
+			return err
+		}
 	}
 	if p.Host != before.Host {
 		p.Status, p.StatusDetail = statusDown, ""
@@ -84,8 +87,9 @@ func (s *Service) changePort(tx *db.Tx, r *api.Request, p *port, body *portBody)
 // checkPortChange refuses changes that would make the port lie about what it is.
 func (s *Service) checkPortChange(tx *db.Tx, r *api.Request, before, p *port, body *portBody) error {
 	routerPort := slices.Contains([]string{ownerRouterInterface, ownerRouterGateway, ownerFloatingIP}, before.DeviceOwner)
-	if routerPort && (p.DeviceID != before.DeviceID || p.DeviceOwner != before.DeviceOwner || p.Host != before.Host || body.FixedIPs.Set) {
-		return conflict("ServicePortInUse", "Port %s cannot be changed in this way via the port API: has device owner %s.", p.ID, before.DeviceOwner)
+	addressed := body.FixedIPs.Set && before.DeviceOwner != ownerRouterInterface
+	if routerPort && (p.DeviceID != before.DeviceID || p.DeviceOwner != before.DeviceOwner || p.Host != before.Host || addressed) {
+		return servicePortInUse(before)
 	}
 	if before.Host != "" && p.DeviceID != before.DeviceID && p.DeviceID != "" && !seesAll(r) {
 		return conflict("PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.",
@@ -111,6 +115,39 @@ func (s *Service) checkPortChange(tx *db.Tx, r *api.Request, before, p *port, bo
 		groups = len(body.Groups.Value) > 0
 	}
 	return checkSecurity(p, groups)
+}
+
+func servicePortInUse(p *port) error {
+	return conflict("ServicePortInUse", "Port %s cannot be changed in this way via the port API: has device owner %s.", p.ID, p.DeviceOwner)
+}
+
+// moveInterface lets the router know that one of its interfaces has other addresses. They must
+// be on the same subnets: joining and parting are the router's business.
+func (s *Service) moveInterface(tx *db.Tx, before, p *port) error {
+	if before.DeviceOwner != ownerRouterInterface {
+		return nil
+	}
+	if !slices.Equal(addressSubnets(before), addressSubnets(p)) {
+		return servicePortInUse(before)
+	}
+	row, err := getRouter(tx, p.DeviceID)
+	if err != nil {
+		return err
+	}
+	if err := setRoutes(tx, row, row.Routes); err != nil {
+		return err
+	}
+	return s.touchRouter(tx, row.ID)
+}
+
+// addressSubnets are the subnets of a port's addresses, sorted, each as often as the port has addresses on it.
+func addressSubnets(p *port) []string {
+	ids := make([]string, len(p.Addresses))
+	for i, a := range p.Addresses {
+		ids[i] = a.SubnetID
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // changeAddresses gives the port the addresses that are wanted now; what it has on a

@@ -47,6 +47,16 @@ func TestARouterFromBirthToDeath(t *testing.T) {
 	c.refused(400, "InvalidRoutes", alice, "PUT", r, `{"router":{"routes":[{"destination":"10.7.0.0/16","nexthop":"10.77.0.9"}]}}`)
 	c.refused(400, "InvalidRoutes", alice, "PUT", r, `{"router":{"routes":[{"destination":"10.7.0.0/16","nexthop":"10.0.0.1"}]}}`)
 	c.refused(409, "RouterInterfaceInUseByRoute", alice, "PUT", r+"/remove_router_interface", `{"subnet_id":"`+sub+`"}`)
+	moving := "/v2.0/ports/" + joined.text("port_id")
+	moved := c.want(200, alice, "PUT", moving, `{"port":{"fixed_ips":[{"subnet_id":"`+sub+`","ip_address":"10.0.0.8"}]}}`)
+	if got := moved.list("port.fixed_ips"); len(got) != 1 || moved.text("port.fixed_ips.0.ip_address") != "10.0.0.8" {
+		t.Errorf("a moved interface %v", moved)
+	}
+	c.refused(400, "InvalidRoutes", alice, "PUT", moving, `{"port":{"fixed_ips":[{"subnet_id":"`+sub+`","ip_address":"10.0.0.9"}]}}`)
+	for _, fixed := range []string{`[]`, `[{"subnet_id":"` + sub + `"},{"subnet_id":"` + sub + `","ip_address":"10.0.0.10"}]`} {
+		c.refused(409, "ServicePortInUse", alice, "PUT", moving, `{"port":{"fixed_ips":`+fixed+`}}`)
+	}
+	c.want(200, alice, "PUT", moving, `{"port":{"fixed_ips":[{"subnet_id":"`+sub+`","ip_address":"10.0.0.1"}]}}`)
 	c.want(200, alice, "PUT", r+"/add_extraroutes", `{"router":{"routes":[{"destination":"10.8.0.0/16","nexthop":"10.0.0.9"}]}}`)
 	if got := c.want(200, alice, "PUT", r+"/remove_extraroutes", `{"router":{"routes":[{"destination":"10.7.0.0/16","nexthop":"10.0.0.9"}]}}`); len(got.list("router.routes")) != 1 {
 		t.Errorf("routes %v", got)
