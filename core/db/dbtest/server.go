@@ -69,9 +69,10 @@ func postgresURL(folder, name string) string {
 // test process is gone. Words on standard input stop and start it in between.
 const script = `
 set -e
+server=
 { %s; } > "$folder/log" 2>&1 < /dev/null
-start() { %s >> "$folder/log" 2>&1 < /dev/null & server=$!; }
-stop() { kill -%s $server; wait $server; }
+start() { [ -n "$server" ] || { %s >> "$folder/log" 2>&1 < /dev/null & server=$!; }; }
+stop() { [ -z "$server" ] || { kill -%s $server; wait $server; server=; }; }
 start
 set +e
 while read -r word; do
@@ -121,6 +122,7 @@ func start(k kind) (*server, error) {
 	admin.SetMaxIdleConns(1)
 	if err := answers(admin, ended); err != nil {
 		log, _ := os.ReadFile(filepath.Join(folder, "log"))
+		_, _ = orders.Close(), os.RemoveAll(folder)
 		return nil, fmt.Errorf("start %s: %w: %s", k.name, err, log[max(0, len(log)-2000):])
 	}
 	return &server{kind: k, folder: folder, admin: admin, orders: orders, ended: ended}, nil
