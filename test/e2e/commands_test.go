@@ -35,6 +35,7 @@ func (s *story) commands(t *testing.T) {
 		{"token issue", `project_id`},
 		{"versions show", `(?s)compute.*CURRENT`},
 		{"hypervisor list", regexp.QuoteMeta(host) + `.*up`},
+		{"hypervisor show " + host, `hypervisor_type +\| QEMU`},
 		{"compute service list", `nova-compute.*` + regexp.QuoteMeta(host) + `.*enabled.*up`},
 		{"network agent list", regexp.QuoteMeta(host) + `.*:-\).*UP`},
 		{"availability zone list", `nova.*available`},
