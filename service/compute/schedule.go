@@ -154,7 +154,7 @@ func zoneFilter(h *host, w wish) string {
 
 func excludedFilter(h *host, w wish) string {
 	if why, excluded := w.Excluded[h.Name]; excluded {
-		return "it failed before: " + why
+		return "it failed before: " + strings.TrimSuffix(why, ".")
 	}
 	return ""
 }
