@@ -95,6 +95,7 @@ func (cl *cloud) addNode(d drivers) error {
 		Controller: &computeagent.HTTPController{Client: cl.client("compute", identity, nil)},
 		Images:     images{cl.client("image", identity, nil)},
 	})
+	cl.health.Add("node", computing.Ready)
 	cl.jobs = append(cl.jobs, networking.Run, computing.Run)
 	return nil
 }

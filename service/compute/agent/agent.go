@@ -56,13 +56,25 @@ type Agent struct {
 	workers sync.WaitGroup
 	mu      sync.Mutex
 	guests  map[string]*guest
+	// known is closed when the controller took the first report of the host.
+	known chan struct{}
 	// pruneDue tells that guests went away, so that images may have become unused.
 	pruneDue bool
 }
 
 // New returns an agent; Run makes it work.
 func New(cfg Config) *Agent {
-	return &Agent{cfg: cfg, guests: map[string]*guest{}}
+	return &Agent{cfg: cfg, guests: map[string]*guest{}, known: make(chan struct{})}
+}
+
+// Ready tells whether the controller knows the host, so that guests can be placed on it.
+func (a *Agent) Ready(context.Context) error {
+	select {
+	case <-a.known:
+		return nil
+	default:
+		return fmt.Errorf("the host %s has not been reported yet", a.cfg.Host)
+	}
 }
 
 // Run works until ctx ends and then waits for what is at hand.
@@ -74,13 +86,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopAnswering := a.cfg.Bus.Serve(orders.Topic(a.cfg.Host), a.answer)
 	defer stopAnswering()
 	defer a.workers.Wait()
-	known := make(chan struct{})
-	a.workers.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(known) })) })
+	a.workers.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(a.known) })) })
 	a.workers.Go(func() { a.follow(ctx, events) })
 	bell := a.cfg.Bus.Listen(orders.Topic(a.cfg.Host))
 	defer bell.Close()
 	select {
-	case <-known: // a host that never reported has no orders
+	case <-a.known: // a host that never reported has no orders
 	case <-ctx.Done():
 	}
 	var since int64
