@@ -240,17 +240,6 @@ func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {
 	return byID, nil
 }
 
-func replaceUserData(tx *db.Tx, serverID, data string) error {
-	if _, err := tx.Exec("DELETE FROM server_user_data WHERE server_id = ?", serverID); err != nil {
-		return err
-	}
-	if data == "" {
-		return nil
-	}
-	_, err := tx.Exec("INSERT INTO server_user_data (server_id, user_data) VALUES (?, ?)", serverID, data)
-	return err
-}
-
 // markServerDeleted turns the row into the memory of a deleted server.
 func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
 	err := changeServer(tx, id, func(row *server) {
