@@ -234,9 +234,11 @@ func (n *Networks) FloatingIPsOfPorts(ctx context.Context, portIDs []string) ([]
 
 // SecurityGroups implements compute.Networks.
 func (n *Networks) SecurityGroups(ctx context.Context, projectID string) ([]compute.SecurityGroup, error) {
-	type view struct{ ID, Name string }
-	found, err := list(ctx, &n.client, "security-groups", url.Values{"project_id": {projectID}}, func(g view) string { return g.ID })
-	return each(found, func(g view) compute.SecurityGroup { return compute.SecurityGroup(g) }), err
+	query := url.Values{}
+	if projectID != "" {
+		query.Set("project_id", projectID)
+	}
+	return list(ctx, &n.client, "security-groups", query, func(g compute.SecurityGroup) string { return g.ID })
 }
 
 func each[A, B any](from []A, convert func(A) B) []B {

@@ -460,6 +460,35 @@ func TestVersionsShowWhatTheyHave(t *testing.T) {
 	}
 }
 
+// TestSecurityGroupsInNovasForm: the openstack command finds a group by its name in this list.
+func TestSecurityGroupsInNovasForm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	port := 22
+	r.world.groups[projectID][1].Rules = []compute.SecurityGroupRule{
+		{ID: "r1", Direction: "egress", EtherType: "IPv4"},
+		{ID: "r2", Direction: "ingress", EtherType: "IPv4", Protocol: "tcp", PortMin: &port, PortMax: &port, RemotePrefix: "10.0.0.0/8"},
+		{ID: "r3", Direction: "ingress", EtherType: "IPv6", Protocol: "udp"},
+		{ID: "r4", Direction: "ingress", EtherType: "IPv4", RemoteGroupID: groupID},
+	}
+	alice := member(projectID)
+	r.do(alice, "2.35", "GET", "/v2.1/os-security-groups", "").want(200, `"name":"default"`)
+	web := r.do(alice, "2.1", "GET", "/v2.1/os-security-groups/"+webGroupID, "")
+	for _, want := range []string{`"ip_protocol":"tcp","from_port":22,"to_port":22,"group":{},"ip_range":{"cidr":"10.0.0.0/8"}`,
+		`"ip_protocol":"udp","from_port":1,"to_port":65535,"group":{},"ip_range":{"cidr":"::/0"}`,
+		`"ip_protocol":null,"from_port":null,"to_port":null,"group":{"name":"default","tenant_id":""},"ip_range":{}`} {
+		web.want(200, want)
+	}
+	if strings.Contains(web.text, "r1") {
+		t.Errorf("nova knows no rules for what goes out: %s", web.text)
+	}
+	r.do(alice, "2.1", "GET", "/v2.1/os-security-groups/none", "").want(404, "Security group none not found.")
+	r.do(alice, "2.36", "GET", "/v2.1/os-security-groups", "").want(404, "")
+	if other := r.do(member(otherID), "2.1", "GET", "/v2.1/os-security-groups?all_tenants=1", "").want(200, ""); strings.Contains(other.text, "web") {
+		t.Errorf("another project sees %s", other.text)
+	}
+}
+
 // TestPasswordIsOnTheConfigDriveAlone: the answer to the create tells it once more, nothing else does.
 func TestPasswordIsOnTheConfigDriveAlone(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ type Networks interface {
 	SubnetsOfNetworks(ctx context.Context, networkIDs []string) ([]Subnet, error)
 	// FloatingIPsOfPorts returns the floating addresses that lead to the ports.
 	FloatingIPsOfPorts(ctx context.Context, portIDs []string) ([]FloatingIP, error)
-	// SecurityGroups returns a project's groups.
+	// SecurityGroups returns a project's groups; without a project, all that the caller may see.
 	SecurityGroups(ctx context.Context, projectID string) ([]SecurityGroup, error)
 }
 
@@ -107,8 +107,26 @@ type Route struct {
 // FloatingIP is an address that leads to a port's fixed address.
 type FloatingIP struct{ PortID, FixedAddress, Address string }
 
-// SecurityGroup is a security group.
-type SecurityGroup struct{ ID, Name string }
+// SecurityGroup is a security group with its rules.
+type SecurityGroup struct {
+	ID          string              `json:"id"`
+	Name        string              `json:"name"`
+	ProjectID   string              `json:"project_id"`
+	Description string              `json:"description"`
+	Rules       []SecurityGroupRule `json:"security_group_rules"`
+}
+
+// SecurityGroupRule is what a security group lets through.
+type SecurityGroupRule struct {
+	ID            string `json:"id"`
+	Direction     string `json:"direction"`
+	EtherType     string `json:"ethertype"`
+	Protocol      string `json:"protocol"` // empty: any
+	PortMin       *int   `json:"port_range_min"`
+	PortMax       *int   `json:"port_range_max"`
+	RemotePrefix  string `json:"remote_ip_prefix"`
+	RemoteGroupID string `json:"remote_group_id"`
+}
 
 // Placement is what compute needs of the placement service.
 type Placement interface {

@@ -47,6 +47,8 @@ const (
 	ruleGroupAdd             = prefix + "os-security-groups:add"
 	ruleGroupRemove          = prefix + "os-security-groups:remove"
 	ruleGroupList            = prefix + "os-security-groups:list"
+	ruleGroupsGet            = prefix + "os-security-groups:get"
+	ruleGroupsShow           = prefix + "os-security-groups:show"
 
 	ruleFlavors            = prefix + "flavors"
 	ruleFlavorCreate       = prefix + "os-flavor-manage:create"
@@ -147,7 +149,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Attach and detach interfaces.", ruleInterfaces+"create", ruleInterfaces+"delete")
 	add(checkReader, "List a server's volumes.", ruleVolumesIndex)
 	add(checkMember, "Add and remove a server's security groups.", ruleGroupAdd, ruleGroupRemove)
-	add(checkReader, "List a server's security groups.", ruleGroupList)
+	add(checkReader, "Show a project's security groups, and a server's.", ruleGroupList, ruleGroupsGet, ruleGroupsShow)
 }
 
 func addFlavorRules(add func(check, description string, names ...string)) {

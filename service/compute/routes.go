@@ -107,6 +107,8 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: quotas + "/defaults", Policy: ruleQuotas + "defaults", Load: loadProject, Handle: s.quotaDefaults, Doc: "shows default quotas"},
 		{Method: get, Path: quotas + "/detail", Policy: ruleQuotas + "detail", Load: loadProject, Handle: s.quotaDetail, Doc: "shows a project's quotas and use"},
 		{Method: post, Path: "/v2.1/os-server-external-events", Policy: ruleExternal, Handle: s.externalEvents, Body: "external_events", Doc: "takes events of other services"},
+		{Method: get, Path: "/v2.1/os-security-groups", Policy: ruleGroupsGet, Handle: s.securityGroupList, Until: before(vNoProxies), Doc: "lists a project's security groups"},
+		{Method: get, Path: "/v2.1/os-security-groups/{security_group_id}", Policy: ruleGroupsShow, Handle: s.securityGroupShow, Until: before(vNoProxies), Doc: "shows a security group"},
 		{Method: get, Path: "/v2.1/os-server-groups", Policy: ruleGroups + "index", Handle: s.groupList, Doc: "lists server groups"},
 		{Method: post, Path: "/v2.1/os-server-groups", Policy: ruleGroups + "create", Handle: s.groupCreate, Body: "server_group_create", Doc: "creates a server group"},
 		{Method: get, Path: "/v2.1/os-server-groups/{group_id}", Policy: ruleGroups + "show", Load: s.loadGroup, Handle: s.groupShow, Doc: "shows a server group"},

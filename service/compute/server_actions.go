@@ -346,20 +346,3 @@ func refusedBy(neighbour string, err error) error {
 	}
 	return unavailable(neighbour, err)
 }
-
-// serverSecurityGroups answers GET /servers/{server_id}/os-security-groups.
-func (s *Service) serverSecurityGroups(ctx context.Context, r *api.Request) (any, error) {
-	row := api.Loaded[serverTarget](r).server
-	s.freshen(ctx, []*server{row})
-	list := []map[string]any{}
-	seen := map[string]bool{}
-	for _, n := range row.NICs {
-		for _, g := range n.Groups {
-			if !seen[g.ID] {
-				seen[g.ID] = true
-				list = append(list, map[string]any{"id": g.ID, "name": g.Name, "description": "", "rules": []any{}, "tenant_id": row.ProjectID})
-			}
-		}
-	}
-	return map[string]any{"security_groups": list}, nil
-}
