@@ -22,7 +22,7 @@ type State struct {
 	Networks  []Network `json:"networks"`
 	Ports     []Port    `json:"ports"`
 	Routers   []Router  `json:"routers"`
-	// SecurityGroups are the groups that ports of this host are in; PortRules expands them.
+	// SecurityGroups are the groups that ports of this host are in.
 	SecurityGroups []SecurityGroup `json:"security_groups"`
 	// AddressSets holds, by security group id, the addresses of the members of every group
 	// that a rule names as its remote side.
