@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 //go:embed migrations/*.sql
@@ -19,24 +21,49 @@ var migrationFiles embed.FS
 // openDB opens the database of one service: its part of the database server that is
 // configured, or its own file.
 func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
-	if server := cl.conf.Database.Reveal(); server != "" {
-		d, err := db.OpenPart(ctx, server, service)
-		if err != nil {
-			return nil, fmt.Errorf("open database of %s: %w", service, err)
-		}
-		cl.onClose(d.Close)
-		return d, nil
-	}
-	folder := filepath.Join(cl.conf.DataDir, "db")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("open database of %s: %w", service, err)
-	}
-	d, err := db.Open(ctx, "sqlite:"+filepath.Join(folder, service+".sqlite"))
+	d, err := cl.openPart(ctx, service)
 	if err != nil {
 		return nil, fmt.Errorf("open database of %s: %w", service, err)
 	}
 	cl.onClose(d.Close)
+	cl.forgetChanges(service, d)
 	return d, nil
+}
+
+func (cl *cloud) openPart(ctx context.Context, service string) (*db.DB, error) {
+	if server := cl.conf.Database.Reveal(); server != "" {
+		return db.OpenPart(ctx, server, service)
+	}
+	folder := filepath.Join(cl.conf.DataDir, "db")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	return db.Open(ctx, "sqlite:"+filepath.Join(folder, service+".sqlite"))
+}
+
+// Changes are kept as long as the memory of deleted servers; older ones are looked for
+// every hour.
+const (
+	keepChanges = 90 * 24 * time.Hour
+	forgetEvery = time.Hour
+)
+
+// forgetChanges keeps the change log of a service from growing for ever.
+func (cl *cloud) forgetChanges(service string, d *db.DB) {
+	cl.jobs = append(cl.jobs, func(ctx context.Context) error {
+		ticker := time.NewTicker(forgetEvery)
+		defer ticker.Stop()
+		for {
+			if err := feed.Prune(ctx, d, cl.clock.Now().Add(-keepChanges)); err != nil && ctx.Err() == nil {
+				cl.log.Warn("forget old changes", "service", service, "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+			}
+		}
+	})
 }
 
 // claimDatabase binds the databases of a server to the data folder, once and for all:
