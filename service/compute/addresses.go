@@ -118,6 +118,12 @@ func (s *Service) refreshAddresses(ctx context.Context, ids []string) (map[strin
 		return nil, nil
 	}
 	ctx = s.self(ctx)
+	// The rows come first: an interface that is attached after them is not taken for one
+	// whose port is gone.
+	var rows []*server
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { rows, err = serversByID(tx, ids); return err }); err != nil {
+		return nil, err
+	}
 	ports, err := s.deps.Networks.PortsOfDevices(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -136,33 +142,30 @@ func (s *Service) refreshAddresses(ctx context.Context, ids []string) (map[strin
 	for _, p := range ports {
 		seen[p.ID] = p
 	}
-	var rows []*server
-	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { rows, err = serversByID(tx, ids); return err }); err != nil {
-		return nil, err
-	}
 	names, err := s.groupNames(ctx, rows, ports)
 	if err != nil {
 		return nil, err
 	}
-	changed := map[string][]nic{}
+	changed, before := map[string][]nic{}, map[string][]nic{}
 	for _, row := range rows {
 		updated := renewNICs(row.NICs, seen, floating, names)
 		if !sameJSON(updated, row.NICs) {
-			changed[row.ID] = updated
+			changed[row.ID], before[row.ID] = updated, row.NICs
 		}
 	}
 	s.fresh.note(ids, s.clock.Now())
-	return changed, s.storeAddresses(ctx, changed)
+	return changed, s.storeAddresses(ctx, before, changed)
 }
 
-func (s *Service) storeAddresses(ctx context.Context, changed map[string][]nic) error {
+// storeAddresses stores what became of the interfaces that servers had before.
+func (s *Service) storeAddresses(ctx context.Context, before, changed map[string][]nic) error {
 	if len(changed) == 0 {
 		return nil
 	}
 	return s.db.Write(ctx, func(tx *db.Tx) error {
 		for id, nics := range changed {
 			err := changeServer(tx, id, func(row *server) {
-				if sameInterfaces(row.NICs, nics) { // an attach or detach that came meanwhile counts more
+				if sameInterfaces(row.NICs, before[id]) { // an attach or detach that came meanwhile counts more
 					row.NICs = nics
 				}
 			})
@@ -242,6 +245,7 @@ func (n *nic) takePort(port Port, groupNames map[string]string) {
 	}
 }
 
+// sameInterfaces tells whether both are the interfaces of the same ports.
 func sameInterfaces(a, b []nic) bool {
 	known := map[string]bool{}
 	for _, n := range a {
@@ -252,7 +256,7 @@ func sameInterfaces(a, b []nic) bool {
 			return false
 		}
 	}
-	return true
+	return len(a) == len(b)
 }
 
 func sameJSON(a, b any) bool {
