@@ -77,6 +77,7 @@ func (e *estate) furnishNetwork(t *testing.T, c *cloud.Cloud, cidr string) {
 	e.make(t, "networks", "/network/v2.0/networks", "network", object{"name": e.word})
 	e.make(t, "subnets", "/network/v2.0/subnets", "subnet", object{"network_id": e.ids["networks"], "cidr": cidr, "ip_version": 4})
 	e.make(t, "security-groups", "/network/v2.0/security-groups", "security_group", object{"name": e.word})
+	e.ids["security_group_id"] = e.ids["security-groups"]
 	e.make(t, "security-group-rules", "/network/v2.0/security-group-rules", "security_group_rule", object{"security_group_id": e.ids["security-groups"],
 		"direction": "ingress", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22})
 	e.make(t, "ports", "/network/v2.0/ports", "port", object{"network_id": e.ids["networks"], "name": e.word})

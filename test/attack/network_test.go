@@ -166,7 +166,7 @@ func foreignJoins(t *testing.T, s *scene) {
 		{"POST", floating, object{"floatingip": object{"floating_network_id": public, "floating_ip_address": "172.24.4.77"}}},
 		{"POST", routers, object{"router": object{"external_gateway_info": object{"network_id": public, "enable_snat": false}}}},
 		{"POST", routers, object{"router": object{"external_gateway_info": object{"network_id": public, "external_fixed_ips": []object{{"ip_address": "172.24.4.77"}}}}}},
-	}, http.StatusForbidden)
+	}, http.StatusForbidden, http.StatusNotFound)
 }
 
 // foreignMoves looks for ports of the network service that a user without a project of the right id might see.
