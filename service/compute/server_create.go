@@ -106,11 +106,9 @@ func (s *Service) serverCreateRequest(ctx context.Context, r *api.Request) (any,
 		groups = append(groups, map[string]string{"name": "default"})
 	}
 	links := linksOf(r, "servers", rows[0].ID)
-	view := map[string]any{"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups}
-	if password := rows[0].Detail.AdminPass; password != "" {
-		view["adminPass"] = password
-	}
-	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": view}}, nil
+	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": map[string]any{
+		"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups,
+	}}}, nil
 }
 
 // readCreate checks a create against everything but the quota.

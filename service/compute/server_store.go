@@ -74,7 +74,7 @@ type serverDetail struct {
 	UserName       string            `json:"user_name,omitempty"`
 	Seed           []byte            `json:"seed,omitempty"`
 	Files          []injectedFile    `json:"files,omitempty"`
-	AdminPass      string            `json:"admin_pass,omitempty"` // for the config drive; no API shows it again
+	AdminPass      string            `json:"admin_pass,omitempty"` // for the config drive; no API shows it
 }
 
 // flavorSnapshot is the flavor as it was when the server was made.
