@@ -212,6 +212,7 @@ func TestPowerActions(t *testing.T) {
 	s.do(member(projectID), latest, "POST", path, `{"dance":null}`).want(400, "There is no such action: dance")
 	s.do(member(projectID), latest, "POST", path, `{"os-stop":null,"os-start":null}`).want(400, "")
 	s.do(member(projectID), latest, "POST", path, `{"os-getConsoleOutput":{"length":2}}`).want(200, `{"output":"two\nthree\n"}`)
+	s.do(member(projectID), "2.72", "POST", path, `{"lock":{}}`).want(202, "") // as tempest has it
 	s.do(member(projectID), latest, "POST", path, `{"lock":{"locked_reason":"mine"}}`).want(202, "")
 	s.show(s.id).want(200, `"locked":true,"locked_reason":"mine"`)
 	s.do(member(projectID), latest, "POST", path, `{"os-stop":null}`).want(409, "is locked")
@@ -453,6 +454,7 @@ func TestVersionsShowWhatTheyHave(t *testing.T) {
 	r.do(member(projectID), "2.25", "GET", "/v2.1/servers/"+id+"/tags", "").want(404, "")
 	r.do(member(projectID), "2.18", "PUT", "/v2.1/servers/"+id, `{"server":{"description":"x"}}`).want(400, "description")
 	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{"name":"renamed","description":null,"hostname":"db"}}`).want(200, `"name":"renamed"`)
+	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{"accessIPv6":"0:0:0:0:0:babe:220.12.22.2"}}`).want(200, `"accessIPv6":"::babe:dc0c:1602"`)
 	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{"name":" "}}`).want(400, "name")
 	r.do(member(projectID), latest, "PUT", "/v2.1/servers/"+id, `{"server":{}}`).want(200, "OS-EXT-STS:vm_state")
 	if a := r.do(member(projectID), "2.1", "PUT", "/v2.1/servers/"+id, `{"server":{}}`).want(200, `"status":"ACTIVE"`); strings.Contains(a.text, "OS-EXT") {

@@ -157,11 +157,10 @@ func (s *Service) actionLock(ctx context.Context, r *api.Request, _ *server, arg
 	var in *struct {
 		Reason *string `json:"locked_reason"`
 	}
-	if string(argument) != "null" && r.Version.Before(vLockedReason) {
-		return nil, api.BadRequest("Invalid input for field/attribute lock. Value: %s. It must be null.", oneLine(string(argument), 60))
-	}
-	if err := json.Unmarshal(argument, &in); err != nil {
-		return nil, api.BadRequest("Invalid input for field/attribute lock.")
+	if r.Version.AtLeast(vLockedReason) { // before, nova does not look at the argument, and clients send {} or null
+		if err := json.Unmarshal(argument, &in); err != nil {
+			return nil, api.BadRequest("Invalid input for field/attribute lock.")
+		}
 	}
 	_, err := s.changeServer(ctx, r, "lock", func(_ *db.Tx, row *server) error {
 		owner := row.ProjectID == r.ProjectID()

@@ -125,7 +125,7 @@ func (s *Service) readCreate(ctx context.Context, r *api.Request, body *serverBo
 		request.row.ConfigDrive = bool(*in.ConfigDrive)
 	}
 	d := &request.row.Detail
-	d.DiskConfig, d.AccessIPv4, d.AccessIPv6, d.Metadata, d.Description = in.DiskConfig, in.AccessIPv4, in.AccessIPv6, in.Metadata, in.Description
+	d.DiskConfig, d.AccessIPv4, d.AccessIPv6, d.Metadata, d.Description = in.DiskConfig, in.AccessIPv4, shortAddress(in.AccessIPv6), in.Metadata, in.Description
 	if d.DiskConfig == "" {
 		d.DiskConfig = "MANUAL"
 	}

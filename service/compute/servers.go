@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -110,12 +111,20 @@ func applyUpdate(r *api.Request, row *server, fields map[string]*string) error {
 		case "accessIPv4":
 			row.Detail.AccessIPv4 = text
 		case "accessIPv6":
-			row.Detail.AccessIPv6 = text
+			row.Detail.AccessIPv6 = shortAddress(text)
 		case "OS-DCF:diskConfig":
 			row.Detail.DiskConfig = text
 		}
 	}
 	return nil
+}
+
+// shortAddress is an IPv6 address as nova shows it, in its shortest form.
+func shortAddress(text string) string {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address.String()
+	}
+	return text
 }
 
 // changeServer reads the request's server anew in a transaction, changes and writes it.
