@@ -40,8 +40,10 @@ func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon
 	for o := claimed; ctx.Err() == nil; {
 		more, err := e.advance(ctx, o)
 		switch {
-		case err == nil && more:
+		case err == nil && more && e.carries(o):
 			continue
+		case err == nil && more: // the next step is for another role
+			return false
 		case err == nil:
 			return o.FinishedAt.IsZero() && o.WakeAt.Before(e.cfg.Clock.Now().Add(pollEvery))
 		case errors.Is(err, ErrCrash) || ctx.Err() != nil:
@@ -307,8 +309,12 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 		}
 		now := e.cfg.Clock.Now()
 		leaseUntil := now.Add(e.cfg.Lease)
-		if !o.FinishedAt.IsZero() {
+		switch {
+		case !o.FinishedAt.IsZero():
 			leaseUntil = time.Time{}
+		case !e.carries(o):
+			leaseUntil = time.Time{}
+			tx.AfterCommit(e.ring) // whoever has the role takes it from here
 		}
 		changed, err := tx.Exec("UPDATE operations SET state = ?, step = ?, step_name = ?, step_started_at = ?, back_to = ?, tries = ?,"+
 			" last_error = ?, frame = ?, error = ?, lease_until = ?, updated_at = ?, finished_at = ? WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",

@@ -102,15 +102,18 @@ type due struct {
 }
 
 // dispatch hands every due operation to a worker and returns when to look again. Those
-// that others work on are left out by the query, so that they cannot hide the rest.
+// that others work on, or have the role for, are left out by the query, so that they
+// cannot hide the rest.
 func (e *Engine) dispatch(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
 	now := e.cfg.Clock.Now()
 	horizon := now.Add(pollEvery)
 	limit := 10 * e.cfg.Workers
+	own, args := e.ownSteps()
+	args = append([]any{horizon, horizon, e.cfg.Owner}, append(args, limit)...)
 	var list []due
 	err := e.cfg.DB.Read(ctx, func(tx *db.Tx) error {
 		return tx.Select(&list, "SELECT "+db.Columns(due{}, "")+" FROM operations WHERE finished_at = 0 AND wake_at <= ?"+
-			" AND (lease_until <= ? OR lease_owner = ?) ORDER BY wake_at LIMIT ?", horizon, horizon, e.cfg.Owner, limit)
+			" AND (lease_until <= ? OR lease_owner = ?) AND "+own+" ORDER BY wake_at LIMIT ?", args...)
 	})
 	if err != nil {
 		return pollEvery, err
@@ -176,7 +179,7 @@ func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) 
 			return err
 		}
 		now := e.cfg.Clock.Now()
-		if !o.FinishedAt.IsZero() || o.WakeAt.After(now) || !e.free(o.LeaseOwner, o.LeaseUntil, id, o.Epoch, now) {
+		if !o.FinishedAt.IsZero() || o.WakeAt.After(now) || !e.carries(&o) || !e.free(o.LeaseOwner, o.LeaseUntil, id, o.Epoch, now) {
 			return nil
 		}
 		o.LeaseOwner, o.LeaseUntil, o.Epoch, claimed = e.cfg.Owner, now.Add(e.cfg.Lease), o.Epoch+1, true

@@ -27,6 +27,9 @@ type Config struct {
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	// Roles are whose steps this process carries, both forward and back; nil: everybody's.
+	// An operation that comes to a step of another role goes to a process that has it.
+	Roles []string
 	// Workers is how many operations run side by side; 0 means 32.
 	Workers int
 	// Lease is how long a claim holds without renewal; 0 means one minute. A step that
@@ -43,8 +46,10 @@ var ErrCrash = errors.New("crash")
 
 // Engine carries the operations of one service.
 type Engine struct {
-	cfg     Config
-	kinds   map[string]*compiled
+	cfg   Config
+	kinds map[string]*compiled
+	// roles are the roles of the steps, by kind and name of the step.
+	roles   map[string]map[string]string
 	metrics metrics
 	slots   chan struct{}
 	hands   *hands
@@ -59,7 +64,7 @@ func New(cfg Config) *Engine {
 		cfg.Lease = time.Minute
 	}
 	return &Engine{
-		cfg: cfg, kinds: map[string]*compiled{}, hands: newHands(cfg.Workers),
+		cfg: cfg, kinds: map[string]*compiled{}, roles: map[string]map[string]string{}, hands: newHands(cfg.Workers),
 		slots: make(chan struct{}, cfg.Workers), metrics: newMetrics(cfg.Service, cfg.Metrics),
 	}
 }
@@ -75,6 +80,10 @@ func (e *Engine) Register(kinds ...Registrable) error {
 			return fmt.Errorf("register kind %s: it is there already", c.name)
 		}
 		e.kinds[c.name] = c
+		e.roles[c.name] = map[string]string{}
+		for _, step := range c.steps {
+			e.roles[c.name][step.name] = step.role
+		}
 	}
 	return nil
 }
@@ -126,7 +135,7 @@ func (e *Engine) Start(tx *db.Tx, order Order) (string, error) {
 		o.ID = e.cfg.Clock.ID()
 	}
 	// Where a worker is idle the operation is claimed from the start, which saves a transaction.
-	here := e.hands.isOpen() && len(e.slots) < cap(e.slots)
+	here := e.hands.isOpen() && len(e.slots) < cap(e.slots) && e.carries(&o)
 	if here {
 		o.LeaseOwner, o.LeaseUntil, o.Epoch = e.cfg.Owner, now.Add(e.cfg.Lease), 1
 	}

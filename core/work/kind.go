@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,8 @@ type Step[P, F any] struct {
 	Do   func(ctx context.Context, run *Run[P, F]) error
 	// Undo takes back what Do did, or half did; nil where there is nothing to take back.
 	Undo func(ctx context.Context, run *Run[P, F]) error
+	// Role is what a process must do to carry this step, see Config.Roles; empty: Conductor.
+	Role string
 	// Tries is how often a failing Do is called before the operation fails; 0 means 5.
 	Tries int
 	// Pivot marks the point of no return: after this step the operation only goes forward.
@@ -70,6 +73,7 @@ type compiled struct {
 
 type compiledStep struct {
 	name  string
+	role  string
 	tries int
 	do    stepFunc
 	undo  stepFunc
@@ -94,11 +98,8 @@ func (k Kind[P, F]) compile() (*compiled, error) {
 		if step.Pivot {
 			c.pivot = min(c.pivot, i)
 		}
-		tries := step.Tries
-		if tries == 0 {
-			tries = defaultTries
-		}
-		c.steps = append(c.steps, compiledStep{name: step.Name, tries: tries, do: k.erase(step.Do), undo: k.erase(step.Undo)})
+		c.steps = append(c.steps, compiledStep{name: step.Name, role: cmp.Or(step.Role, Conductor), tries: cmp.Or(step.Tries, defaultTries),
+			do: k.erase(step.Do), undo: k.erase(step.Undo)})
 	}
 	c.load = func(o *Operation) error {
 		_, err := k.run(o)

@@ -14,6 +14,9 @@ import (
 	"virga/service/compute/orders"
 )
 
+// RoleScheduler is the role of the steps that choose a host.
+const RoleScheduler = "scheduler"
+
 const (
 	opCreate = "server_create"
 	// maxHostsTried is on how many hosts a server is tried before its create fails.
@@ -60,7 +63,7 @@ func (s *Service) serverCreate() work.Registrable {
 	return work.Kind[createParams, createFrame]{
 		Name: opCreate, Deadline: time.Hour,
 		Steps: []work.Step[createParams, createFrame]{
-			{Name: "schedule", Do: s.createSchedule, Undo: s.createUnschedule},
+			{Name: "schedule", Role: RoleScheduler, Do: s.createSchedule, Undo: s.createUnschedule},
 			{Name: "claim", Do: s.createClaim, Undo: s.createUnclaim},
 			{Name: "network", Do: s.createNetwork, Undo: s.createUnnetwork},
 			{Name: "spawn", Do: s.createSpawn, Undo: s.createUnspawn},

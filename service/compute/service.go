@@ -55,6 +55,9 @@ type Deps struct {
 	Hook func(o work.Operation, undo, after bool) error
 	// Lease is how long a claim on an operation holds; 0: the engine's default.
 	Lease time.Duration
+	// Roles are whose steps of operations this process carries; nil: everybody's. The
+	// reconcilers are the conductor's.
+	Roles []string
 }
 
 // Service is the compute service.
@@ -85,7 +88,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness()}
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
-		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Workers: 64})
+		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
 		s.interfaceAttach(), s.interfaceDetach()); err != nil {
 		return nil, err
@@ -133,8 +136,10 @@ func (s *Service) Table() *api.Table { return s.table }
 func (s *Service) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, r := range s.reconcilers() {
-		all.Go(func() { r.run(ctx, s) })
+	if s.engine.Carries(work.Conductor) {
+		for _, r := range s.reconcilers() {
+			all.Go(func() { r.run(ctx, s) })
+		}
 	}
 	return s.engine.Run(ctx)
 }
