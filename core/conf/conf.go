@@ -22,15 +22,22 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Config is every setting of `virga up`. Names in the file are the flags' names, with
-// - or _; the environment's are VIRGA_ and the name in capitals.
+// Config is every setting of `virga up` and `virga run`. Names in the file are the flags'
+// names, with - or _; the environment's are VIRGA_ and the name in capitals.
 type Config struct {
+	// Roles are given by the command: those named for run; none stands for all.
+	Roles Roles `kong:"-"`
+
 	DataDir  string `name:"data-dir" env:"VIRGA_DATA_DIR" default:"/var/lib/virga" help:"Folder for databases, images, disks, keys and credentials."`
-	Database Secret `name:"database" env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server: postgres://USER:PASSWORD@HOST/NAME (a schema for each service is made in it) or mysql://USER:PASSWORD@HOST/NAME (MariaDB; databases NAME_identity … are made); default: SQLite files in the data folder. In a command line everybody can read the password; give the variable or the file instead." json:"-"`
+	Database Secret `name:"database" env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server: postgres://USER:PASSWORD@HOST/NAME (a schema for each service is made in it) or mysql://USER:PASSWORD@HOST/NAME (MariaDB; databases NAME_identity … are made), or sqlite:FOLDER; default: SQLite files in the data folder. In a command line everybody can read the password; give the variable or the file instead." json:"-"`
+	Bus      Secret `name:"bus" env:"VIRGA_BUS" default:"local" placeholder:"URL" help:"What carries doorbells between the processes of a cloud: amqp://USER:PASSWORD@HOST/VHOST or amqps://… (RabbitMQ), or local, which does for a single process." json:"-"`
 	Listen   string `name:"listen" env:"VIRGA_LISTEN" default:"127.0.0.1:8780" help:"Address and port to serve all APIs on."`
 	Endpoint string `name:"endpoint" env:"VIRGA_ENDPOINT" help:"URL under which clients reach this server; default: http:// and the listening address."`
+	Internal string `name:"internal-listen" env:"VIRGA_INTERNAL_LISTEN" placeholder:"ADDRESS:PORT" help:"Address and port where other processes of the cloud reach this one, under mutual TLS; default: the address of --listen (or of --tunnel-ip, when that is every address) and a port that the system chooses."`
 	Region   string `name:"region" env:"VIRGA_REGION" default:"RegionOne" help:"Name of the region in the catalog."`
 	Host     string `name:"host" env:"VIRGA_HOST" help:"Name of this machine as a compute and network node; default: the host name."`
+
+	ImagesDir string `name:"images-dir" env:"VIRGA_IMAGES_DIR" placeholder:"DIR" help:"Folder for the content of images; processes that share it share the work of serving them. Default: images in the data folder."`
 
 	Virt          string `name:"virt" env:"VIRGA_VIRT" enum:"auto,libvirt,fake" default:"auto" help:"Hypervisor: libvirt for real guests, fake for simulated ones, auto: libvirt where it answers."`
 	LibvirtSocket string `name:"libvirt-socket" env:"VIRGA_LIBVIRT_SOCKET" default:"/run/libvirt/libvirt-sock" help:"Socket of libvirtd."`
@@ -112,12 +119,13 @@ func (c *Config) Complete() error {
 	if !hostName.MatchString(c.Host) {
 		return fmt.Errorf("host: %q is not a name of at most 64 letters, digits, dots, underscores and hyphens", c.Host)
 	}
-	dir, err := filepath.Abs(c.DataDir)
-	if err != nil {
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
-	c.DataDir = dir
-	return nil
+	if c.ImagesDir == "" {
+		c.ImagesDir = filepath.Join(c.DataDir, "images")
+	}
+	return c.completeProcess(host)
 }
 
 // hostName is what becomes part of addresses, topics and leases.

@@ -93,9 +93,67 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"tunnel-ip = \"here\"":                       "tunnel-ip",
 		"[listen]\nport = 1":                         "listen",
 		"listen = ":                                  "configuration",
+		"database = \"sqlite:\"":                     "sqlite",
+		"bus = \"kafka://x\"":                        "bus",
+		"bus = \"amqp:///x\"":                        "bus",
+		"bus = \"amqp://u:p@x/\"":                    "one process alone",
+		"internal-listen = \"0.0.0.0:1\"":            "internal-listen",
+		"internal-listen = \"here\"":                 "internal-listen",
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestRolesAreReadAndWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"api,conductor,scheduler,node":     "api,conductor,scheduler,node",
+		" node , api:network,api:identity": "api:identity,api:network,node",
+		"scheduler":                        "scheduler",
+		"api:identity,api:placement,api:image,api:network,api:compute": "api",
+	} {
+		var roles conf.Roles
+		if err := roles.UnmarshalText([]byte(text)); err != nil || roles.String() != want {
+			t.Errorf("%q: %s, %v", text, roles, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "empty role", "api,": "empty role", "apis": `no role "apis"`, "api:volume": `no service "volume"`, "node,node": "twice",
+		"api,api:compute": "does not go with", "API": `no role "API"`,
+	} {
+		var roles conf.Roles
+		if err := roles.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestRolesThatCannotWorkAreRefused has processes that would wait for ever for others.
+func TestRolesThatCannotWorkAreRefused(t *testing.T) {
+	const server, broker = "postgres://u:s3cret@x/y", "amqp://u:s3cret@x/"
+	for _, test := range []struct{ roles, database, bus, want string }{
+		{"api,conductor,scheduler,node", "", "", ""},
+		{"api,conductor,scheduler", "", "", ""},
+		{"api,conductor", "", "", "one process alone"},
+		{"scheduler", "sqlite:/x", "", "one process alone"},
+		{"api", server, "", "hear of nothing"},
+		{"api", server, broker, ""},
+		{"api,conductor,scheduler", server, "local", ""},
+		{"node", server, "local", "hear of nothing"},
+		{"node", "", "", ""},
+	} {
+		c, err := parse(t, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Database, c.Bus = conf.Secret(test.database), conf.Secret(test.bus)
+		if err := c.Roles.UnmarshalText([]byte(test.roles)); err != nil {
+			t.Fatal(err)
+		}
+		err = c.Complete()
+		if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%+v: %v", test, err)
 		}
 	}
 }
