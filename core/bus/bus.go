@@ -5,135 +5,85 @@
 // one named party for something that is nowhere stored, such as a guest's console log;
 // it has an answer or an error within its deadline. State is never conveyed by either.
 //
-// Bus is the interface, Local the engine inside one process. Everybody may import it.
+// Bus is the interface and its contract, Local the engine inside one process; bus/amqp
+// joins processes by a broker, bus/stream joins a node with a controller. bus/suite is
+// what all of them pass. Everybody may import it.
 package bus
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"time"
 )
 
 // ErrNobody is returned by Call when no party serves the address.
 var ErrNobody = errors.New("nobody serves this address")
 
-// Answer handles one question put to an address.
+// ErrUnavailable is wrapped when the way to the other side is broken or full: the same call
+// may succeed later. It is not known whether the party got the question.
+var ErrUnavailable = errors.New("the message bus is unavailable")
+
+// ErrTooBig is wrapped when a question or an answer has more than MaxBody bytes.
+var ErrTooBig = fmt.Errorf("a body may have %d bytes at most", MaxBody)
+
+const (
+	// MaxBody bounds the body of a question and of an answer in bytes.
+	MaxBody = 16 << 20
+	// MaxWait bounds a call whose context has no deadline of its own.
+	MaxWait = time.Minute
+)
+
+// Answer handles one question put to an address. Its ctx ends with the question's deadline,
+// and as soon as may be when the caller gives up. Several answers may be under way at once.
+// Of an error only its text arrives, and what it is of this package's and of context's
+// errors; a panic arrives as an error.
 type Answer func(ctx context.Context, question string, body []byte) ([]byte, error)
 
-// Bus connects the parts of Virga.
+// Bus connects the parts of Virga. All methods may be called at any time, also while what
+// carries the bus is away. Topics and addresses are words joined by dots, up to 255 bytes;
+// the last word is what there are many of ("compute.node.HOST").
 type Bus interface {
-	// Ring wakes every listener of topic. It never blocks.
+	// Ring wakes every listener of topic, in every process. It never blocks and never fails:
+	// a ring that cannot be carried now is dropped.
 	Ring(topic string)
-	// Listen returns a bell for topic; rings between two reads of the bell are one.
+
+	// Listen returns a bell for topic; rings between two reads of the bell are one. Whoever
+	// listens first and looks then misses nothing: a bell that could not hear for a while,
+	// at first or because of a broken connection, rings by itself once it can. A topic may
+	// have any number of bells, each of which hears every ring.
 	Listen(topic string) *Bell
-	// Call puts a question to address and waits for the answer as long as ctx lasts.
+
+	// Call puts a question to address and waits for the answer as long as ctx lasts, and
+	// MaxWait when that has no deadline. It fails with ErrNobody when no party serves the
+	// address, with ErrUnavailable when the way there or back is broken, with ErrTooBig and
+	// with the context's error. The question arrives at most once. Nobody changes body while
+	// the call lasts or the answer afterwards.
 	Call(ctx context.Context, address, question string, body []byte) ([]byte, error)
-	// Serve answers questions to address until the returned function is called. One
-	// party serves an address; a later one replaces it.
+
+	// Serve answers questions to address until the returned function is called, which does
+	// not wait for answers under way; they are still delivered. Of several parties that serve
+	// one address the latest is asked; when it stops, the one before it is asked again.
 	Serve(address string, answer Answer) (stop func())
 }
 
 // Bell is one listener's end of a topic.
 type Bell struct {
-	// C delivers one value for any number of rings since the last read.
+	// C delivers one value for any number of rings since the last read. It is never closed.
 	C     <-chan struct{}
 	close func()
 }
 
-// Close ends the listening; C delivers nothing more.
+// NewBell returns a bell for those who implement Bus; close may be called several times.
+func NewBell(c <-chan struct{}, close func()) *Bell { return &Bell{C: c, close: close} }
+
+// Close ends the listening; C delivers no ring that comes after it. It may be called again.
 func (b *Bell) Close() { b.close() }
 
-// Local is the bus inside one process.
-type Local struct {
-	mu      sync.RWMutex
-	bells   map[string]map[chan struct{}]struct{}
-	parties map[string]*party
-}
-
-type party struct{ answer Answer }
-
-// NewLocal returns a bus without listeners.
-func NewLocal() *Local {
-	return &Local{bells: map[string]map[chan struct{}]struct{}{}, parties: map[string]*party{}}
-}
-
-// Ring implements Bus.
-func (l *Local) Ring(topic string) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	for c := range l.bells[topic] {
-		select {
-		case c <- struct{}{}:
-		default: // a ring is waiting already
-		}
+// Bounded gives a call's context the deadline that Call promises.
+func Bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.WithCancel(ctx)
 	}
-}
-
-// Listen implements Bus.
-func (l *Local) Listen(topic string) *Bell {
-	c := make(chan struct{}, 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.bells[topic] == nil {
-		l.bells[topic] = map[chan struct{}]struct{}{}
-	}
-	l.bells[topic][c] = struct{}{}
-	return &Bell{C: c, close: func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.bells[topic], c)
-		if len(l.bells[topic]) == 0 {
-			delete(l.bells, topic)
-		}
-	}}
-}
-
-// Call implements Bus.
-func (l *Local) Call(ctx context.Context, address, question string, body []byte) ([]byte, error) {
-	l.mu.RLock()
-	p := l.parties[address]
-	l.mu.RUnlock()
-	if p == nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", address, question, ErrNobody)
-	}
-	type outcome struct {
-		body []byte
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		var o outcome
-		defer func() {
-			if cause := recover(); cause != nil { // the party breaks its own answer, not the process
-				o = outcome{nil, fmt.Errorf("panic: %v", cause)}
-			}
-			done <- o
-		}()
-		o.body, o.err = p.answer(ctx, question, body)
-	}()
-	select {
-	case o := <-done:
-		if o.err != nil {
-			return nil, fmt.Errorf("ask %s for %s: %w", address, question, o.err)
-		}
-		return o.body, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("ask %s for %s: %w", address, question, ctx.Err())
-	}
-}
-
-// Serve implements Bus.
-func (l *Local) Serve(address string, answer Answer) (stop func()) {
-	p := &party{answer}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.parties[address] = p
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.parties[address] == p {
-			delete(l.parties, address)
-		}
-	}
+	return context.WithTimeout(ctx, MaxWait)
 }
