@@ -36,7 +36,7 @@ func TestOldChangesAreForgotten(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- cl.jobs[0](ctx) }()
 	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		left, err := feed.After(t.Context(), d, 0, 10)
+		left, err := feed.After(t.Context(), d, feed.Oldest, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

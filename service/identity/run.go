@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"virga/core/db"
+	"virga/core/feed"
 )
 
 const (
@@ -44,11 +44,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // lookAtFeed drops what is cached when the feed has grown; it returns the new position.
 func (s *Service) lookAtFeed(ctx context.Context, seen int64) int64 {
-	var position int64
-	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		position, err = feedPosition(tx)
-		return err
-	})
+	position, err := feed.Latest(ctx, s.deps.DB)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.deps.Log.WarnContext(ctx, "looking for changes failed", "error", err)

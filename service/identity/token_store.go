@@ -67,10 +67,3 @@ func pruneTokens(c *change, before time.Time) error {
 	}
 	return nil
 }
-
-// feedPosition is the number of the newest change of this database.
-func feedPosition(tx *db.Tx) (int64, error) {
-	var seq int64
-	err := tx.Get(&seq, "SELECT COALESCE(MAX(seq), 0) FROM feed")
-	return seq, err
-}
