@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"virga/core/db"
+)
+
+const (
+	// beatEvery is how often a process says that it lives; one that was not seen for
+	// aliveFor is taken as dead, and forgotten after rememberFor.
+	beatEvery   = 5 * time.Second
+	aliveFor    = 17 * time.Second
+	rememberFor = time.Hour
+	// peersFor is how long a list of processes is taken as true.
+	peersFor = 2 * time.Second
+	// maxProcesses bounds the list of the living.
+	maxProcesses = 1000
+
+	topicProcesses = "cloud.processes"
+)
+
+// Process is a process of the cloud.
+type Process struct {
+	// ID is its name, which no other living process has.
+	ID, Host, Version string
+	// Roles are its roles as --roles lists them.
+	Roles string
+	// Services are those whose APIs it serves.
+	Services []string
+	// Bus is "local" or "amqp".
+	Bus string
+	// Address is where other processes reach it under mutual TLS; empty: not at all.
+	Address           string
+	StartedAt, SeenAt time.Time
+}
+
+// Serves tells whether the process serves the API of a service.
+func (p *Process) Serves(service string) bool { return slices.Contains(p.Services, service) }
+
+type processRow struct {
+	ID        string    `db:"id"`
+	Host      string    `db:"host"`
+	Version   string    `db:"version"`
+	Roles     string    `db:"roles"`
+	Services  string    `db:"services"`
+	Bus       string    `db:"bus"`
+	Address   string    `db:"address"`
+	StartedAt time.Time `db:"started_at"`
+	SeenAt    time.Time `db:"seen_at"`
+}
+
+func (p *Process) row(now time.Time) processRow {
+	return processRow{p.ID, p.Host, p.Version, p.Roles, strings.Join(p.Services, ","), p.Bus, p.Address, p.StartedAt, now}
+}
+
+func (r *processRow) process() Process {
+	return Process{r.ID, r.Host, r.Version, r.Roles, strings.Split(r.Services, ","), r.Bus, r.Address, r.StartedAt, r.SeenAt}
+}
+
+// Announce writes that a process runs, and forgets those that are long dead.
+func (c *Cluster) Announce(ctx context.Context, p Process) error {
+	now := c.cfg.Clock.Now()
+	err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := pruneProcesses(tx, now.Add(-rememberFor)); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicProcesses) })
+		return upsertProcess(tx, p.row(now))
+	})
+	if err != nil {
+		return fmt.Errorf("announce process %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+// Beat says that a process lives until ctx ends, then takes its name off the list.
+func (c *Cluster) Beat(ctx context.Context, p Process) error {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return c.leave(ctx, p)
+		case <-ticker.C:
+		}
+		err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return upsertProcess(tx, p.row(c.cfg.Clock.Now())) })
+		if err != nil && ctx.Err() == nil {
+			c.cfg.Log.WarnContext(ctx, "say that this process lives", "error", err)
+		}
+	}
+}
+
+// leave is the end of a process that ends well. Others find out by themselves when the
+// database does not answer.
+func (c *Cluster) leave(ctx context.Context, p Process) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatEvery)
+	defer cancel()
+	if err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return deleteProcess(tx, p.ID) }); err != nil {
+		c.cfg.Log.WarnContext(ctx, "take this process off the list", "error", err)
+	}
+	return nil
+}
+
+// peers is the list of processes as it was a moment ago.
+type peers struct {
+	mu     sync.Mutex
+	list   []Process
+	readAt time.Time
+}
+
+// Living lists the processes that live, those seen last first.
+func (c *Cluster) Living(ctx context.Context) ([]Process, error) {
+	c.peers.mu.Lock()
+	defer c.peers.mu.Unlock()
+	now := c.cfg.Clock.Now()
+	if age := now.Sub(c.peers.readAt); age >= 0 && age < peersFor {
+		return c.peers.list, nil
+	}
+	var rows []processRow
+	err := c.cfg.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		rows, err = listProcesses(tx, now.Add(-aliveFor), maxProcesses)
+		return err
+	})
+	if err != nil {
+		if c.peers.list != nil { // processes that were there a moment ago may well be there now
+			return c.peers.list, nil
+		}
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	list := make([]Process, len(rows))
+	for i := range rows {
+		list[i] = rows[i].process()
+	}
+	c.peers.list, c.peers.readAt = list, now
+	return list, nil
+}
+
+// Look has the next Living read the list anew.
+func (c *Cluster) Look() {
+	c.peers.mu.Lock()
+	defer c.peers.mu.Unlock()
+	c.peers.readAt = time.Time{}
+}

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"virga/core/db"
+)
+
+// topicSecrets rings when a secret has changed; followEvery is how often those that follow
+// one look without having heard it.
+const (
+	topicSecrets = "cloud.secrets"
+	followEvery  = 2 * time.Second
+)
+
+// Secret returns a secret of the cloud, made by mint when there is none. When several
+// processes make it at once, all get the one that was first.
+func (c *Cluster) Secret(ctx context.Context, name string, mint func() ([]byte, error)) ([]byte, error) {
+	text, _, err := c.secret(ctx, name)
+	if err != nil || text != nil {
+		return text, err
+	}
+	fresh, err := mint()
+	if err != nil {
+		return nil, fmt.Errorf("make secret %s: %w", name, err)
+	}
+	err = c.ChangeSecret(ctx, name, func(old []byte) ([]byte, error) {
+		if old != nil {
+			text = old
+			return old, nil
+		}
+		text = fresh
+		return fresh, nil
+	})
+	return text, err
+}
+
+// ChangeSecret replaces a secret by what change makes of it (of nil, when there is none).
+// change may be called again when the transaction lost a race.
+func (c *Cluster) ChangeSecret(ctx context.Context, name string, change func(old []byte) ([]byte, error)) error {
+	err := Settle(ctx, c.cfg.DB, func(tx *db.Tx) error {
+		row, err := findSecret(tx, name)
+		if err != nil {
+			return err
+		}
+		var old []byte
+		if row.Version > 0 {
+			if old, err = c.key.open(row.Sealed, c.about(name)); err != nil {
+				return err
+			}
+		}
+		text, err := change(old)
+		if err != nil || string(text) == string(old) && old != nil {
+			return err
+		}
+		if row.Sealed, err = c.key.seal(text, c.about(name)); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicSecrets) })
+		return saveSecret(tx, row)
+	})
+	if err != nil {
+		return fmt.Errorf("change secret %s: %w", name, err)
+	}
+	return nil
+}
+
+// FollowSecret calls changed with a secret whenever another version of it is seen, until
+// ctx ends: within two seconds, sooner when the bus works.
+func (c *Cluster) FollowSecret(ctx context.Context, name string, changed func(text []byte) error) error {
+	var seen int64
+	c.each(ctx, topicSecrets, followEvery, func(ctx context.Context) {
+		version, err := c.version(ctx, name)
+		if err == nil && version != seen && version != 0 {
+			var text []byte
+			if text, version, err = c.secret(ctx, name); err == nil {
+				err = changed(text)
+			}
+			if err == nil {
+				seen = version
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			c.cfg.Log.WarnContext(ctx, "follow a secret", "name", name, "error", err)
+		}
+	})
+	return nil
+}
+
+func (c *Cluster) version(ctx context.Context, name string) (version int64, err error) {
+	err = c.cfg.DB.Read(ctx, func(tx *db.Tx) error {
+		version, err = secretVersion(tx, name)
+		return err
+	})
+	return version, err
+}
+
+// secret returns a secret and its version; nil and 0 when there is none.
+func (c *Cluster) secret(ctx context.Context, name string) ([]byte, int64, error) {
+	var row secretRow
+	err := c.cfg.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		row, err = findSecret(tx, name)
+		return err
+	})
+	if err != nil || row.Version == 0 {
+		return nil, 0, err
+	}
+	text, err := c.key.open(row.Sealed, c.about(name))
+	return text, row.Version, err
+}
+
+// about is what a secret is bound to.
+func (c *Cluster) about(name string) string { return c.id + "/" + name }
