@@ -25,12 +25,14 @@ const (
 	newKeyName      = ".new"
 )
 
-// Keys is a repository of Fernet keys in keystone's form: a directory of files named by number, of which 0 is the staged
-// key, the highest the primary one, and the others are kept to open older tokens.
+// Keys are the Fernet keys in use. OpenKeys takes them from a repository in keystone's form: a directory of files named by
+// number, of which 0 is the staged key, the highest the primary one, and the others are kept to open older tokens. NewKeys
+// takes them from a KeyRing that somebody else keeps.
 //
 // Changes that another process makes are seen by the directory's modification time. Rotations and readings exclude each
 // other by a lock on the directory.
 type Keys struct {
+	// dir is the repository, empty for keys that somebody else keeps.
 	dir string
 
 	mu       sync.RWMutex
@@ -111,6 +113,9 @@ func (k *Keys) current() []fernetKey {
 	k.mu.RLock()
 	held, modified := k.held, k.modified
 	k.mu.RUnlock()
+	if k.dir == "" {
+		return held
+	}
 	info, err := os.Stat(k.dir)
 	if err != nil || info.ModTime().Equal(modified) {
 		return held
