@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -45,6 +46,10 @@ type Config struct {
 	Images     Images
 	Bus        bus.Bus
 	Log        *slog.Logger
+	// TransferURL is where other hosts reach this agent's TransferHandler, without a path; empty: nowhere.
+	TransferURL string
+	// Transfers calls the TransferHandlers of other hosts, as this host; nil: no disks can be fetched from them.
+	Transfers *http.Client
 }
 
 // askEvery bounds how long a lost bell can delay an order.

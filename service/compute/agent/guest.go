@@ -31,6 +31,8 @@ type guest struct {
 	rebooted int64
 	// said is the last report that the controller took.
 	said orders.Report
+	// progress is when something of a long order was last achieved.
+	progress time.Time
 }
 
 func newGuest(a *Agent, id string) *guest { return &guest{agent: a, id: id} }
@@ -133,7 +135,7 @@ func (g *guest) watch(ctx context.Context, order orders.GuestOrder) {
 // fulfil tries one order until it is reached, cannot be reached or is interrupted. What is
 // to be away is tried for ever.
 func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
-	began := time.Now()
+	g.progressed()
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
 		err := g.try(ctx, order)
 		if ctx.Err() != nil {
@@ -146,7 +148,7 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 			return
 		}
 		said := explain(err)
-		if said.Class == orders.Retry && order.Desired != orders.Absent && time.Since(began) > patience {
+		if said.Class == orders.Retry && order.Desired != orders.Absent && g.idleFor() > patience {
 			said.Class = orders.Elsewhere
 		}
 		g.agent.cfg.Log.Warn("carry out order", "host", g.agent.cfg.Host, "server", g.id, "generation", order.Generation,
@@ -162,6 +164,20 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 		}
 		waitFor(ctx, nil, pause)
 	}
+}
+
+// progressed notes that the order at hand has got further.
+func (g *guest) progressed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.progress = time.Now()
+}
+
+// idleFor is how long ago the order at hand last got further.
+func (g *guest) idleFor() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Since(g.progress)
 }
 
 // try does what an order asks for, as far as it is not done, and reports the state.
@@ -209,7 +225,11 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		want.Image = &hypervisor.Image{ID: order.Image.ID, SHA512: order.Image.SHA512, SizeBytes: order.Image.Size,
 			DiskFormat: order.Image.DiskFormat, VirtualSize: order.Image.VirtualSize}
 		err := driver.EnsureImage(ctx, *want.Image, func(ctx context.Context) (io.ReadCloser, error) {
-			return g.agent.cfg.Images.Open(ctx, order.Image.ID)
+			content, err := g.agent.cfg.Images.Open(ctx, order.Image.ID)
+			if errors.Is(err, ErrNoImage) && order.Receive != nil {
+				return g.openBase(ctx, order.Receive)
+			}
+			return content, err
 		})
 		if err != nil {
 			return err
@@ -231,6 +251,11 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		want.Power = hypervisor.PowerStopped
 	default:
 		return fmt.Errorf("%w: desired state %q", hypervisor.ErrInvalid, order.Desired)
+	}
+	if order.Receive != nil {
+		if err := g.adopt(ctx, order.Receive, want); err != nil {
+			return err
+		}
 	}
 	return driver.EnsureGuest(ctx, want)
 }

@@ -149,6 +149,7 @@ func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 		CPU: orders.CPU{Arch: facts.CPU.Arch, Model: facts.CPU.Model, Vendor: facts.CPU.Vendor, Features: facts.CPU.Features,
 			Topology: orders.CPUTopology(facts.CPU.Topology)},
 	}
+	host.TransferURL = a.cfg.TransferURL
 	for _, kind := range facts.Supported {
 		host.Supported = append(host.Supported, orders.Guest(kind))
 	}
@@ -187,6 +188,8 @@ func explain(err error) *orders.Error {
 		return &orders.Error{Class: orders.Elsewhere, Message: "The host has no space left for the server's disks."}
 	case errors.Is(err, hypervisor.ErrNotFound):
 		return &orders.Error{Class: orders.Fail, Message: "The guest is not on its host."}
+	case errors.Is(err, errSourceLost), errors.Is(err, errSourceRefused):
+		return &orders.Error{Class: orders.Retry, Message: "The server's disks could not be fetched from its host."}
 	case errors.Is(err, hypervisor.ErrDeviceMissing):
 		return &orders.Error{Class: orders.Retry, Message: "The server's network is not ready on the host."}
 	}

@@ -25,6 +25,8 @@ var (
 	ErrDeviceMissing = errors.New("network device is missing")
 	// ErrUnavailable says that the hypervisor cannot be reached now; a repeat succeeds once it is back.
 	ErrUnavailable = errors.New("hypervisor is unavailable")
+	// ErrBusy says that the guest runs, so that its disks cannot be read; a repeat succeeds once it is off.
+	ErrBusy = errors.New("guest is running")
 	// ErrClosed says that the driver has been closed.
 	ErrClosed = errors.New("driver is closed")
 )
@@ -73,6 +75,21 @@ type Driver interface {
 	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrUnavailable. After an error the guest may exist in part: a repeat
 	// completes it, RemoveGuest clears it away.
 	EnsureGuest(ctx context.Context, guest Guest) error
+
+	// OpenDisk opens one disk of a guest that is off, so that another host's AdoptDisks can take it over. The content is what lies on
+	// this host (a delta on top of DiskBase, say), in a form that drivers of one kind understand. It stays as it is as long as nobody
+	// starts the guest. ErrNotFound when the guest has no such disk, ErrBusy when it runs. The caller closes the disk.
+	OpenDisk(ctx context.Context, id string, disk Disk) (DiskContent, error)
+
+	// AdoptDisks gives a guest that has no disks here those that it had on another host: fetch is called for each of DiskRoot,
+	// DiskEphemeral and DiskSwap, writes what OpenDisk gave there and returns the length; its ErrNotFound says that there is no such
+	// disk, which a root disk that the guest is to have must not be. Once it returned well the disks are there and EnsureGuest goes on with them, growing them as it does with any; a repeat
+	// does nothing. The content is not believed: what is not of the form that this driver writes is refused. The image must be cached, as
+	// for EnsureGuest. After an error nothing counts as adopted, and the parts fetched are removed. A RemoveGuest of the same guest ends
+	// the fetching.
+	//
+	// Errors: those of EnsureGuest, ErrInvalid for content that cannot be a disk of this guest, fetch's own.
+	AdoptDisks(ctx context.Context, guest Guest, fetch func(ctx context.Context, disk Disk, into io.WriterAt) (size int64, err error)) error
 
 	// RemoveGuest ends the guest without asking it and removes all that belongs to it: domain, disks, config drive, console
 	// log. A guest that does not exist is fine, and its generation is remembered all the same, so that a late EnsureGuest is refused. When
@@ -144,6 +161,27 @@ const (
 	// PowerPrepared wants its disks to exist and nothing more; a domain that exists already is left as it is.
 	PowerPrepared Power = "prepared"
 )
+
+// Disk names one of the files that hold a guest's data.
+type Disk string
+
+// The disks. DiskBase is the cached image beneath the root disk; it is opened and never adopted, for EnsureImage brings it.
+const (
+	DiskRoot      Disk = "root"
+	DiskEphemeral Disk = "ephemeral"
+	DiskSwap      Disk = "swap"
+	DiskBase      Disk = "base"
+)
+
+// DiskContent is the content of a disk, with its holes.
+type DiskContent interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the length in bytes.
+	Size() int64
+	// NextData returns the first stretch of data that ends after an offset; everything before it reads as zeros. io.EOF: no data follows.
+	NextData(offset int64) (from, to int64, err error)
+}
 
 // Image names a disk image by identity and content.
 type Image struct {

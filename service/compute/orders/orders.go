@@ -25,6 +25,8 @@ type Host struct {
 	Supported    []Guest `json:"supported_guests"`
 	// AgentVersion is the version of the agent's program.
 	AgentVersion string `json:"agent_version"`
+	// TransferURL is where other hosts fetch the disks of guests from this one; empty: nowhere.
+	TransferURL string `json:"transfer_url,omitempty"`
 	// UptimeSeconds counts from the host's start; Load is its load averages of 1, 5 and 15 minutes.
 	UptimeSeconds int64      `json:"uptime_seconds"`
 	Load          [3]float64 `json:"load"`
@@ -109,7 +111,36 @@ type GuestOrder struct {
 	// StopGraceSeconds is how long an orderly stop may take before the power is cut; 0: the
 	// driver's default.
 	StopGraceSeconds int `json:"stop_grace_seconds,omitempty"`
+	// Send lets another host fetch the guest's disks from this one while this order is the newest.
+	Send *Send `json:"send,omitempty"`
+	// Receive says where the guest's disks are to be fetched from, if they are not here.
+	Receive *Receive `json:"receive,omitempty"`
 }
+
+// Send names who may fetch a guest's disks.
+type Send struct {
+	ToHost string `json:"to_host"`
+	// SecretSHA256 is the digest, in hexadecimal, of the secret that ToHost brings along.
+	SecretSHA256 string `json:"secret_sha256"`
+}
+
+// Receive names where a guest's disks are.
+type Receive struct {
+	FromHost string `json:"from_host"`
+	// URL is FromHost's Host.TransferURL.
+	URL string `json:"url"`
+	// Secret is good for this guest, this pair of hosts and this migration.
+	Secret Secret `json:"secret"`
+}
+
+// Secret is a text that is sent and stored, and neither printed nor logged.
+type Secret string
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "***" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "***" }
 
 // Reboot asks for one restart.
 type Reboot struct {

@@ -52,16 +52,17 @@ type Driver struct {
 	mu     sync.Mutex
 	closed bool
 	guests map[string]*record
-	images map[string]hypervisor.Image
+	images map[string]cachedImage
 }
 
 var _ hypervisor.Driver = (*Driver)(nil)
 
 // record is all that is known of a simulated guest; it is what a guest's file holds.
 type record struct {
-	Guest     hypervisor.Guest      // without the config drive's content
-	Drive     string                // digest of the config drive
-	RootBytes int64                 // size of the simulated root disk
+	Guest     hypervisor.Guest // without the config drive's content
+	Drive     string           // digest of the config drive
+	RootBytes int64            // size of the simulated root disk as the guest sees it
+	Disks     map[hypervisor.Disk][]byte
 	Power     hypervisor.PowerState // NoState until defined
 	BootedAt  time.Time             // zero when it never ran
 	Boots     int
@@ -73,7 +74,7 @@ func New(options Options) (*Driver, error) {
 		return nil, fmt.Errorf("open fake hypervisor: no clock")
 	}
 	setDefaults(&options)
-	d := &Driver{options: options, guests: map[string]*record{}, images: map[string]hypervisor.Image{}}
+	d := &Driver{options: options, guests: map[string]*record{}, images: map[string]cachedImage{}}
 	if options.Dir == "" {
 		d.fence = fence.Memory(options.Clock.Now)
 		return d, nil

@@ -34,8 +34,8 @@ func openFiles(dir string) (*files, error) {
 
 func (f *files) fence() string { return filepath.Join(f.dir, "generations") }
 
-func (f *files) load() (map[string]*record, map[string]hypervisor.Image, error) {
-	guests, images := map[string]*record{}, map[string]hypervisor.Image{}
+func (f *files) load() (map[string]*record, map[string]cachedImage, error) {
+	guests, images := map[string]*record{}, map[string]cachedImage{}
 	err := f.each("guests", func(id string, data []byte) error {
 		guests[id] = &record{}
 		return json.Unmarshal(data, guests[id])
@@ -44,7 +44,7 @@ func (f *files) load() (map[string]*record, map[string]hypervisor.Image, error) 
 		return nil, nil, err
 	}
 	err = f.each("images", func(id string, data []byte) error {
-		var image hypervisor.Image
+		var image cachedImage
 		err := json.Unmarshal(data, &image)
 		images[id] = image
 		return err
@@ -75,7 +75,7 @@ func (f *files) each(sub string, read func(id string, data []byte) error) error 
 
 func (f *files) writeGuest(r *record) error { return f.write("guests/"+r.Guest.ID, r) }
 
-func (f *files) writeImage(image hypervisor.Image) error { return f.write("images/"+image.ID, image) }
+func (f *files) writeImage(image cachedImage) error { return f.write("images/"+image.ID, image) }
 
 func (f *files) write(name string, value any) error {
 	data, err := json.Marshal(value)

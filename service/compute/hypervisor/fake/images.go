@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
@@ -11,7 +13,16 @@ import (
 	"virga/service/compute/hypervisor"
 )
 
-// EnsureImage implements hypervisor.Driver; the bytes are verified and then forgotten.
+// maxKept is how many bytes an image may have for its content to be kept; that of a larger one is verified and forgotten.
+const maxKept = 1 << 20
+
+// cachedImage is an image in the simulated cache.
+type cachedImage struct {
+	hypervisor.Image
+	Content []byte `json:",omitempty"` // deflated; nil: not kept
+}
+
+// EnsureImage implements hypervisor.Driver.
 func (d *Driver) EnsureImage(ctx context.Context, image hypervisor.Image,
 	open func(context.Context) (io.ReadCloser, error)) error {
 	return d.call(ctx, "EnsureImage", image.ID, func() error {
@@ -25,36 +36,63 @@ func (d *Driver) EnsureImage(ctx context.Context, image hypervisor.Image,
 			if d.cached(image) {
 				return nil
 			}
-			if err := verify(ctx, image, open); err != nil {
+			content, err := verify(ctx, image, open)
+			if err != nil {
 				return fmt.Errorf("cache image %s: %w", image.ID, err)
 			}
-			return d.keepImage(image)
+			return d.keepImage(cachedImage{image, content})
 		})
 	})
 }
 
-func verify(ctx context.Context, image hypervisor.Image, open func(context.Context) (io.ReadCloser, error)) error {
+// verify reads an image and returns its deflated content, if it is to be kept.
+func verify(ctx context.Context, image hypervisor.Image, open func(context.Context) (io.ReadCloser, error)) ([]byte, error) {
 	content, err := open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer content.Close()
 	sum := sha512.New()
-	size, err := io.Copy(sum, io.LimitReader(content, image.SizeBytes+1))
+	into, finish := io.Writer(sum), func() ([]byte, error) { return nil, nil }
+	if image.SizeBytes <= maxKept {
+		var kept bytes.Buffer
+		deflate, err := flate.NewWriter(&kept, flate.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+		into = io.MultiWriter(sum, deflate)
+		finish = func() ([]byte, error) {
+			err := deflate.Close()
+			return kept.Bytes(), err
+		}
+	}
+	size, err := io.Copy(into, io.LimitReader(content, image.SizeBytes+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if digest := hex.EncodeToString(sum.Sum(nil)); size != image.SizeBytes || digest != image.SHA512 {
-		return fmt.Errorf("%w: %d bytes of SHA-512 %s, want %d of %s", hypervisor.ErrImageCorrupt, size, digest,
+		return nil, fmt.Errorf("%w: %d bytes of SHA-512 %s, want %d of %s", hypervisor.ErrImageCorrupt, size, digest,
 			image.SizeBytes, image.SHA512)
 	}
-	return nil
+	return finish()
 }
 
-func (d *Driver) keepImage(image hypervisor.Image) error {
+// baseOf returns the content of a cached image, if it was kept.
+func (d *Driver) baseOf(image *hypervisor.Image) ([]byte, bool) {
+	d.mu.Lock()
+	kept := d.images[image.ID]
+	d.mu.Unlock()
+	if kept.SHA512 != image.SHA512 || kept.Content == nil {
+		return nil, false
+	}
+	content, err := io.ReadAll(flate.NewReader(bytes.NewReader(kept.Content)))
+	return content, err == nil
+}
+
+func (d *Driver) keepImage(image cachedImage) error {
 	if d.files != nil {
 		if err := d.files.writeImage(image); err != nil {
 			return fmt.Errorf("cache image %s: %w", image.ID, err)
