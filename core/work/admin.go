@@ -48,5 +48,5 @@ func (e *Engine) Abandon(tx *db.Tx, operationID, because string) error {
 	if changed == 0 {
 		return ErrFinished
 	}
-	return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID) // whoever waits for its end looks again
+	return e.wakeAfter(tx, &o)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math"
-	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -16,6 +16,8 @@ import (
 const (
 	// alarmAfter is the number of failed calls after which an operator is called.
 	alarmAfter = 5
+	// asideFor is how long an operation that cannot be loaded is left alone.
+	asideFor = time.Minute
 	// shortestNap keeps a step that asks for no pause from running in circles.
 	shortestNap = 10 * time.Millisecond
 )
@@ -28,6 +30,7 @@ func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon
 		if err != nil {
 			if ctx.Err() == nil {
 				e.cfg.Log.Error("claim operation", "operation", id, "error", err)
+				e.putAside(ctx, id, err)
 			}
 			return false
 		}
@@ -58,22 +61,43 @@ func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon
 	return false
 }
 
+// putAside keeps a row that cannot even be read from being looked at again and again, and
+// from hiding others.
+func (e *Engine) putAside(ctx context.Context, id string, err error) {
+	if !errors.Is(err, errUnreadable) {
+		return
+	}
+	e.metrics.alarms.WithLabelValues("unknown").Inc()
+	if err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec("UPDATE operations SET wake_at = ? WHERE id = ?", e.cfg.Clock.Now().Add(asideFor), id)
+		return err
+	}); err != nil {
+		e.cfg.Log.Error("put operation aside", "operation", id, "error", err)
+	}
+}
+
+// errUnreadable is returned when a row does not fit the form of an operation.
+var errUnreadable = errors.New("the row cannot be read")
+
 // errLost is returned when the lease went to somebody else; the effects that were made
 // are fenced by the epoch and will be repeated by the new owner.
 var errLost = errors.New("the lease was lost")
 
 // advance makes one step, forward or back; more tells that the next can follow at once.
 func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err error) {
-	kind := e.kinds[o.Kind]
+	kind := e.kindOf(o)
 	if !kind.understands(o) {
 		e.metrics.alarms.WithLabelValues(o.Kind).Inc()
-		e.cfg.Log.Error("operation cannot be loaded; it waits for an operator", "operation", o.ID, "kind", o.Kind, "version", o.Version)
-		return false, e.nap(ctx, o, time.Minute)
+		e.cfg.Log.Error("operation cannot be loaded; it waits for an operator", "operation", o.ID, "kind", o.Kind, "version", o.Version, "step", o.StepName)
+		o.LastError = fmt.Sprintf("this program cannot load version %d of the kind at step %s", o.Version, o.StepName)
+		return false, e.nap(ctx, o, asideFor)
 	}
 	if o.State == Running && o.Step <= kind.pivot {
 		switch {
 		case o.Cancelled:
 			e.turnBack(o, -1, ErrCancelled)
+		case o.Recalled:
+			e.turnBack(o, -1, ErrRecalled)
 		case e.cfg.Clock.Now().After(o.Deadline):
 			e.turnBack(o, -1, ErrDeadline)
 		}
@@ -85,28 +109,28 @@ func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err erro
 }
 
 // call runs a step's function under a context that ends before the lease does.
-func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool) ([]func(*db.Tx) error, error) {
+func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool) (effects, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.LeaseUntil.Sub(e.cfg.Clock.Now())-e.cfg.Lease/10)
 	defer cancel()
 	if e.cfg.Hook != nil {
 		if err := e.cfg.Hook(*o, undo, false); err != nil {
-			return nil, err
+			return effects{}, err
 		}
 	}
-	var commit []func(*db.Tx) error
+	var made effects
 	var err error
 	if fn != nil {
 		err = e.guard(o, func() (err error) {
-			commit, err = fn(ctx, o)
+			made, err = fn(ctx, e, o)
 			return err
 		})
 	}
 	if e.cfg.Hook != nil {
 		if hookErr := e.cfg.Hook(*o, undo, true); hookErr != nil {
-			return nil, hookErr
+			return effects{}, hookErr
 		}
 	}
-	return commit, err
+	return made, err
 }
 
 // errPanic is what a panic of a step becomes: one broken kind must not end the process,
@@ -128,14 +152,14 @@ func (e *Engine) guard(o *Operation, fn func() error) (err error) {
 func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) (bool, error) {
 	step := kind.steps[o.Step]
 	began := e.cfg.Clock.Now()
-	commit, stepErr := e.call(ctx, o, step.do, false)
+	made, stepErr := e.call(ctx, o, step.do, false)
 	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
 		return false, errors.Join(stepErr, ctx.Err())
 	}
 	e.metrics.steps.WithLabelValues(o.Kind, step.name).Observe(e.cfg.Clock.Now().Sub(began).Seconds())
 	tries := step.tries
 	if stepErr == nil {
-		more, err := e.entered(ctx, kind, o, commit)
+		more, err := e.entered(ctx, kind, o, made)
 		if err == nil || errors.Is(err, errLost) || ctx.Err() != nil {
 			return more, err
 		}
@@ -161,7 +185,7 @@ func (e *Engine) stumble(ctx context.Context, kind *compiled, o *Operation, step
 			return true, e.fail(ctx, o, stepErr)
 		}
 	}
-	wait := backoff(o.Tries)
+	wait := backoff(o.ID, o.Tries)
 	if result != nil && result.kind == outcomeRetry {
 		wait = result.after
 	}
@@ -180,7 +204,7 @@ func (o *Operation) stumbled(err error) {
 }
 
 // entered ends the current step well and enters the next, or ends the operation.
-func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, commit []func(*db.Tx) error) (bool, error) {
+func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, made effects) (bool, error) {
 	event := e.event(o, false, nil)
 	last := o.Step == len(kind.steps)-1
 	next := *o
@@ -192,7 +216,7 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, comm
 		next.StepName, next.StepStartedAt = kind.steps[next.Step].name, event.FinishedAt
 	}
 	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
-		if err := inCommit(tx, commit); err != nil || !last {
+		if err := e.write(tx, o, made); err != nil || !last {
 			return err
 		}
 		return kind.finish(tx, &next)
@@ -207,9 +231,15 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, comm
 	return !last, nil
 }
 
-func inCommit(tx *db.Tx, commit []func(*db.Tx) error) error {
-	for _, fn := range commit {
+// write writes what a step of o asked for.
+func (e *Engine) write(tx *db.Tx, o *Operation, made effects) error {
+	for _, fn := range made.commit {
 		if err := fn(tx); err != nil {
+			return err
+		}
+	}
+	for _, order := range made.children {
+		if _, err := e.start(tx, order, o); err != nil {
 			return err
 		}
 	}
@@ -247,7 +277,14 @@ func (e *Engine) turnBack(o *Operation, target int, reason error) {
 // stepBack undoes the current step and moves to the one before it; at the end of the
 // way the operation begins again or has failed.
 func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bool, error) {
-	commit, stepErr := e.call(ctx, o, kind.steps[o.Step].undo, true)
+	waiting, err := e.recall(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	if waiting {
+		return false, e.nap(ctx, o, childrenPause)
+	}
+	made, stepErr := e.call(ctx, o, kind.steps[o.Step].undo, true)
 	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
 		return false, errors.Join(stepErr, ctx.Err())
 	}
@@ -258,19 +295,22 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 	next := *o
 	next.Tries, next.LastError, next.StepStartedAt = 0, "", event.FinishedAt
 	switch {
-	case next.Step == next.BackTo && !next.Cancelled:
+	case next.Step == next.BackTo && !next.Cancelled && !next.Recalled:
 		next.State, next.BackTo, next.Error = Running, -1, ""
 	case next.Step == 0:
 		next.State, next.FinishedAt = Failed, event.FinishedAt
-		if next.Cancelled {
+		switch {
+		case next.Cancelled:
 			next.Error = ErrCancelled.Error()
+		case next.Recalled:
+			next.Error = ErrRecalled.Error()
 		}
 	default:
 		next.Step--
 	}
 	next.StepName = kind.steps[next.Step].name
-	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
-		if err := inCommit(tx, commit); err != nil || next.State != Failed {
+	err = e.store(ctx, &next, &event, func(tx *db.Tx) error {
+		if err := e.write(tx, o, effects{commit: made.commit}); err != nil || next.State != Failed {
 			return err
 		}
 		return kind.fail(tx, &next, next.Error)
@@ -295,7 +335,7 @@ func (e *Engine) stumbleBack(ctx context.Context, o *Operation, stepErr error) e
 	}
 	o.stumbled(stepErr)
 	e.alarm(o, stepErr, true)
-	return e.nap(ctx, o, backoff(o.Tries))
+	return e.nap(ctx, o, backoff(o.ID, o.Tries))
 }
 
 // store writes what a step led to, if the lease still holds, and reads back what came
@@ -333,9 +373,10 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 			}
 		}
 		if !o.FinishedAt.IsZero() { // whoever waits for its end looks again
-			return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID)
+			return e.wakeAfter(tx, o)
 		}
-		o.Signals, o.Cancelled, err = fromOutside(tx, o.ID)
+		said, err := fromOutside(tx, o.ID)
+		o.Signals, o.Cancelled, o.Recalled = said.Signals, said.Cancelled, said.Recalled
 		return err
 	})
 }
@@ -346,11 +387,11 @@ func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 	now := e.cfg.Clock.Now()
 	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
 		wakeAt := now.Add(max(d, shortestNap))
-		signals, _, err := fromOutside(tx, o.ID)
+		said, err := fromOutside(tx, o.ID)
 		if err != nil {
 			return err
 		}
-		if signals != o.Signals {
+		if said.Signals != o.Signals {
 			wakeAt = now
 		}
 		o.WakeAt = wakeAt
@@ -368,14 +409,16 @@ func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 	return nil
 }
 
-// fromOutside reads what others write to a row that is claimed.
-func fromOutside(tx *db.Tx, id string) (signals int64, cancelled bool, err error) {
-	var row struct {
-		Signals   int64 `db:"signals"`
-		Cancelled bool  `db:"cancelled"`
-	}
-	err = tx.Get(&row, "SELECT signals, cancelled FROM operations WHERE id = ?", id)
-	return row.Signals, row.Cancelled, err
+// outside is what others write to a row that is claimed.
+type outside struct {
+	Signals   int64 `db:"signals"`
+	Cancelled bool  `db:"cancelled"`
+	Recalled  bool  `db:"recalled"`
+}
+
+func fromOutside(tx *db.Tx, id string) (said outside, err error) {
+	err = tx.Get(&said, "SELECT signals, cancelled, recalled FROM operations WHERE id = ?", id)
+	return said, err
 }
 
 func (e *Engine) event(o *Operation, undo bool, err error) Event {
@@ -404,8 +447,12 @@ func (e *Engine) alarm(o *Operation, err error, forEver bool) {
 	level("step of operation failed", "operation", o.ID, "kind", o.Kind, "step", o.StepName, "state", o.State, "tries", o.Tries, "error", err)
 }
 
-// backoff is 0.2 s doubled with each try up to a minute, and up to half of it more by chance.
-func backoff(tries int) time.Duration {
+// backoff is 0.2 s doubled with each try up to a minute, and up to half of it more, so that
+// operations that failed together do not return together. The share is drawn from the id:
+// a simulation that runs again sees the same.
+func backoff(id string, tries int) time.Duration {
 	d := min(200*time.Millisecond<<min(tries-1, 10), time.Minute)
-	return d + rand.N(d/2+1)
+	lot := fnv.New32a()
+	_, _ = fmt.Fprint(lot, id, tries) // a hash takes everything
+	return d + time.Duration(float64(d/2)*float64(lot.Sum32())/math.MaxUint32)
 }

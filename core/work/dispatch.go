@@ -27,7 +27,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	e.hands.open(true)
-	var workers sync.WaitGroup
+	var workers, house sync.WaitGroup
+	defer house.Wait()
+	if e.Carries(Conductor) {
+		house.Go(func() { e.keepHouse(ctx) })
+	}
 	defer func() {
 		e.hands.open(false)
 		workers.Wait()
@@ -175,8 +179,13 @@ func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) 
 	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
 		var err error
 		claimed = false
-		if o, err = Find(tx, id); err != nil {
+		o, err = Find(tx, id)
+		switch {
+		case err == nil:
+		case errors.Is(err, db.ErrNotFound), errors.Is(err, db.ErrUnavailable), ctx.Err() != nil:
 			return err
+		default:
+			return fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 		now := e.cfg.Clock.Now()
 		if !o.FinishedAt.IsZero() || o.WakeAt.After(now) || !e.carries(&o) || !e.free(o.LeaseOwner, o.LeaseUntil, id, o.Epoch, now) {

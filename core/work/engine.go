@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,8 @@ type Config struct {
 	// Lease is how long a claim holds without renewal; 0 means one minute. A step that
 	// overruns it is cut off.
 	Lease time.Duration
+	// Keep is how long finished operations are remembered; 0 means 90 days.
+	Keep time.Duration
 	// Hook, for tests, is called before and after the effect of each step; an error from
 	// it takes the place of the step's own. ErrCrash has the worker drop the operation
 	// as if the process had died.
@@ -57,12 +60,9 @@ type Engine struct {
 
 // New returns an engine; register its kinds, then Run it.
 func New(cfg Config) *Engine {
-	if cfg.Workers == 0 {
-		cfg.Workers = 32
-	}
-	if cfg.Lease == 0 {
-		cfg.Lease = time.Minute
-	}
+	cfg.Workers = cmp.Or(cfg.Workers, 32)
+	cfg.Lease = cmp.Or(cfg.Lease, time.Minute)
+	cfg.Keep = cmp.Or(cfg.Keep, 90*24*time.Hour)
 	return &Engine{
 		cfg: cfg, kinds: map[string]*compiled{}, roles: map[string]map[string]string{}, hands: newHands(cfg.Workers),
 		slots: make(chan struct{}, cfg.Workers), metrics: newMetrics(cfg.Service, cfg.Metrics),
@@ -81,11 +81,27 @@ func (e *Engine) Register(kinds ...Registrable) error {
 		}
 		e.kinds[c.name] = c
 		e.roles[c.name] = map[string]string{}
-		for _, step := range c.steps {
-			e.roles[c.name][step.name] = step.role
+		for _, old := range c.older {
+			e.noteRoles(old)
 		}
+		e.noteRoles(c) // the newest has the last word
 	}
 	return nil
+}
+
+func (e *Engine) noteRoles(c *compiled) {
+	for _, step := range c.steps {
+		e.roles[c.name][step.name] = step.role
+	}
+}
+
+// kindOf is the kind that an operation was started with, or nil.
+func (e *Engine) kindOf(o *Operation) *compiled {
+	kind := e.kinds[o.Kind]
+	if kind != nil && kind.version != o.Version {
+		return kind.older[o.Version]
+	}
+	return kind
 }
 
 // Kinds are the names of the registered kinds with the names of their steps.
@@ -116,6 +132,11 @@ type Order struct {
 // Start writes the operation in the caller's transaction and returns its id. It begins
 // to run when the transaction is committed.
 func (e *Engine) Start(tx *db.Tx, order Order) (string, error) {
+	return e.start(tx, order, &Operation{})
+}
+
+// start starts an operation that a step of parent asks for; none has no id.
+func (e *Engine) start(tx *db.Tx, order Order, parent *Operation) (string, error) {
 	kind := e.kinds[order.Kind]
 	if kind == nil {
 		return "", fmt.Errorf("start operation: no kind %q", order.Kind)
@@ -129,7 +150,7 @@ func (e *Engine) Start(tx *db.Tx, order Order) (string, error) {
 		ID: order.ID, Kind: kind.name, Version: kind.version, ResourceKind: order.ResourceKind, ResourceID: order.ResourceID,
 		ProjectID: order.ProjectID, UserID: order.UserID, RequestID: order.RequestID,
 		State: Running, StepName: kind.steps[0].name, StepStartedAt: now, BackTo: -1, WakeAt: now, Deadline: now.Add(kind.deadline),
-		Params: string(params), Frame: "{}", CreatedAt: now, UpdatedAt: now,
+		ParentID: parent.ID, ParentStep: parent.StepName, Params: string(params), Frame: "{}", CreatedAt: now, UpdatedAt: now,
 	}
 	if o.ID == "" {
 		o.ID = e.cfg.Clock.ID()
@@ -172,7 +193,7 @@ func (e *Engine) Preempt(tx *db.Tx, resourceID, except string) error {
 
 func (e *Engine) wake(tx *db.Tx, condition string, args ...any) error {
 	args = append([]any{e.cfg.Clock.Now()}, args...)
-	_, err := tx.Exec("UPDATE operations SET signals = signals + 1, wake_at = ? WHERE "+condition+" AND finished_at = 0", args...)
+	_, err := tx.Exec("UPDATE operations SET signals = signals + 1, wake_at = ? WHERE ("+condition+") AND finished_at = 0", args...)
 	if err != nil {
 		return fmt.Errorf("wake operations: %w", err)
 	}
@@ -180,13 +201,29 @@ func (e *Engine) wake(tx *db.Tx, condition string, args ...any) error {
 	return nil
 }
 
+// wakeAfter wakes whoever may wait for the end of an operation: the others on its
+// resource, and its parent.
+func (e *Engine) wakeAfter(tx *db.Tx, o *Operation) error {
+	if o.ParentID == "" {
+		return e.wake(tx, "resource_id = ? AND id <> ?", o.ResourceID, o.ID)
+	}
+	return e.wake(tx, "resource_id = ? AND id <> ? OR id = ?", o.ResourceID, o.ID, o.ParentID)
+}
+
 // WaitForOthers is a step's condition: it returns a Wait while other operations that
-// were started before this one are alive on the same resource.
+// were started before this one are alive on the same resource. Its own parents, which may
+// wait for it, do not count.
 func (e *Engine) WaitForOthers(ctx context.Context, o Operation) error {
 	var others int
 	err := e.cfg.DB.Read(ctx, func(tx *db.Tx) error {
-		return tx.Get(&others, "SELECT COUNT(*) FROM operations WHERE resource_id = ? AND id <> ? AND finished_at = 0"+
-			" AND (created_at < ? OR (created_at = ? AND id < ?))", o.ResourceID, o.ID, o.CreatedAt, o.CreatedAt, o.ID)
+		own, err := ancestors(tx, &o)
+		if err != nil {
+			return err
+		}
+		marks, ids := db.In(append(own, o.ID))
+		return tx.Get(&others, "SELECT COUNT(*) FROM operations WHERE resource_id = ? AND finished_at = 0"+
+			" AND (created_at < ? OR (created_at = ? AND id < ?)) AND id NOT IN "+marks,
+			append([]any{o.ResourceID, o.CreatedAt, o.CreatedAt, o.ID}, ids...)...)
 	})
 	if err != nil {
 		return fmt.Errorf("look for other operations on %s: %w", o.ResourceID, err)

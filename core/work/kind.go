@@ -15,8 +15,12 @@ import (
 type Kind[P, F any] struct {
 	// Name is how the operation is called in rows, logs and metrics: "server_create".
 	Name string
-	// Version is raised when the steps change in a way that old rows do not understand.
+	// Version is raised when the steps change in a way that old rows do not understand; 0 is 1.
 	Version int
+	// Older are complete kinds of the same name and lower versions, with the steps of then:
+	// operations that were started with them are carried to their end by them. A change of
+	// the steps that must hold until no row of the old version can be alive keeps them.
+	Older []Registrable
 	// Deadline is how long the operation may run before it fails with ErrDeadline;
 	// undoing is not bounded by it.
 	Deadline time.Duration
@@ -48,12 +52,21 @@ type Run[P, F any] struct {
 	Operation Operation
 	Params    P
 	// Frame may be changed by the step; it is stored when the step ends, whatever its outcome.
-	Frame  F
-	commit []func(tx *db.Tx) error
+	Frame   F
+	effects effects
+	engine  *Engine
+}
+
+// effects are what a step wants written in the transaction that ends it well.
+type effects struct {
+	commit   []func(tx *db.Tx) error
+	children []Order
 }
 
 // InCommit has fn called in the transaction that ends the step well.
-func (r *Run[P, F]) InCommit(fn func(tx *db.Tx) error) { r.commit = append(r.commit, fn) }
+func (r *Run[P, F]) InCommit(fn func(tx *db.Tx) error) {
+	r.effects.commit = append(r.effects.commit, fn)
+}
 
 // Registrable is a Kind of any type parameters.
 type Registrable interface{ compile() (*compiled, error) }
@@ -65,8 +78,10 @@ type compiled struct {
 	deadline time.Duration
 	steps    []compiledStep
 	pivot    int
-	finish   func(tx *db.Tx, o *Operation) error
-	fail     func(tx *db.Tx, o *Operation, reason string) error
+	// older are the kinds of lower versions that still may have rows, by version.
+	older  map[int]*compiled
+	finish func(tx *db.Tx, o *Operation) error
+	fail   func(tx *db.Tx, o *Operation, reason string) error
 	// load checks that the parameters and the frame of a row can be read.
 	load func(o *Operation) error
 }
@@ -80,7 +95,7 @@ type compiledStep struct {
 }
 
 // stepFunc calls a step: it changes o.Frame and returns what is to be written with the commit.
-type stepFunc func(ctx context.Context, o *Operation) ([]func(tx *db.Tx) error, error)
+type stepFunc func(ctx context.Context, e *Engine, o *Operation) (effects, error)
 
 const defaultTries = 5
 
@@ -125,7 +140,22 @@ func (k Kind[P, F]) compile() (*compiled, error) {
 		}
 		return k.Failed(tx, run, reason)
 	}
-	return c, nil
+	return c, k.compileOlder(c)
+}
+
+func (k Kind[P, F]) compileOlder(c *compiled) error {
+	c.older = map[int]*compiled{}
+	for _, kind := range k.Older {
+		old, err := kind.compile()
+		if err != nil {
+			return err
+		}
+		if old.name != c.name || old.version >= c.version || c.older[old.version] != nil || len(old.older) > 0 {
+			return fmt.Errorf("register kind %s: version %d of %s is no older one of it", c.name, old.version, old.name)
+		}
+		c.older[old.version] = old
+	}
+	return nil
 }
 
 // understands tells whether the row can be carried: its version is the kind's, its step
@@ -157,17 +187,18 @@ func (k Kind[P, F]) erase(fn func(context.Context, *Run[P, F]) error) stepFunc {
 	if fn == nil {
 		return nil
 	}
-	return func(ctx context.Context, o *Operation) ([]func(tx *db.Tx) error, error) {
+	return func(ctx context.Context, e *Engine, o *Operation) (effects, error) {
 		run, err := k.run(o)
 		if err != nil {
-			return nil, err
+			return effects{}, err
 		}
+		run.engine = e
 		stepErr := fn(ctx, run)
 		frame, err := json.Marshal(run.Frame)
 		if err != nil {
-			return nil, fmt.Errorf("write frame of operation %s: %w", o.ID, err)
+			return effects{}, fmt.Errorf("write frame of operation %s: %w", o.ID, err)
 		}
 		o.Frame = string(frame)
-		return run.commit, stepErr
+		return run.effects, stepErr
 	}
 }

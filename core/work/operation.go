@@ -46,6 +46,12 @@ type Operation struct {
 	Signals   int64     `db:"signals"`
 	Cancelled bool      `db:"cancelled"`
 	Deadline  time.Time `db:"deadline"`
+	// ParentID is the operation that started this one and ParentStep the step that did; both
+	// are empty for one that nobody but a request started, ParentStep also when the step was
+	// undone. Recalled is set when the parent wants it undone.
+	ParentID   string `db:"parent_id"`
+	ParentStep string `db:"parent_step"`
+	Recalled   bool   `db:"recalled"`
 	// LeaseOwner works on the operation until LeaseUntil; Epoch counts the claims.
 	LeaseOwner string    `db:"lease_owner"`
 	LeaseUntil time.Time `db:"lease_until"`
@@ -136,10 +142,13 @@ func Events(tx *db.Tx, operationID string) ([]Event, error) {
 	return list, err
 }
 
-// Forget removes finished operations that ended before the given time, at most limit.
+// Forget removes finished operations that ended before the given time, at most limit. Those
+// whose parent is alive stay, because it may ask how they ended.
 func Forget(tx *db.Tx, before time.Time, limit int) (int, error) {
 	var ids []string
-	if err := tx.Select(&ids, "SELECT id FROM operations WHERE finished_at > 0 AND finished_at < ? LIMIT ?", before, limit); err != nil {
+	if err := tx.Select(&ids, "SELECT id FROM operations WHERE finished_at > 0 AND finished_at < ? AND NOT EXISTS"+
+		" (SELECT 1 FROM operations parent WHERE parent.id = operations.parent_id AND parent.finished_at = 0) ORDER BY finished_at LIMIT ?",
+		before, limit); err != nil {
 		return 0, err
 	}
 	if len(ids) == 0 {

@@ -65,6 +65,9 @@ func asOutcome(err error) *outcome {
 var (
 	// ErrCancelled is the reason of an operation that was cancelled, by a delete for example.
 	ErrCancelled = errors.New("the operation was cancelled")
+	// ErrRecalled is the reason of an operation that was undone because the one that had
+	// started it was.
+	ErrRecalled = errors.New("the operation that this one belongs to was undone")
 	// ErrDeadline is the reason of an operation that did not end in time.
 	ErrDeadline = errors.New("the operation did not finish in time")
 )

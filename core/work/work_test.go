@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/bus"
 	"virga/core/clock"
@@ -61,7 +62,18 @@ type rig struct {
 	hook   func(o work.Operation, undo, after bool) error
 	failed chan string
 	log    slog.Handler
-	engine *work.Engine
+	// metrics, if set, are the next engine's.
+	metrics prometheus.Registerer
+	// painted, if set, names the mark of a step; nil: the step's name.
+	painted func(o work.Operation, step string) string
+	engine  *work.Engine
+}
+
+func (r *rig) mark(run *work.Run[params, frame], step string) string {
+	if r.painted == nil {
+		return step
+	}
+	return r.painted(run.Operation, step)
 }
 
 func newRig(t *testing.T, pivot string) *rig {
@@ -87,17 +99,20 @@ func (r *rig) newEngine(pivot string) {
 		kind.Steps = append(kind.Steps, work.Step[params, frame]{
 			Name: name, Pivot: name == pivot, Tries: 2,
 			Do: func(_ context.Context, run *work.Run[params, frame]) error {
-				r.world.set(name, true)
+				r.world.set(r.mark(run, name), true)
 				run.Frame.Did = append(run.Frame.Did, name)
 				if run.Params.Refuse == name {
 					return work.Failf("%s does not fit", name)
 				}
 				return nil
 			},
-			Undo: func(context.Context, *work.Run[params, frame]) error { r.world.set(name, false); return nil },
+			Undo: func(_ context.Context, run *work.Run[params, frame]) error {
+				r.world.set(r.mark(run, name), false)
+				return nil
+			},
 		})
 	}
-	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log),
+	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log), Metrics: r.metrics,
 		Hook: func(o work.Operation, undo, after bool) error {
 			if r.hook == nil {
 				return nil

@@ -104,8 +104,12 @@ func (d Desk) show(ctx context.Context, r *api.Request) (any, error) {
 	id := r.Param("operation_id")
 	var o work.Operation
 	var events []work.Event
+	var children []work.Operation
 	err := d.DB.Read(ctx, func(tx *db.Tx) (err error) {
 		if o, err = work.Find(tx, id); err != nil {
+			return err
+		}
+		if children, err = work.Children(tx, id); err != nil {
 			return err
 		}
 		events, err = work.Events(tx, id)
@@ -117,7 +121,7 @@ func (d Desk) show(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"operation": detailOf(&o, d.Engine.Kinds()[o.Kind], events)}, nil
+	return map[string]any{"operation": detailOf(&o, d.Engine.Kinds()[o.Kind], events, children)}, nil
 }
 
 // act retries or abandons and answers with the operation as it is then.

@@ -28,6 +28,10 @@ type view struct {
 	// Error is why the operation failed, is undone or was abandoned.
 	Error     string `json:"error"`
 	Cancelled bool   `json:"cancelled"`
+	// ParentID is the operation that started this one, empty for none; Recalled tells that it
+	// wants this one undone.
+	ParentID string `json:"parent_id"`
+	Recalled bool   `json:"recalled"`
 	// WakeAt is when the step is called again; null when the operation has ended.
 	WakeAt     *string `json:"wake_at"`
 	Deadline   *string `json:"deadline"`
@@ -44,10 +48,12 @@ type detail struct {
 	LeaseUntil *string `json:"lease_until"`
 	Epoch      int64   `json:"epoch"`
 	// Steps are the names of all steps of the kind; null when this process does not know it.
-	Steps  []string        `json:"steps"`
-	Events []event         `json:"events"`
-	Params json.RawMessage `json:"params"`
-	Frame  json.RawMessage `json:"frame"`
+	Steps []string `json:"steps"`
+	// Children are the operations that this one started.
+	Children []view          `json:"children"`
+	Events   []event         `json:"events"`
+	Params   json.RawMessage `json:"params"`
+	Frame    json.RawMessage `json:"frame"`
 }
 
 // event is a step that ended, well when it has no error.
@@ -63,7 +69,7 @@ func viewOf(o *work.Operation) view {
 	v := view{
 		ID: o.ID, Kind: o.Kind, ResourceKind: o.ResourceKind, ResourceID: o.ResourceID, ProjectID: o.ProjectID, UserID: o.UserID,
 		RequestID: o.RequestID, State: string(o.State), Step: o.StepName, StepStartedAt: instant(o.StepStartedAt), Tries: o.Tries,
-		LastError: o.LastError, Error: o.Error, Cancelled: o.Cancelled, Deadline: instant(o.Deadline), CreatedAt: instant(o.CreatedAt),
+		LastError: o.LastError, Error: o.Error, Cancelled: o.Cancelled, ParentID: o.ParentID, Recalled: o.Recalled, Deadline: instant(o.Deadline), CreatedAt: instant(o.CreatedAt),
 		UpdatedAt: instant(o.UpdatedAt), FinishedAt: instant(o.FinishedAt),
 	}
 	if o.FinishedAt.IsZero() {
@@ -72,11 +78,14 @@ func viewOf(o *work.Operation) view {
 	return v
 }
 
-func detailOf(o *work.Operation, steps []string, ended []work.Event) detail {
-	d := detail{view: viewOf(o), Epoch: o.Epoch, Steps: steps, Events: make([]event, len(ended)),
+func detailOf(o *work.Operation, steps []string, ended []work.Event, children []work.Operation) detail {
+	d := detail{view: viewOf(o), Epoch: o.Epoch, Steps: steps, Events: make([]event, len(ended)), Children: make([]view, len(children)),
 		Params: masked(o.Params), Frame: masked(o.Frame)}
 	if !o.LeaseUntil.IsZero() {
 		d.Worker, d.LeaseUntil = o.LeaseOwner, instant(o.LeaseUntil)
+	}
+	for i := range children {
+		d.Children[i] = viewOf(&children[i])
 	}
 	for i, e := range ended {
 		d.Events[i] = event{Step: e.Step, Undo: e.Undo, StartedAt: instant(e.StartedAt), FinishedAt: instant(e.FinishedAt), Error: e.Error}
