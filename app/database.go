@@ -27,6 +27,7 @@ func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
 	}
 	cl.onClose(d.Close)
 	cl.forgetChanges(service, d)
+	cl.jobs = append(cl.jobs, func(ctx context.Context) error { return d.Tend(ctx, cl.log.With("service", service)) })
 	return d, nil
 }
 

@@ -1,94 +1,126 @@
 package db
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"slices"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
 
-// Migrate brings the tables of one owner (a service, or a part of the kit) up to the
-// newest of its migrations, files named NNNN_what.sql in the root of files. Each owner
-// keeps its own version table. Three words of the DDL are rendered per engine:
-// BIGTEXT (text of any length), BYTES (binary) and SEQUENCE (a counting primary key).
-func (d *DB) Migrate(ctx context.Context, owner string, files fs.FS) error {
-	provider, err := goose.NewProvider(d.dialect.goose(), d.write, rendered{files, d.dialect},
-		goose.WithTableName(owner+"_schema"), goose.WithDisableGlobalRegistry(true))
-	if errors.Is(err, goose.ErrNoMigrations) {
-		return nil
+// ErrOutdated is wrapped when the tables have left this program behind: a newer one has
+// migrated them, and this one would not understand them.
+var ErrOutdated = errors.New("this version of virga is too old for the database")
+
+// migrationAttempts bounds how often a migration begins anew that met running transactions.
+const migrationAttempts = 20
+
+// owner is who has tables: a service, or a part of the kit.
+type owner struct {
+	name       string
+	migrations []migration
+	releases   []level
+}
+
+// level is the newest migration that this program knows.
+func (o *owner) level() int64 {
+	if len(o.migrations) == 0 {
+		return 0
 	}
+	return o.migrations[len(o.migrations)-1].version
+}
+
+// Migrate has the tables of one owner (a service, or a part of the kit) as this program
+// needs them, by the files in the root of a file system; see the package comment. Tables
+// that are too new for this program are ErrOutdated. Each owner keeps its own version
+// table. Three words of the DDL are rendered per engine: BIGTEXT (text of any length),
+// BYTES (binary) and SEQUENCE (a counting primary key).
+func (d *DB) Migrate(ctx context.Context, name string, files fs.FS, backfills ...Backfill) error {
+	released, err := Releases()
 	if err != nil {
-		return fmt.Errorf("migrate %s: %w", owner, err)
+		return fmt.Errorf("migrate %s: %w", name, err)
 	}
-	if err := d.dialect.prepare(ctx, d.write); err != nil {
-		return fmt.Errorf("migrate %s: %w", owner, err)
+	return d.migrate(ctx, released, name, files, backfills)
+}
+
+func (d *DB) migrate(ctx context.Context, released []Released, name string, files fs.FS, backfills []Backfill) error {
+	if !identifier.MatchString(name) {
+		return fmt.Errorf("migrate: %q is no name of an owner of tables", name)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate %s: %w", owner, err)
+	list, err := readMigrations(files, d.dialect.words(), backfills)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", name, err)
 	}
+	o := &owner{name: name, migrations: list, releases: levels(released, name)}
+	for attempt := 1; ; attempt++ {
+		err := d.dialect.exclusively(ctx, d.write, func(s *schema) error { return s.expand(ctx, d.process, o) })
+		if err == nil {
+			break
+		}
+		if !d.dialect.busy(err) || attempt == migrationAttempts {
+			return fmt.Errorf("migrate %s: %w", name, d.unavailable(err))
+		}
+		if err := wait(ctx, pauseAfter(attempt)); err != nil {
+			return fmt.Errorf("migrate %s: %w", name, err)
+		}
+	}
+	d.tended.add(o)
 	return nil
 }
 
-// rendered is a file system in which the type words are those of the engine.
-type rendered struct {
-	fs.FS
-	dialect dialect
-}
-
-// ReadDir implements fs.ReadDirFS.
-func (r rendered) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.FS, name) }
-
-// Glob implements fs.GlobFS.
-func (r rendered) Glob(pattern string) ([]string, error) { return fs.Glob(r.FS, pattern) }
-
-// ReadFile implements fs.ReadFileFS.
-func (r rendered) ReadFile(name string) ([]byte, error) {
-	text, err := fs.ReadFile(r.FS, name)
+// expand carries out what has to be there before a process serves, and notes that this
+// one does. Tables without a past have nothing to fill and nobody to wait for.
+func (s *schema) expand(ctx context.Context, process string, o *owner) error {
+	if err := s.prepare(ctx, o.name); err != nil {
+		return err
+	}
+	state, err := s.state(ctx, o.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return []byte(r.dialect.words().Replace(string(text))), nil
+	if o.level() < state.oldest {
+		return fmt.Errorf("%w: a newer one has migrated the tables of %s, and those that stop before number %04d cannot use them; this one stops at %04d: install the newer one",
+			ErrOutdated, o.name, state.oldest, o.level())
+	}
+	fresh := len(state.applied) == 0
+	for i := range o.migrations {
+		m := &o.migrations[i]
+		if slices.Contains(state.applied, m.version) || m.phase != expand && !fresh {
+			continue
+		}
+		oldest := max(state.oldest, before(o.releases, m.version))
+		if m.phase == contract {
+			oldest = max(oldest, m.needs)
+		}
+		if err := s.apply(ctx, o.name, m, oldest); err != nil {
+			return err
+		}
+		state.oldest = oldest
+	}
+	return s.announce(ctx, o.name, process, o.level())
 }
 
-// Open implements fs.FS.
-func (r rendered) Open(name string) (fs.File, error) {
-	file, err := r.FS.Open(name)
-	if err != nil {
-		return nil, err
+// apply carries out one migration; a backfill has been carried out by its batches.
+func (s *schema) apply(ctx context.Context, owner string, m *migration, oldest int64) error {
+	statements := m.statements
+	if m.phase == backfill {
+		statements = nil
 	}
-	info, err := file.Stat()
-	if err != nil || info.IsDir() {
-		return file, err
+	if err := s.run(ctx, owner, m, statements); err != nil {
+		return fmt.Errorf("carry out %s: %w", m, err)
 	}
-	defer func() { _ = file.Close() }()
-	text, err := r.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return &memoryFile{Reader: bytes.NewReader(text), info: memoryInfo{name: info.Name(), size: int64(len(text))}}, nil
+	return s.record(ctx, owner, m.version, oldest)
 }
 
-type memoryFile struct {
-	io.Reader
-	info memoryInfo
+// wait waits, or until ctx ends.
+func wait(ctx context.Context, how time.Duration) error {
+	timer := time.NewTimer(how)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
-
-func (f *memoryFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *memoryFile) Close() error               { return nil }
-
-type memoryInfo struct {
-	name string
-	size int64
-}
-
-func (i memoryInfo) Name() string       { return i.name }
-func (i memoryInfo) Size() int64        { return i.size }
-func (i memoryInfo) Mode() fs.FileMode  { return 0o444 }
-func (i memoryInfo) ModTime() time.Time { return time.Time{} }
-func (i memoryInfo) IsDir() bool        { return false }
-func (i memoryInfo) Sys() any           { return nil }

@@ -31,10 +31,13 @@ type DB struct {
 	read    *sql.DB
 	writes  *statements
 	reads   *statements
+	// process names this process among those that use the same tables.
+	process string
+	tended  tended
 }
 
 func newDB(d dialect, write, read *sql.DB) *DB {
-	db := &DB{dialect: d, write: write, read: read, writes: newStatements()}
+	db := &DB{dialect: d, write: write, read: read, writes: newStatements(), process: processName()}
 	db.reads = db.writes
 	if read != write {
 		db.reads = newStatements()

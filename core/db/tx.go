@@ -55,15 +55,15 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 		if attempt == attempts {
 			return fmt.Errorf("%w: %d attempts lost their race: %w", ErrUnavailable, attempts, err)
 		}
-		// By chance, so that those who met do not meet again.
-		timer := time.NewTimer(time.Millisecond + rand.N(min(time.Duration(1<<attempt)*time.Millisecond, 200*time.Millisecond)))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := wait(ctx, pauseAfter(attempt)); err != nil {
+			return err
 		}
 	}
+}
+
+// pauseAfter is by chance, so that those who met do not meet again.
+func pauseAfter(attempt int) time.Duration {
+	return time.Millisecond + rand.N(min(time.Duration(1<<attempt)*time.Millisecond, 200*time.Millisecond))
 }
 
 // Read runs fn in a read-only transaction that sees one state of the database.

@@ -1,0 +1,17 @@
+package db
+
+import (
+	"context"
+	"io/fs"
+)
+
+// MigrateReleased is Migrate with another list of releases.
+func (d *DB) MigrateReleased(ctx context.Context, released []Released, name string, files fs.FS, backfills ...Backfill) error {
+	return d.migrate(ctx, released, name, files, backfills)
+}
+
+// Silence is how long a process may say nothing until it counts as dead.
+const Silence = silence
+
+// Statements are the statements of a text.
+func Statements(text string) []string { return splitStatements(text) }
