@@ -164,7 +164,7 @@ func (s *Service) storeAddresses(ctx context.Context, before, changed map[string
 	}
 	return s.db.Write(ctx, func(tx *db.Tx) error {
 		for id, nics := range changed {
-			err := changeServer(tx, id, func(row *server) {
+			err := s.alterServer(tx, s.ofRoutine("reconcile_addresses", id), func(row *server) {
 				if sameInterfaces(row.NICs, before[id]) { // an attach or detach that came meanwhile counts more
 					row.NICs = nics
 				}

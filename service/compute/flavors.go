@@ -229,7 +229,7 @@ func (s *Service) flavorCreate(ctx context.Context, r *api.Request) (any, error)
 		if err := insertFlavor(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "flavor", row.ID, "create")
+		return s.record(tx, r, feed.Change{Kind: "flavor", ID: row.ID, Action: "create", After: documentOfFlavor(row)})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return nil, api.Conflict("Flavor with ID %s already exists.", row.ID)
@@ -238,11 +238,6 @@ func (s *Service) flavorCreate(ctx context.Context, r *api.Request) (any, error)
 		return nil, err
 	}
 	return map[string]any{"flavor": viewFlavor(r, row)}, nil
-}
-
-// record writes a caller's change into the feed.
-func (s *Service) record(tx *db.Tx, r *api.Request, kind, id, action string) error {
-	return feed.Record(tx, feed.Change{At: s.clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: r.ProjectID(), Kind: kind, ID: id, Action: action})
 }
 
 // unexpectedField is the answer to a field that the version does not have.
@@ -262,6 +257,7 @@ func (s *Service) changeFlavor(ctx context.Context, r *api.Request, action strin
 		if err != nil {
 			return err
 		}
+		before := documentOfFlavor(row)
 		if err := change(row); err != nil {
 			return err
 		}
@@ -269,7 +265,7 @@ func (s *Service) changeFlavor(ctx context.Context, r *api.Request, action strin
 		if err := updateFlavor(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "flavor", id, action)
+		return s.record(tx, r, feed.Change{Kind: "flavor", ID: id, Action: action, Before: before, After: documentOfFlavor(row)})
 	})
 	return row, err
 }
@@ -291,12 +287,12 @@ func (s *Service) flavorUpdate(ctx context.Context, r *api.Request) (any, error)
 }
 
 func (s *Service) flavorDelete(ctx context.Context, r *api.Request) (any, error) {
-	id := api.Loaded[flavorTarget](r).ID
+	gone := api.Loaded[flavorTarget](r).flavor
 	return nil, s.db.Write(ctx, func(tx *db.Tx) error {
-		if err := deleteFlavor(tx, id); err != nil {
+		if err := deleteFlavor(tx, gone.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "flavor", id, "delete")
+		return s.record(tx, r, feed.Change{Kind: "flavor", ID: gone.ID, Action: "delete", Before: documentOfFlavor(gone)})
 	})
 }
 
@@ -450,10 +446,18 @@ func (s *Service) flavorAction(ctx context.Context, r *api.Request) (any, error)
 			return nil, api.Conflict("Can not add or remove access of the public flavor %s.", f.ID)
 		}
 		err := s.db.Write(ctx, func(tx *db.Tx) error {
+			before, after := documentOfFlavor(f.flavor), documentOfFlavor(f.flavor)
+			var err error
+			if before.Projects, err = listFlavorAccess(tx, f.ID); err != nil {
+				return err
+			}
 			if err := action.change(tx, f.flavor, in.Tenant); err != nil {
 				return err
 			}
-			return s.record(tx, r, "flavor", f.ID, "access")
+			if after.Projects, err = listFlavorAccess(tx, f.ID); err != nil {
+				return err
+			}
+			return s.record(tx, r, feed.Change{Kind: "flavor", ID: f.ID, Action: "access", Before: before, After: after})
 		})
 		if err != nil {
 			return nil, err
@@ -478,6 +482,10 @@ func (s *Service) Seed(ctx context.Context) error {
 		} {
 			f.RXTXFactor, f.IsPublic, f.ExtraSpecs, f.CreatedAt, f.UpdatedAt = 1, true, map[string]string{}, now, now
 			if err := insertFlavor(tx, &f); err != nil {
+				return err
+			}
+			c := feed.Change{At: now, OperationID: "seed", Kind: "flavor", ID: f.ID, Action: "create", After: documentOfFlavor(&f)}
+			if err := s.feed.Record(tx, c); err != nil {
 				return err
 			}
 		}

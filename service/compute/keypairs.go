@@ -15,6 +15,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/core/token"
 )
 
@@ -161,7 +162,8 @@ func (s *Service) keypairCreate(ctx context.Context, r *api.Request) (any, error
 		if err := insertKeypair(tx, *row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "keypair", row.UserID+"/"+row.Name, "create")
+		after := &keypairDocument{Name: row.Name, UserID: row.UserID, Type: row.Type, PublicKey: row.PublicKey, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt}
+		return s.record(tx, r, feed.Change{Kind: "keypair", ID: row.UserID + "/" + row.Name, Action: "create", After: after})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return nil, api.Conflict("Key pair '%s' already exists.", row.Name)
@@ -261,7 +263,7 @@ func (s *Service) keypairDelete(ctx context.Context, r *api.Request) (any, error
 		if !there {
 			return noSuchKeypair(k.UserID, k.Name)
 		}
-		return s.record(tx, r, "keypair", k.UserID+"/"+k.Name, "delete")
+		return s.record(tx, r, feed.Change{Kind: "keypair", ID: k.UserID + "/" + k.Name, Action: "delete", Before: documentOfKeypair(k.keypair)})
 	})
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		}
 		if isNew {
-			if err := feed.Record(tx, feed.Change{At: now, RequestID: r.ID, UserID: r.UserID(), Kind: "host", ID: name, Action: "create"}); err != nil {
+			if err := s.record(tx, r, feed.Change{Kind: "host", ID: name, Action: "create", After: &hostDocument{Host: name, Zone: defaultZone, Status: "enabled"}}); err != nil {
 				return err
 			}
 		}
@@ -213,7 +213,9 @@ func (s *Service) noteDrift(tx *db.Tx, order *guestOrder) error {
 	if err != nil || len(unfinished[order.ServerID]) > 0 {
 		return err
 	}
-	return changeServer(tx, order.ServerID, func(row *server) {
+	c := s.ofRoutine("", order.ServerID)
+	c.UserID, c.RequestID = "node:"+order.Host, api.RequestID(tx.Context())
+	return s.alterServer(tx, c, func(row *server) {
 		if row.Host == order.Host && row.VMState != vmBuilding {
 			s.takeReport(row, order)
 		}

@@ -84,7 +84,7 @@ func (s *Service) attachPort(ctx context.Context, run *interfaceRun) error {
 	}
 	run.Frame.PortID, run.Frame.Host = nics[0].PortID, row.Host
 	run.InCommit(func(tx *db.Tx) error {
-		return changeServer(tx, row.ID, func(row *server) {
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) {
 			row.NICs = append(withoutPort(row.NICs, nics[0].PortID), nics[0])
 			row.UpdatedAt = s.clock.Now()
 		})
@@ -109,7 +109,7 @@ func (s *Service) attachUnport(ctx context.Context, run *interfaceRun) error {
 			return err
 		}
 		run.InCommit(func(tx *db.Tx) error {
-			return changeServer(tx, run.Operation.ResourceID, func(row *server) { row.NICs = withoutPort(row.NICs, p.ID) })
+			return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.NICs = withoutPort(row.NICs, p.ID) })
 		})
 	}
 	return nil
@@ -179,7 +179,7 @@ func (s *Service) detachOrder(ctx context.Context, run *interfaceRun) error {
 		if err := s.reorder(tx, run.Operation, []string{run.Params.PortID}); err != nil {
 			return err
 		}
-		return changeServer(tx, row.ID, func(row *server) {
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) {
 			row.NICs, row.UpdatedAt = withoutPort(row.NICs, run.Params.PortID), s.clock.Now()
 		})
 	})

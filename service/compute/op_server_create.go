@@ -9,7 +9,6 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
-	"virga/core/feed"
 	"virga/core/work"
 	"virga/service/compute/orders"
 )
@@ -123,7 +122,7 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 		}
 	}
 	run.InCommit(func(tx *db.Tx) error {
-		return changeServer(tx, row.ID, func(row *server) { row.Host = run.Frame.Host })
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.Host = run.Frame.Host })
 	})
 	return nil
 }
@@ -152,7 +151,7 @@ func (s *Service) askOthers(ctx context.Context, hosts []host, offered map[strin
 func (s *Service) createUnschedule(_ context.Context, run *createRun) error {
 	run.Frame.Host, run.Frame.ProviderID = "", ""
 	run.InCommit(func(tx *db.Tx) error {
-		return changeServer(tx, run.Operation.ResourceID, func(row *server) { row.Host = "" })
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.Host = "" })
 	})
 	return nil
 }
@@ -202,7 +201,7 @@ func (s *Service) createNetwork(ctx context.Context, run *createRun) error {
 	}
 	run.InCommit(func(tx *db.Tx) error {
 		tx.AfterCommit(func() { s.fresh.note([]string{row.ID}, s.clock.Now()) })
-		return changeServer(tx, row.ID, func(row *server) { row.NICs = nics })
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.NICs = nics })
 	})
 	return nil
 }
@@ -215,7 +214,7 @@ func (s *Service) createUnnetwork(ctx context.Context, run *createRun) error {
 		return err
 	}
 	run.InCommit(func(tx *db.Tx) error {
-		return changeServer(tx, run.Operation.ResourceID, func(row *server) { row.NICs = nil })
+		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.NICs = nil })
 	})
 	return nil
 }
@@ -245,7 +244,7 @@ func (s *Service) createSettle(ctx context.Context, run *createRun) error {
 	switch {
 	case order.settled():
 		run.InCommit(func(tx *db.Tx) error {
-			return changeServer(tx, run.Operation.ResourceID, func(row *server) {
+			return s.alterServer(tx, s.ofOperation(run.Operation, "create"), func(row *server) {
 				row.VMState, row.PowerState, row.Detail.Fault = vmActive, order.ReportedPower, nil
 				if order.ReportedState == orders.StateStopped { // it ran, and went down by itself since
 					row.VMState = vmStopped
@@ -279,7 +278,7 @@ func (s *Service) elsewhere(run *createRun, why error) error {
 
 func (s *Service) createFinished(tx *db.Tx, run *createRun) error {
 	s.ringOperation(tx, run.Operation.ID)
-	return s.recordOf(tx, run.Operation, "create")
+	return nil
 }
 
 // createFailed turns the server to ERROR with the reason; a delete that cut the create off
@@ -298,20 +297,10 @@ func (s *Service) createFailed(tx *db.Tx, run *createRun, reason string) error {
 		details = string(text)
 	}
 	now := s.clock.Now()
-	err := changeServer(tx, run.Operation.ResourceID, func(row *server) {
+	return s.alterServer(tx, s.ofOperation(run.Operation, "create.error"), func(row *server) {
 		row.VMState, row.PowerState, row.UpdatedAt = vmError, powerNone, now
 		row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now, Details: details}
 	})
-	if err != nil {
-		return err
-	}
-	return s.recordOf(tx, run.Operation, "error")
-}
-
-// recordOf writes a change of the operation's server into the feed.
-func (s *Service) recordOf(tx *db.Tx, o work.Operation, action string) error {
-	return feed.Record(tx, feed.Change{At: s.clock.Now(), RequestID: o.RequestID, UserID: o.UserID, ProjectID: o.ProjectID,
-		Kind: "server", ID: o.ResourceID, Action: action})
 }
 
 // architectureOf is the architecture that an image's properties name, or empty.

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -58,11 +59,20 @@ func (s *Service) deleteClaim(ctx context.Context, run *deleteRun) error {
 func (s *Service) deleteForget(_ context.Context, run *deleteRun) error {
 	s.fresh.forget(run.Operation.ResourceID)
 	run.InCommit(func(tx *db.Tx) error {
-		if err := markServerDeleted(tx, run.Operation.ResourceID, s.clock.Now()); err != nil {
+		s.ringOperation(tx, run.Operation.ID)
+		row, err := findServer(tx, run.Operation.ResourceID)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		s.ringOperation(tx, run.Operation.ID)
-		return s.recordOf(tx, run.Operation, "delete")
+		if err := markServerDeleted(tx, row.ID, s.clock.Now()); err != nil {
+			return err
+		}
+		c := s.ofOperation(run.Operation, "delete")
+		c.OwnerProjectID, c.Before = row.ProjectID, documentOfServer(row)
+		return s.feed.Record(tx, c)
 	})
 	return nil
 }

@@ -51,20 +51,16 @@ func (s *Service) powerKind(name string, desired orders.Desired, action string) 
 		Steps: []work.Step[powerParams, powerFrame]{
 			{Name: "order", Undo: s.powerUnorder,
 				Do: func(ctx context.Context, run *powerRun) error { return s.powerOrder(ctx, run, desired) }},
-			{Name: "settle", Do: s.powerSettle},
+			{Name: "settle", Do: func(ctx context.Context, run *powerRun) error { return s.powerSettle(ctx, run, action) }},
 		},
-		Finished: func(tx *db.Tx, run *powerRun) error { return s.recordOf(tx, run.Operation, action) },
 		Failed: func(tx *db.Tx, run *powerRun, reason string) error {
 			if run.Operation.Cancelled {
 				return nil
 			}
 			now := s.clock.Now()
-			if err := changeServer(tx, run.Operation.ResourceID, func(row *server) {
+			return s.alterServer(tx, s.ofOperation(run.Operation, action+".error"), func(row *server) {
 				row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now}
-			}); err != nil {
-				return err
-			}
-			return s.recordOf(tx, run.Operation, action+".error")
+			})
 		},
 	}
 }
@@ -125,7 +121,7 @@ func (s *Service) powerUnorder(_ context.Context, run *powerRun) error {
 }
 
 // powerSettle waits until the host reports what was wished for.
-func (s *Service) powerSettle(ctx context.Context, run *powerRun) error {
+func (s *Service) powerSettle(ctx context.Context, run *powerRun, action string) error {
 	order, _, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	if err != nil {
 		return err
@@ -133,7 +129,7 @@ func (s *Service) powerSettle(ctx context.Context, run *powerRun) error {
 	switch {
 	case order.settled():
 		run.InCommit(func(tx *db.Tx) error {
-			return changeServer(tx, run.Operation.ResourceID, func(row *server) { s.takeReport(row, order) })
+			return s.alterServer(tx, s.ofOperation(run.Operation, action), func(row *server) { s.takeReport(row, order) })
 		})
 		return nil
 	case order.failed() && order.ErrorClass != orders.Retry:

@@ -10,6 +10,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // projectTarget is a project as a route's target.
@@ -154,6 +155,10 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if err != nil {
 			return err
 		}
+		before, err := quotaLimits(tx, id)
+		if err != nil {
+			return err
+		}
 		for name, value := range values {
 			taken := map[string]int64{quotaInstances: used.Instances, quotaCores: used.Cores, quotaRAM: used.RAM}[name]
 			if !force && value >= 0 && value < taken {
@@ -166,7 +171,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if limits, err = quotaLimits(tx, id); err != nil {
 			return err
 		}
-		return s.record(tx, r, "quota", id, "update")
+		return s.record(tx, r, feed.Change{Kind: "quota", ID: id, Action: "update", OwnerProjectID: id, Before: before, After: limits})
 	})
 	if err != nil {
 		return nil, err
@@ -177,10 +182,14 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) {
 	id := r.Param("project_id")
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		before, err := quotaLimits(tx, id)
+		if err != nil {
+			return err
+		}
 		if err := deleteQuotas(tx, quotaOfProject, id); err != nil {
 			return err
 		}
-		return s.record(tx, r, "quota", id, "delete")
+		return s.record(tx, r, feed.Change{Kind: "quota", ID: id, Action: "delete", OwnerProjectID: id, Before: before})
 	})
 	return accepted(), err
 }
@@ -216,6 +225,10 @@ func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, er
 	}
 	var limits map[string]int64
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		before, err := quotaLimits(tx, "")
+		if err != nil {
+			return err
+		}
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			if err := setQuota(tx, quotaRow{quotaOfClass, defaultClass, name, values[name]}); err != nil {
 				return err
@@ -224,7 +237,7 @@ func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, er
 		if limits, err = quotaLimits(tx, ""); err != nil {
 			return err
 		}
-		return s.record(tx, r, "quota_class", defaultClass, "update")
+		return s.record(tx, r, feed.Change{Kind: "quota_class", ID: defaultClass, Action: "update", Before: before, After: limits})
 	})
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ func (s *Service) start(ctx context.Context, r *api.Request, action, kind string
 		if err != nil {
 			return err
 		}
-		return s.record(tx, r, "server", id, action+".start")
+		return s.recordAdmitted(tx, r, row, operation, action+".start")
 	})
 	return operation, err
 }

@@ -16,6 +16,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/core/work"
 )
 
@@ -525,12 +526,14 @@ func (s *Service) admitServer(tx *db.Tx, r *api.Request, c *createRequest, row *
 	for i := range nics {
 		nics[i].Key = s.clock.ID()
 	}
-	_, err := s.engine.Start(tx, work.Order{Kind: opCreate, ResourceKind: "server", ResourceID: row.ID, ProjectID: row.ProjectID, UserID: row.UserID,
+	operation, err := s.engine.Start(tx, work.Order{Kind: opCreate, ResourceKind: "server", ResourceID: row.ID, ProjectID: row.ProjectID, UserID: row.UserID,
 		RequestID: r.ID, Params: createParams{NICs: nics, Host: c.host}})
 	if err != nil {
 		return err
 	}
-	return s.record(tx, r, "server", row.ID, "create.start")
+	doc := documentOfServer(row)
+	doc.Tags = c.tags
+	return s.record(tx, r, feed.Change{OperationID: operation, Kind: "server", ID: row.ID, Action: "create.start", OwnerProjectID: row.ProjectID, After: doc})
 }
 
 // takeQuota tells how many of the servers the quota allows: as many as are asked for at

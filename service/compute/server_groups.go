@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // groupTarget is a server group as a route's target.
@@ -124,7 +125,7 @@ func (s *Service) groupCreate(ctx context.Context, r *api.Request) (any, error) 
 		if err := insertGroup(tx, group); err != nil {
 			return err
 		}
-		return s.record(tx, r, "server_group", group.ID, "create")
+		return s.record(tx, r, feed.Change{Kind: "server_group", ID: group.ID, Action: "create", OwnerProjectID: group.ProjectID, After: documentOfGroup(group)})
 	})
 	if err != nil {
 		return nil, err
@@ -179,12 +180,12 @@ func (s *Service) groupList(ctx context.Context, r *api.Request) (any, error) {
 }
 
 func (s *Service) groupDelete(ctx context.Context, r *api.Request) (any, error) {
-	id := r.Param("group_id")
+	gone := api.Loaded[groupTarget](r).serverGroup
 	return nil, s.db.Write(ctx, func(tx *db.Tx) error {
-		if err := deleteGroup(tx, id); err != nil {
+		if err := deleteGroup(tx, gone.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "server_group", id, "delete")
+		return s.record(tx, r, feed.Change{Kind: "server_group", ID: gone.ID, Action: "delete", OwnerProjectID: gone.ProjectID, Before: documentOfGroup(gone)})
 	})
 }
 

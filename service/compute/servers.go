@@ -10,6 +10,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/core/work"
 )
 
@@ -139,6 +140,10 @@ func (s *Service) changeServer(ctx context.Context, r *api.Request, action strin
 		if err != nil {
 			return err
 		}
+		before, err := s.frozenWithTags(tx, row, action)
+		if err != nil {
+			return err
+		}
 		if err := change(tx, row); err != nil {
 			return err
 		}
@@ -146,7 +151,11 @@ func (s *Service) changeServer(ctx context.Context, r *api.Request, action strin
 		if err := updateServer(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "server", id, action)
+		after, err := s.frozenWithTags(tx, row, action)
+		if err != nil {
+			return err
+		}
+		return s.record(tx, r, feed.Change{Kind: "server", ID: id, Action: action, OwnerProjectID: row.ProjectID, Before: before, After: after})
 	})
 	return row, err
 }
@@ -184,7 +193,7 @@ func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any,
 		if err := s.engine.Preempt(tx, id, operation); err != nil {
 			return err
 		}
-		return s.record(tx, r, "server", id, "delete.start")
+		return s.recordAdmitted(tx, r, row, operation, "delete.start")
 	})
 	if err == nil && failed && operation != "" {
 		s.waitBriefly(ctx, operation)

@@ -67,6 +67,7 @@ type Service struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	engine  *work.Engine
+	feed    *feed.Log
 	table   *api.Table
 	handler http.Handler
 	// fresh remembers when the network information of servers was last looked at.
@@ -86,7 +87,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the compute policy: %w", err)
 	}
-	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness()}
+	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus)}
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),

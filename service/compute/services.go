@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // The hosts as services (os-services) and availability zones.
@@ -81,12 +82,13 @@ func (s *Service) changeHost(ctx context.Context, r *api.Request, pick func(h *h
 		if found == nil {
 			return missing
 		}
+		before := documentOfHost(found)
 		change(found)
 		found.UpdatedAt = s.clock.Now()
 		if err := updateHost(tx, found); err != nil {
 			return err
 		}
-		return s.record(tx, r, "host", found.Name, "update")
+		return s.record(tx, r, feed.Change{Kind: "host", ID: found.Name, Action: "update", Before: before, After: documentOfHost(found)})
 	})
 	return found, err
 }
@@ -192,7 +194,7 @@ func (s *Service) serviceDelete(ctx context.Context, r *api.Request) (any, error
 		if err := deleteHost(tx, gone.Name); err != nil {
 			return err
 		}
-		return s.record(tx, r, "host", gone.Name, "delete")
+		return s.record(tx, r, feed.Change{Kind: "host", ID: gone.Name, Action: "delete", Before: documentOfHost(&gone)})
 	})
 	return nil, err
 }
