@@ -22,6 +22,9 @@ func (o *remoteOperation) write(out io.Writer, root string, now time.Time) {
 	line("kind", "%s", o.Kind)
 	line("resource", "%s %s", o.ResourceKind, o.ResourceID)
 	line("asked for by", "user %s of project %s in request %s", o.UserID, o.ProjectID, o.RequestID)
+	if o.ParentID != "" {
+		line("started by", "operation %s", o.ParentID)
+	}
 	line("state", "%s", o.stateText())
 	line("started", "%s (%s ago)", o.CreatedAt.Format(time.RFC3339), age(now.Sub(o.CreatedAt)))
 	if o.FinishedAt.IsZero() {
@@ -36,6 +39,9 @@ func (o *remoteOperation) write(out io.Writer, root string, now time.Time) {
 	}
 	if o.Error != "" {
 		line("reason", "%s", o.Error)
+	}
+	for _, child := range o.Children {
+		line("child", "%s %s: %s, %s in step %s", child.ID, child.Kind, child.ResourceID, child.stateText(), child.Step)
 	}
 	line("epoch", "%d", o.Epoch)
 	_ = head.Flush()

@@ -43,6 +43,10 @@ type remoteOperation struct {
 	Events        []remoteEvent   `json:"events"`
 	Params        json.RawMessage `json:"params"`
 	Frame         json.RawMessage `json:"frame"`
+
+	// ParentID started this one; Children were started by it.
+	ParentID string            `json:"parent_id"`
+	Children []remoteOperation `json:"children"`
 }
 
 // remoteEvent is a step of it that ended.

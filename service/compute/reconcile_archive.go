@@ -5,25 +5,19 @@ import (
 	"time"
 
 	"virga/core/db"
-	"virga/core/work"
 )
 
-// keepDeleted is how long the memory of deleted servers and of finished operations is kept.
+// keepDeleted is how long the memory of deleted servers is kept; the engine forgets their
+// operations by itself.
 const keepDeleted = 90 * 24 * time.Hour
 
-// reconcileArchive forgets what is long over, in small transactions.
+// reconcileArchive forgets servers that were deleted long ago, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
 	const batch = 200
 	for ctx.Err() == nil {
 		gone := 0
-		err := s.db.Write(ctx, func(tx *db.Tx) error {
-			before := s.clock.Now().Add(-keepDeleted)
-			servers, err := purgeDeleted(tx, before, batch)
-			if err != nil {
-				return err
-			}
-			operations, err := work.Forget(tx, before, batch)
-			gone = max(servers, operations)
+		err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
+			gone, err = purgeDeleted(tx, s.clock.Now().Add(-keepDeleted), batch)
 			return err
 		})
 		if err != nil || gone < batch {
