@@ -1,0 +1,24 @@
+package fleet
+
+import "virga/core/authz"
+
+// The service's rules.
+const (
+	ruleTokens  = "fleet:join_tokens"
+	ruleMembers = "fleet:members"
+	ruleRemove  = "fleet:members:delete"
+	ruleRenew   = "fleet:renew"
+)
+
+func rules() []authz.Rule {
+	return append(authz.BaseRules(),
+		authz.Rule{Name: ruleTokens, Check: "rule:context_is_admin", Description: "Create, list and revoke join tokens.", Operations: []authz.Operation{
+			{Method: "GET", Path: "/v1/join-tokens"}, {Method: "POST", Path: "/v1/join-tokens"}, {Method: "DELETE", Path: "/v1/join-tokens/{id}"}}},
+		authz.Rule{Name: ruleMembers, Check: "rule:context_is_admin", Description: "List the members of the cloud.", Operations: []authz.Operation{
+			{Method: "GET", Path: "/v1/members"}, {Method: "GET", Path: "/v1/members/{kind}/{host}"}}},
+		authz.Rule{Name: ruleRemove, Check: "rule:context_is_admin", Description: "Remove a member; its certificates are refused from then on.",
+			Operations: []authz.Operation{{Method: "DELETE", Path: "/v1/members/{kind}/{host}"}}},
+		authz.Rule{Name: ruleRenew, Check: "role:node", Description: "Members: renew the own certificate.",
+			Operations: []authz.Operation{{Method: "POST", Path: "/v1/renew"}}},
+	)
+}

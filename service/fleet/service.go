@@ -1,0 +1,170 @@
+package fleet
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"virga/core/api"
+	"virga/core/authz"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/pki"
+	"virga/core/token"
+)
+
+//go:embed schema/*.json
+var schemaFiles embed.FS
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Deps is what the service needs from its surroundings.
+type Deps struct {
+	// DB is the service's own database.
+	DB      *db.DB
+	Bus     bus.Bus
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	Auth    token.Authenticator
+	// AuthenticateURI is the public address of the identity service.
+	AuthenticateURI string
+	// Endpoint is the public address of this service, without a slash at its end.
+	Endpoint string
+	// PolicyOverrides are an operator's rules; nil for none.
+	PolicyOverrides map[string]string
+
+	// Authority issues the members' certificates.
+	Authority *pki.Authority
+	// Life is how long certificates are valid; 0 means pki.DefaultLife.
+	Life time.Duration
+	// Grace is how long after its certificate has expired a member can come back by its
+	// key; 0 means 30 days.
+	Grace time.Duration
+	// Self is the controller of this process: it does not remove itself.
+	Self pki.Subject
+	// Settings are told to members with each certificate.
+	Settings func(ctx context.Context) (Settings, error)
+	// Handover is what a new controller is given besides, as JSON; nil: controllers cannot
+	// join. It is never logged nor kept.
+	Handover func(ctx context.Context) (any, error)
+}
+
+// Settings is what a member has to know of the cloud.
+type Settings struct {
+	CloudID string `json:"cloud_id"`
+	Region  string `json:"region"`
+	// Controllers are the addresses (https://HOST:PORT) at which members reach controllers.
+	Controllers []string `json:"controllers"`
+}
+
+const defaultGrace = 30 * 24 * time.Hour
+
+// Service is the fleet service.
+type Service struct {
+	deps      Deps
+	table     *api.Table
+	handler   http.Handler
+	admission *admission
+}
+
+// New migrates the database and makes the service's API.
+func New(ctx context.Context, deps Deps) (*Service, error) {
+	if deps.Life == 0 {
+		deps.Life = pki.DefaultLife
+	}
+	if deps.Grace == 0 {
+		deps.Grace = defaultGrace
+	}
+	if deps.Authority == nil || deps.Settings == nil {
+		return nil, errors.New("fleet: an authority and settings are needed")
+	}
+	if err := deps.DB.Migrate(ctx, "feed", feed.Migrations()); err != nil {
+		return nil, err
+	}
+	if err := deps.DB.Migrate(ctx, "fleet", folder(migrationFiles, "migrations")); err != nil {
+		return nil, err
+	}
+	policy, err := authz.NewEnforcer(rules(), deps.PolicyOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("fleet policy: %w", err)
+	}
+	s := &Service{deps: deps, admission: newAdmission()}
+	s.table = &api.Table{
+		Service: "fleet", Type: "fleet", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle, SlashCounts: true,
+		Schemas: folder(schemaFiles, "schema"), Policy: policy, Auth: deps.Auth,
+		AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
+	}
+	if s.handler, err = api.NewHandler(s.table); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// folder is a subfolder of embedded files.
+func folder(files embed.FS, name string) fs.FS {
+	sub, err := fs.Sub(files, name)
+	if err != nil {
+		panic("the embedded folder is there: " + err.Error())
+	}
+	return sub
+}
+
+// Handler is the service's API.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Table is the API's table of routes.
+func (s *Service) Table() *api.Table { return s.table }
+
+// Ready tells whether the database answers.
+func (s *Service) Ready(ctx context.Context) error {
+	if err := s.deps.DB.Ping(ctx); err != nil {
+		return fmt.Errorf("reach the fleet database: %w", err)
+	}
+	return nil
+}
+
+// pruneEvery is how often tokens that nobody can use any more are forgotten.
+const pruneEvery = time.Hour
+
+// Run keeps what is known of members fresh and forgets old tokens, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	bell := s.deps.Bus.Listen(topicMembers)
+	defer bell.Close()
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		if err := s.pruneTokens(ctx); err != nil && ctx.Err() == nil {
+			s.deps.Log.Warn("forget old join tokens", "error", err)
+		}
+		for pruning := false; !pruning; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-bell.C:
+				s.admission.forget()
+			case <-ticker.C:
+				pruning = true
+			}
+		}
+	}
+}
+
+// record writes an entry of the change log.
+func (s *Service) record(tx *db.Tx, r *api.Request, kind, id, action string, detail map[string]any) error {
+	c := feed.Change{At: s.deps.Clock.Now(), Kind: kind, ID: id, Action: action, Detail: detail}
+	if r != nil {
+		c.RequestID, c.UserID, c.ProjectID = r.ID, r.UserID(), r.ProjectID()
+	}
+	return feed.Record(tx, c)
+}
