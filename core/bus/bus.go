@@ -32,6 +32,8 @@ const (
 	MaxBody = 16 << 20
 	// MaxWait bounds a call whose context has no deadline of its own.
 	MaxWait = time.Minute
+	// maxName bounds topics, addresses and the names of questions in bytes (AMQP's short string).
+	maxName = 255
 )
 
 // Answer handles one question put to an address. Its ctx ends with the question's deadline,
@@ -42,7 +44,7 @@ type Answer func(ctx context.Context, question string, body []byte) ([]byte, err
 
 // Bus connects the parts of Virga. All methods may be called at any time, also while what
 // carries the bus is away. Topics and addresses are words joined by dots, up to 255 bytes;
-// the last word is what there are many of ("compute.node.HOST").
+// what there are many of comes after two words that there are few of ("compute.node.HOST").
 type Bus interface {
 	// Ring wakes every listener of topic, in every process. It never blocks and never fails:
 	// a ring that cannot be carried now is dropped.

@@ -4,11 +4,21 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"virga/core/bus"
+	"virga/core/bus/suite"
 )
 
+func TestLocal(t *testing.T) {
+	suite.Run(t, func(*testing.T) (a, b bus.Bus) {
+		l := bus.NewLocal()
+		return l, l
+	})
+}
+
+// TestRingsBetweenReadsAreOne is stricter than the suite: nothing is on its way here.
 func TestRingsBetweenReadsAreOne(t *testing.T) {
 	b := bus.NewLocal()
 	bell := b.Listen("x")
@@ -22,49 +32,30 @@ func TestRingsBetweenReadsAreOne(t *testing.T) {
 		t.Error("five rings were heard more than once")
 	default:
 	}
-	bell.Close()
-	b.Ring("x")
+}
+
+func TestRingAllRingsWhatMatches(t *testing.T) {
+	b := bus.NewLocal()
+	one, other := b.Listen("one"), b.Listen("other")
+	b.RingAll(func(topic string) bool { return topic == "one" })
+	<-one.C
 	select {
-	case <-bell.C:
-		t.Error("a closed bell rang")
+	case <-other.C:
+		t.Error("a topic that does not match has rung")
 	default:
 	}
 }
 
-func TestCallReachesTheLatestParty(t *testing.T) {
-	b := bus.NewLocal()
-	if _, err := b.Call(t.Context(), "node", "log", nil); !errors.Is(err, bus.ErrNobody) {
-		t.Errorf("call to nobody: %v", err)
-	}
-	stopOld := b.Serve("node", func(context.Context, string, []byte) ([]byte, error) { return []byte("old"), nil })
-	stop := b.Serve("node", func(_ context.Context, q string, in []byte) ([]byte, error) { return append([]byte(q), in...), nil })
-	stopOld() // does not take the place of the newer one away
-	got, err := b.Call(t.Context(), "node", "log", []byte("7"))
-	if err != nil || string(got) != "log7" {
-		t.Errorf("answer %q, %v", got, err)
-	}
-	stop()
-	if _, err := b.Call(t.Context(), "node", "log", nil); !errors.Is(err, bus.ErrNobody) {
-		t.Errorf("call after the end: %v", err)
-	}
-}
-
-func TestCallEndsWithItsDeadline(t *testing.T) {
-	b := bus.NewLocal()
-	release := make(chan struct{})
-	defer close(release)
-	defer b.Serve("node", func(context.Context, string, []byte) ([]byte, error) { <-release; return nil, nil })()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if _, err := b.Call(ctx, "node", "log", nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("call without answer: %v", err)
-	}
-}
-
-func TestPanicIsTheAnswersOwn(t *testing.T) {
-	b := bus.NewLocal()
-	defer b.Serve("node", func(context.Context, string, []byte) ([]byte, error) { panic("a bug") })()
-	if _, err := b.Call(t.Context(), "node", "log", nil); err == nil {
-		t.Error("a party that panicked has answered")
-	}
+func TestCallWithoutDeadlineEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bus.NewLocal()
+		defer b.Serve("node", func(ctx context.Context, _ string, _ []byte) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() })()
+		began := time.Now()
+		if _, err := b.Call(t.Context(), "node", "log", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("call without answer: %v", err)
+		}
+		if took := time.Since(began); took != bus.MaxWait {
+			t.Errorf("it took %v", took)
+		}
+	})
 }

@@ -66,6 +66,14 @@ func Try(ctx context.Context, answer Answer, question string, body []byte) (resu
 	return result, CheckBody(result)
 }
 
+// CheckQuestion tells whether a question cannot be carried.
+func CheckQuestion(address, question string, body []byte) error {
+	if len(address) > maxName || len(question) > maxName {
+		return fmt.Errorf("an address and a question's name may have %d bytes at most", maxName)
+	}
+	return CheckBody(body)
+}
+
 // CheckBody tells whether a body is too big to be carried.
 func CheckBody(body []byte) error {
 	if len(body) > MaxBody {

@@ -70,10 +70,10 @@ func (l *Local) Listen(topic string) *Bell {
 
 // Call implements Bus.
 func (l *Local) Call(ctx context.Context, address, question string, body []byte) ([]byte, error) {
-	if err := CheckBody(body); err != nil {
+	if err := CheckQuestion(address, question, body); err != nil {
 		return nil, Asked(address, question, err)
 	}
-	answer := l.party(address)
+	answer := l.Party(address)
 	if answer == nil {
 		return nil, Asked(address, question, ErrNobody)
 	}
@@ -99,8 +99,8 @@ func (l *Local) Call(ctx context.Context, address, question string, body []byte)
 	}
 }
 
-// party is who is asked at an address, nil when nobody is there.
-func (l *Local) party(address string) Answer {
+// Party is who is asked at an address, nil when nobody is there.
+func (l *Local) Party(address string) Answer {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if list := l.parties[address]; len(list) > 0 {
@@ -126,6 +126,3 @@ func (l *Local) Serve(address string, answer Answer) (stop func()) {
 		l.parties[address] = left
 	}
 }
-
-// Served tells whether a party of this bus serves address.
-func (l *Local) Served(address string) bool { return l.party(address) != nil }
