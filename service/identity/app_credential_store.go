@@ -38,7 +38,7 @@ func insertAppCredential(c *change, row appCredentialRow) error {
 	if err := c.Insert("application_credentials", row); err != nil {
 		return err
 	}
-	return c.record("application_credential", "create", row.ID)
+	return c.record("application_credential", "create", row.ID, nil, documentOfAppCredential(row))
 }
 
 func removeAppCredential(c *change, row appCredentialRow) error {
@@ -46,7 +46,7 @@ func removeAppCredential(c *change, row appCredentialRow) error {
 		return err
 	}
 	c.forgetUser(row.UserID)
-	return c.record("application_credential", "delete", row.ID)
+	return c.record("application_credential", "delete", row.ID, documentOfAppCredential(row), nil)
 }
 
 // ofUser cuts a list of application credentials down to those of a user.

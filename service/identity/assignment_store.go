@@ -41,7 +41,7 @@ func insertAssignment(c *change, row assignmentRow) error {
 		return err
 	}
 	c.forgetActor(row.ActorType, row.ActorID)
-	return c.record("role_assignment", "create", row.RoleID)
+	return c.record("role_assignment", "create", row.RoleID, nil, documentOfAssignment(row))
 }
 
 // removeAssignment tells whether there was one.
@@ -57,7 +57,7 @@ func removeAssignment(c *change, row assignmentRow) (bool, error) {
 		}
 	}
 	c.forgetActor(row.ActorType, row.ActorID)
-	return true, c.record("role_assignment", "delete", row.RoleID)
+	return true, c.record("role_assignment", "delete", row.RoleID, documentOfAssignment(row), nil)
 }
 
 func assignmentExists(tx *db.Tx, row assignmentRow) (bool, error) {

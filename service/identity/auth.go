@@ -71,6 +71,9 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.recordAuthentication(ctx, r, methods, identity); err != nil {
+		return nil, err
+	}
 	s.cache.Put(text.Reveal(), identity, since)
 	return s.tokenAnswer(ctx, r, http.StatusCreated, identity, text.Reveal())
 }

@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"errors"
+
 	"virga/core/db"
 )
 
@@ -57,6 +59,30 @@ func serviceByID(tx *db.Tx, id string) (serviceRow, error) {
 	return row, err
 }
 
+// catalogDocument is a row of the catalog in the feed, nil while it is not there.
+func catalogDocument(tx *db.Tx, kind, id string) (any, error) {
+	var document any
+	var err error
+	switch kind {
+	case "region":
+		var row regionRow
+		row, err = regionByID(tx, id)
+		document = documentOfRegion(row)
+	case "service":
+		var row serviceRow
+		row, err = serviceByID(tx, id)
+		document = documentOfService(row)
+	default:
+		var row endpointRow
+		row, err = endpointByID(tx, id)
+		document = documentOfEndpoint(row)
+	}
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, nil
+	}
+	return document, err
+}
+
 func endpointByID(tx *db.Tx, id string) (endpointRow, error) {
 	var row endpointRow
 	err := tx.Get(&row, "SELECT "+db.Columns(row, "")+" FROM endpoints WHERE id = ?", id)
@@ -80,11 +106,19 @@ func endpointAt(tx *db.Tx, serviceID, region, face string) (endpointRow, error) 
 
 // saveCatalog writes a row of the catalog, new or changed.
 func saveCatalog(c *change, table, kind, action, id string, row any) error {
+	before, err := catalogDocument(c.Tx, kind, id)
+	if err != nil {
+		return err
+	}
 	if err := c.Upsert(table, row, "id"); err != nil {
 		return err
 	}
 	c.forgetCatalog()
-	return c.record(kind, action, id)
+	after, err := catalogDocument(c.Tx, kind, id)
+	if err != nil {
+		return err
+	}
+	return c.record(kind, action, id, before, after)
 }
 
 // removeService deletes a service with its endpoints.
@@ -96,11 +130,15 @@ func removeService(c *change, id string) error {
 }
 
 func removeCatalog(c *change, table, kind, id string) error {
+	before, err := catalogDocument(c.Tx, kind, id)
+	if err != nil {
+		return err
+	}
 	if _, err := c.Exec("DELETE FROM "+table+" WHERE id = ?", id); err != nil {
 		return err
 	}
 	c.forgetCatalog()
-	return c.record(kind, "delete", id)
+	return c.record(kind, "delete", id, before, nil)
 }
 
 // regionUsed tells whether a region has endpoints or regions below it.

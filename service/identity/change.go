@@ -31,13 +31,19 @@ func (s *Service) change(ctx context.Context, request *api.Request, fn func(*cha
 	})
 }
 
-// record writes the change into the feed.
-func (c *change) record(kind, action, id string) error {
-	entry := feed.Change{At: c.now, Kind: kind, Action: action, ID: id}
+// record writes the change into the feed: the resource as it was, nil when it is new, and
+// as it is, nil when it is gone.
+func (c *change) record(kind, action, id string, before, after any) error {
+	entry := feed.Change{At: c.now, Kind: kind, Action: action, ID: id, Before: before, After: after}
+	if kind == "project" {
+		entry.OwnerProjectID = id
+	}
 	if c.request != nil {
 		entry.RequestID, entry.UserID, entry.ProjectID = c.request.ID, c.request.UserID(), c.request.ProjectID()
+	} else {
+		entry.OperationID = "bootstrap"
 	}
-	return feed.Record(c.Tx, entry)
+	return c.service.feed.Record(c.Tx, entry)
 }
 
 // forgetUser drops the user's identities once the change is committed.

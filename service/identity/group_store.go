@@ -33,19 +33,27 @@ func insertGroup(c *change, row groupRow) error {
 	if err := c.Insert("identity_groups", row); err != nil {
 		return err
 	}
-	return c.record("group", "create", row.ID)
+	return c.record("group", "create", row.ID, nil, documentOfGroup(row))
 }
 
 func updateGroup(c *change, row groupRow) error {
+	before, err := groupByID(c.Tx, row.ID)
+	if err != nil {
+		return err
+	}
 	if err := c.Update("identity_groups", row, "id"); err != nil {
 		return err
 	}
-	return c.record("group", "update", row.ID)
+	return c.record("group", "update", row.ID, documentOfGroup(before), documentOfGroup(row))
 }
 
 // removeGroups deletes groups with their memberships and assignments.
 func removeGroups(c *change, ids []string) error {
 	for _, id := range ids {
+		before, err := groupByID(c.Tx, id)
+		if err != nil {
+			return err
+		}
 		for _, text := range []string{
 			"DELETE FROM memberships WHERE group_id = ?",
 			"DELETE FROM assignments WHERE actor_id = ?",
@@ -55,7 +63,7 @@ func removeGroups(c *change, ids []string) error {
 				return err
 			}
 		}
-		if err := c.record("group", "delete", id); err != nil {
+		if err := c.record("group", "delete", id, documentOfGroup(before), nil); err != nil {
 			return err
 		}
 	}
@@ -74,7 +82,7 @@ func insertMembership(c *change, row membershipRow) error {
 		return err
 	}
 	c.forgetUser(row.UserID)
-	return c.record("group", "add_user", row.GroupID)
+	return c.record("group_member", "create", row.GroupID, nil, documentOfMembership(row))
 }
 
 // removeMembership tells whether there was one.
@@ -84,7 +92,7 @@ func removeMembership(c *change, row membershipRow) (bool, error) {
 		return false, err
 	}
 	c.forgetUser(row.UserID)
-	return true, c.record("group", "remove_user", row.GroupID)
+	return true, c.record("group_member", "delete", row.GroupID, documentOfMembership(row), nil)
 }
 
 // membersOf lists the memberships of groups.

@@ -50,14 +50,22 @@ func insertProject(c *change, row projectRow) error {
 	if err := c.Insert("projects", row); err != nil {
 		return err
 	}
-	return c.record(kindOf(row), "create", row.ID)
+	return c.record(kindOf(row), "create", row.ID, nil, documentOfProject(row, nil))
 }
 
 func updateProject(c *change, row projectRow) error {
+	before, err := projectByID(c.Tx, row.ID)
+	if err != nil {
+		return err
+	}
+	tags, err := tagsOf(c.Tx, []string{row.ID})
+	if err != nil {
+		return err
+	}
 	if err := c.Update("projects", row, "id"); err != nil {
 		return err
 	}
-	return c.record(kindOf(row), "update", row.ID)
+	return c.record(kindOf(row), "update", row.ID, documentOfProject(before, tags[row.ID]), documentOfProject(row, tags[row.ID]))
 }
 
 func kindOf(row projectRow) string {
@@ -118,7 +126,7 @@ func removeProjects(c *change, rows []projectRow) error {
 				return err
 			}
 		}
-		if err := c.record(kindOf(row), "delete", row.ID); err != nil {
+		if err := c.record(kindOf(row), "delete", row.ID, documentOfProject(row, nil), nil); err != nil {
 			return err
 		}
 	}

@@ -119,7 +119,7 @@ func (s *Service) changeTags(ctx context.Context, r *api.Request, decide func([]
 		if err := replaceTags(c, row.ID, tags); err != nil {
 			return err
 		}
-		return c.record("project", "update", row.ID)
+		return c.record("project", "update", row.ID, documentOfProject(row, stored[row.ID]), documentOfProject(row, tags))
 	})
 	return tags, err
 }

@@ -40,19 +40,27 @@ func insertRole(c *change, row roleRow) error {
 	if err := c.Insert("roles", row); err != nil {
 		return err
 	}
-	return c.record("role", "create", row.ID)
+	return c.record("role", "create", row.ID, nil, documentOfRole(row))
 }
 
 func updateRole(c *change, row roleRow) error {
+	before, err := roleByID(c.Tx, row.ID)
+	if err != nil {
+		return err
+	}
 	if err := c.Update("roles", row, "id"); err != nil {
 		return err
 	}
 	c.forgetAll()
-	return c.record("role", "update", row.ID)
+	return c.record("role", "update", row.ID, documentOfRole(before), documentOfRole(row))
 }
 
 // removeRole deletes a role with its assignments and implications.
 func removeRole(c *change, id string) error {
+	before, err := roleByID(c.Tx, id)
+	if err != nil {
+		return err
+	}
 	for _, text := range []string{
 		"DELETE FROM assignments WHERE role_id = ?",
 		"DELETE FROM implied_roles WHERE prior_role_id = ?",
@@ -64,7 +72,7 @@ func removeRole(c *change, id string) error {
 		}
 	}
 	c.forgetAll()
-	return c.record("role", "delete", id)
+	return c.record("role", "delete", id, documentOfRole(before), nil)
 }
 
 func implications(tx *db.Tx) ([]impliedRow, error) {
@@ -78,7 +86,7 @@ func insertImplication(c *change, row impliedRow) error {
 		return err
 	}
 	c.forgetAll()
-	return c.record("role", "imply", row.PriorID)
+	return c.record("role_inference", "create", row.PriorID, nil, documentOfImplication(row))
 }
 
 // removeImplication tells whether there was one.
@@ -88,7 +96,7 @@ func removeImplication(c *change, row impliedRow) (bool, error) {
 		return false, err
 	}
 	c.forgetAll()
-	return true, c.record("role", "unimply", row.PriorID)
+	return true, c.record("role_inference", "delete", row.PriorID, documentOfImplication(row), nil)
 }
 
 // withImplied returns the roles and all that they imply, directly or not; because names

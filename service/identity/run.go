@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"virga/core/feed"
@@ -42,20 +43,43 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// lookAtFeed drops what is cached when the feed has grown; it returns the new position.
+// lookAtFeed drops what is cached when the feed tells of changes; it returns the new position.
 func (s *Service) lookAtFeed(ctx context.Context, seen int64) int64 {
-	position, err := feed.Latest(ctx, s.deps.DB)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.deps.Log.WarnContext(ctx, "looking for changes failed", "error", err)
-		}
-		return seen
+	position, changed, err := s.changedSince(ctx, seen)
+	if err != nil && ctx.Err() == nil {
+		s.deps.Log.WarnContext(ctx, "looking for changes failed", "error", err)
 	}
-	if position != seen {
+	if changed {
 		s.cache.InvalidateAll()
 		s.catalog.forget()
 	}
 	return position
+}
+
+// changedSince walks the feed to its end. Log-ins are no changes; whoever has no position,
+// or one that is no longer kept, takes it that there were some.
+func (s *Service) changedSince(ctx context.Context, seen int64) (position int64, changed bool, err error) {
+	const page = 500
+	for seen >= 0 {
+		entries, err := feed.After(ctx, s.deps.DB, seen, page)
+		if errors.Is(err, feed.ErrForgotten) {
+			break
+		}
+		if err != nil {
+			return seen, changed, err
+		}
+		for _, e := range entries {
+			seen, changed = e.Seq, changed || e.Kind != kindAuthentication
+		}
+		if len(entries) < page {
+			return seen, changed, nil
+		}
+	}
+	position, err = feed.Latest(ctx, s.deps.DB)
+	if err != nil {
+		return seen, changed, err
+	}
+	return position, true, nil
 }
 
 // Prune clears away revocations of tokens that have expired and that not even services

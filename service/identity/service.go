@@ -74,6 +74,7 @@ type Service struct {
 	caching *token.Caching
 	hasher  *hasher
 	catalog catalogCache
+	feed    *feed.Log
 }
 
 // New migrates the database and makes the service; it serves at once and needs Run only
@@ -93,6 +94,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		deps:   deps,
+		feed:   feed.NewLog("identity", deps.Bus),
 		fernet: token.NewFernet(deps.Keys, deps.Clock),
 		cache:  token.NewCache(token.CacheConfig{Size: cachedIdentities, TTL: cacheTTL, Clock: deps.Clock}),
 	}

@@ -46,7 +46,7 @@ func revoke(c *change, auditID string, expires time.Time) error {
 		}
 	}
 	c.forgetTokens(voided)
-	return c.record("token", "revoke", auditID)
+	return c.record("token", "revoke", auditID, &tokenDocument{AuditID: auditID, ExpiresAt: expires}, &tokenDocument{AuditID: auditID, ExpiresAt: expires, Revoked: true})
 }
 
 // insertLineage remembers what a token was made from, unless that was revoked meanwhile.

@@ -38,15 +38,21 @@ func insertUser(c *change, row userRow) error {
 	if err := c.Insert("users", row); err != nil {
 		return err
 	}
-	return c.record("user", "create", row.ID)
+	return c.record("user", "create", row.ID, nil, documentOfUser(row))
 }
 
 func updateUser(c *change, row userRow) error {
+	before, err := userByID(c.Tx, row.ID)
+	if err != nil {
+		return err
+	}
 	if err := c.Update("users", row, "id"); err != nil {
 		return err
 	}
 	c.forgetUser(row.ID)
-	return c.record("user", "update", row.ID)
+	after := documentOfUser(row)
+	after.PasswordChanged = before.PasswordHash != row.PasswordHash
+	return c.record("user", "update", row.ID, documentOfUser(before), after)
 }
 
 // voidTokens makes all tokens void that were issued to the user up to now; a token's time
@@ -57,6 +63,10 @@ func (u *userRow) voidTokens(c *change) { u.ValidAfter = max(c.now.Unix(), u.Val
 // application credentials. The caller has the cache forget them.
 func removeUsers(c *change, ids []string) error {
 	for _, id := range ids {
+		before, err := userByID(c.Tx, id)
+		if err != nil {
+			return err
+		}
 		for _, text := range []string{
 			"DELETE FROM memberships WHERE user_id = ?",
 			"DELETE FROM assignments WHERE actor_id = ?",
@@ -67,7 +77,7 @@ func removeUsers(c *change, ids []string) error {
 				return err
 			}
 		}
-		if err := c.record("user", "delete", id); err != nil {
+		if err := c.record("user", "delete", id, documentOfUser(before), nil); err != nil {
 			return err
 		}
 	}
