@@ -17,6 +17,9 @@
 // which trees changed since the last one and loads those, so the answer is as fresh as
 // one made by SQL, also with several processes on one database.
 //
+// GET /internal/providers is Virga's own route: it tells which providers changed since the
+// caller asked last, so that a scheduler keeps all of them in memory and asks nothing big.
+//
 // It has no neighbours, no durable operations and no agents: compute and others call its
 // public API. It never decides where something goes and knows nothing of servers. Only
 // the wiring imports it.

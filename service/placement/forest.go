@@ -18,6 +18,10 @@ type forest struct {
 	sharing map[string]*node
 	// interned keeps one copy of each list of names; most hosts have the same.
 	interned map[string]nameList
+	// version counts the changes since the forest was loaded; gone has, of the providers
+	// that went away since, the version at which they did.
+	version int64
+	gone    map[string]int64
 }
 
 // nameList is a sorted list of names with its JSON.
@@ -31,6 +35,8 @@ type tree struct {
 	root  *node
 	nodes []*node
 	at    int
+	// version is the forest's when the tree became as it is.
+	version int64
 }
 
 // node is one provider.
@@ -46,13 +52,14 @@ type node struct {
 func newForest() *forest {
 	return &forest{
 		trees: map[string]*tree{}, nodes: map[string]*node{}, sharing: map[string]*node{}, interned: map[string]nameList{},
-		classes: map[string]bool{}, traits: map[string]bool{},
+		classes: map[string]bool{}, traits: map[string]bool{}, gone: map[string]int64{},
 	}
 }
 
 // put replaces the trees with the given roots by what rows hold; a root that rows do not
 // have is gone. Without whole, traits and aggregates stay as they are.
 func (f *forest) put(roots []string, rows treeRows, whole bool) {
+	f.version++
 	former := map[string]*node{}
 	for _, root := range roots {
 		if t := f.trees[root]; t != nil {
@@ -78,9 +85,11 @@ func (f *forest) put(roots []string, rows treeRows, whole bool) {
 		if fresh[uuid] == nil && f.nodes[uuid] == former[uuid] {
 			delete(f.nodes, uuid)
 			delete(f.sharing, uuid)
+			f.gone[uuid] = f.version
 		}
 	}
 	for uuid, n := range fresh {
+		delete(f.gone, uuid)
 		f.nodes[uuid] = n
 		delete(f.sharing, uuid)
 		if n.hasTrait(sharesViaAggregate) {
@@ -161,6 +170,7 @@ func (f *forest) plant(t *tree) {
 		t.at = len(f.order)
 		f.order = append(f.order, t)
 	}
+	t.version = f.version
 	f.trees[t.root.row.UUID] = t
 }
 

@@ -30,6 +30,8 @@ type image struct {
 	updating sync.Mutex
 	mu       sync.RWMutex
 	forest   *forest
+	// name tells this forest apart from those of other processes and of before a restart.
+	name string
 
 	// The rest belongs to who holds updating. seen is the number of the newest change
 	// that the forest has, gaps are smaller ones that had not appeared yet.
@@ -174,7 +176,7 @@ func (im *image) loadAll(ctx context.Context) error {
 		return err
 	}
 	im.mu.Lock()
-	im.forest = fresh
+	im.forest, im.name = fresh, im.clock.ID()
 	im.mu.Unlock()
 	im.loaded, im.seen = true, 0
 	clear(im.gaps)

@@ -5,6 +5,9 @@ import "virga/core/authz"
 // adminOrService guards what only the cloud's services and its administrators do.
 const adminOrService = "rule:admin_or_service_api"
 
+// ruleFollow is Virga's own: the route that it guards is not part of OpenStack's API.
+const ruleFollow = "placement:internal:follow"
+
 // rules are the default rules, under the names that OpenStack's placement gives them.
 func rules() []authz.Rule {
 	all := []authz.Rule{
@@ -60,6 +63,7 @@ func apiRules() []authz.Rule {
 		guarded("placement:allocation_candidates:list", "Find where resources could be allocated.", "GET", "/allocation_candidates"),
 		{Name: "placement:usages", Check: "rule:admin_or_project_reader_or_service_api", Scopes: projectScope(),
 			Description: "Show how much a project uses in all.", Operations: operations("GET", "/usages")},
+		guarded(ruleFollow, "Follow the changes of all providers.", "GET", "/internal/providers"),
 		{Name: "placement:reshaper:reshape", Check: "rule:service_api", Scopes: projectScope(),
 			Description: "Move inventories between providers together with their allocations.", Operations: operations("POST", "/reshaper")},
 	}

@@ -73,6 +73,8 @@ func (s *Service) consumerRoutes() []api.Route {
 
 		{Method: "GET", Path: "/usages", Policy: "placement:usages", Load: loadUsageProject, Handle: s.usageShow, Since: v(9), Doc: "shows how much a project uses in all"},
 
+		{Method: "GET", Path: "/internal/providers", Policy: ruleFollow, Handle: s.providerFollow, Doc: "tells a scheduler which providers changed since it asked last"},
+
 		{Method: "POST", Path: "/reshaper", Policy: "placement:reshaper:reshape", Handle: s.reshape, Since: v(30), Until: v(33), Body: "reshaper_1_30", Status: 204, Doc: "moves inventories together with their allocations"},
 		{Method: "POST", Path: "/reshaper", Policy: "placement:reshaper:reshape", Handle: s.reshape, Since: v(34), Until: v(37), Body: "reshaper_1_34", Status: 204, Doc: "the same, mappings allowed"},
 		{Method: "POST", Path: "/reshaper", Policy: "placement:reshaper:reshape", Handle: s.reshape, Since: v(38), Body: "reshaper_1_38", Status: 204, Doc: "the same, given the consumers' types"},
