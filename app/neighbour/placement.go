@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"virga/core/api"
@@ -54,8 +53,8 @@ type traitsView struct {
 
 func providerPath(id string) string { return "/resource_providers/" + url.PathEscape(id) }
 
-// HasProvider implements compute.Placement.
-func (p *Placement) HasProvider(ctx context.Context, id string) (bool, error) {
+// hasProvider tells whether the provider is there.
+func (p *Placement) hasProvider(ctx context.Context, id string) (bool, error) {
 	err := p.client.Do(ctx, http.MethodGet, providerPath(id), nil, nil)
 	if status(err) == http.StatusNotFound {
 		return false, nil
@@ -65,7 +64,7 @@ func (p *Placement) HasProvider(ctx context.Context, id string) (bool, error) {
 
 // EnsureProvider implements compute.Placement.
 func (p *Placement) EnsureProvider(ctx context.Context, id, name string, inventory map[string]compute.Inventory, traits []string) error {
-	there, err := p.HasProvider(ctx, id)
+	there, err := p.hasProvider(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -131,54 +130,50 @@ func (p *Placement) setTraits(ctx context.Context, id string, traits []string) e
 	return p.client.Do(ctx, http.MethodPut, providerPath(id)+"/traits", now, nil)
 }
 
-// Resources implements compute.Placement.
-func (p *Placement) Resources(ctx context.Context, id string) (map[string]compute.Resource, error) {
-	var has inventoriesView
-	if err := p.client.Do(ctx, http.MethodGet, providerPath(id)+"/inventories", nil, &has); err != nil {
-		return nil, refusal(err)
+// Changes implements compute.Placement. A placement service that is not Virga's own has no
+// such question: there the candidates for a little of everything tell how all are.
+func (p *Placement) Changes(ctx context.Context, cursor string) (compute.ProviderChanges, error) {
+	var answer struct {
+		Cursor    string `json:"cursor"`
+		Whole     bool   `json:"whole"`
+		Providers []struct {
+			UUID      string                      `json:"uuid"`
+			Traits    int                         `json:"traits"`
+			Resources map[string]compute.Resource `json:"resources"`
+		} `json:"providers"`
+		Gone  []string         `json:"gone"`
+		Names map[int][]string `json:"traits"`
 	}
-	var used struct{ Usages map[string]int64 }
-	if err := p.client.Do(ctx, http.MethodGet, providerPath(id)+"/usages", nil, &used); err != nil {
-		return nil, refusal(err)
+	err := p.client.Do(ctx, http.MethodGet, "/internal/providers?since="+url.QueryEscape(cursor), nil, &answer)
+	if status(err) == http.StatusNotFound {
+		return p.everything(ctx)
 	}
-	all := map[string]compute.Resource{}
-	for class, inventory := range has.Inventories {
-		all[class] = compute.Resource{Capacity: inventory.capacity(), Used: used.Usages[class]}
+	if err != nil {
+		return compute.ProviderChanges{}, refusal(err)
 	}
-	return all, nil
+	changes := compute.ProviderChanges{Cursor: answer.Cursor, Whole: answer.Whole, Gone: answer.Gone, Providers: make([]compute.Provider, len(answer.Providers))}
+	for i, provider := range answer.Providers {
+		changes.Providers[i] = compute.Provider{ID: provider.UUID, Traits: answer.Names[provider.Traits], Resources: provider.Resources}
+	}
+	return changes, nil
 }
 
-// Candidates implements compute.Placement.
-func (p *Placement) Candidates(ctx context.Context, resources map[string]int64, limit int) ([]compute.Candidate, error) {
-	var wanted []string
-	for _, class := range slices.Sorted(maps.Keys(resources)) {
-		if n := resources[class]; n > 0 {
-			wanted = append(wanted, class+":"+strconv.FormatInt(n, 10))
-		}
-	}
-	query := url.Values{"resources": {strings.Join(wanted, ",")}, "limit": {strconv.Itoa(limit)}}
+// everything asks for all providers that have memory left, by the public API.
+func (p *Placement) everything(ctx context.Context) (compute.ProviderChanges, error) {
 	var answer struct {
-		Requests []struct {
-			Allocations map[string]any `json:"allocations"`
-		} `json:"allocation_requests"`
 		Summaries map[string]struct {
-			Resources map[string]struct{ Capacity, Used int64 } `json:"resources"`
+			Traits    []string                    `json:"traits"`
+			Resources map[string]compute.Resource `json:"resources"`
 		} `json:"provider_summaries"`
 	}
-	if err := p.client.Do(ctx, http.MethodGet, "/allocation_candidates?"+query.Encode(), nil, &answer); err != nil {
-		return nil, refusal(err)
+	if err := p.client.Do(ctx, http.MethodGet, "/allocation_candidates?resources=MEMORY_MB:1", nil, &answer); err != nil {
+		return compute.ProviderChanges{}, refusal(err)
 	}
-	var candidates []compute.Candidate
-	for _, request := range answer.Requests {
-		for id := range request.Allocations {
-			candidate := compute.Candidate{ProviderID: id, Resources: map[string]compute.Resource{}}
-			for class, r := range answer.Summaries[id].Resources {
-				candidate.Resources[class] = compute.Resource{Capacity: r.Capacity, Used: r.Used}
-			}
-			candidates = append(candidates, candidate)
-		}
+	changes := compute.ProviderChanges{Whole: true}
+	for id, summary := range answer.Summaries {
+		changes.Providers = append(changes.Providers, compute.Provider{ID: id, Traits: summary.Traits, Resources: summary.Resources})
 	}
-	return candidates, nil
+	return changes, nil
 }
 
 // allocationView is the body of PUT /allocations/{consumer}.

@@ -133,13 +133,9 @@ type Placement interface {
 	// EnsureProvider makes the resource provider be there, with the inventory and the traits
 	// (unknown traits are left out).
 	EnsureProvider(ctx context.Context, id, name string, inventory map[string]Inventory, traits []string) error
-	// HasProvider tells whether the provider is there.
-	HasProvider(ctx context.Context, id string) (bool, error)
-	// Resources returns what a provider has and what of it is used.
-	Resources(ctx context.Context, id string) (map[string]Resource, error)
-	// Candidates returns the providers that have all the resources, with what each has in
-	// all its classes.
-	Candidates(ctx context.Context, resources map[string]int64, limit int) ([]Candidate, error)
+	// Changes returns the providers that changed since the answer that had the cursor, all
+	// of them for an empty or forgotten cursor. What was committed before the call is in it.
+	Changes(ctx context.Context, cursor string) (ProviderChanges, error)
 	// Claim makes the consumer's allocation be these resources of this provider. It is
 	// repeatable; status 409 when they are no longer there.
 	Claim(ctx context.Context, claim Claim) error
@@ -153,14 +149,26 @@ type Inventory struct {
 	Ratio           float64
 }
 
-// Resource is how much of a resource class a provider can give and has given.
-type Resource struct{ Capacity, Used int64 }
-
-// Candidate is a provider that has the resources asked for.
-type Candidate struct {
-	ProviderID string
-	Resources  map[string]Resource
+// ProviderChanges tells how providers are now.
+type ProviderChanges struct {
+	Cursor string
+	// Whole: these are all providers that there are.
+	Whole     bool
+	Providers []Provider
+	// Gone are the ids of providers that are no longer there.
+	Gone []string
 }
+
+// Provider is a resource provider.
+type Provider struct {
+	ID        string
+	Traits    []string
+	Resources map[string]Resource
+}
+
+// Resource is how much of a resource class a provider can give and has given, and the
+// bounds of one allocation.
+type Resource struct{ Capacity, Used, Min, Max, Step int64 }
 
 // Claim is an allocation for a server.
 type Claim struct {

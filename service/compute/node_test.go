@@ -86,13 +86,26 @@ func (n *node) heartbeat() {
 	}
 }
 
+// beat gives a sign of life and returns when the next one is due.
+func (n *node) beat() time.Duration {
+	var answer orders.AliveAnswer
+	if status := n.call("PUT", "/internal/hosts/"+n.name+"/alive", orders.Alive{}, &answer); status != 200 || answer.Report {
+		n.heartbeat()
+		return 0
+	}
+	return time.Duration(answer.NextMilliseconds) * time.Millisecond
+}
+
 func (n *node) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	bell := n.rig.bus.Listen(orders.Topic(n.name))
 	stopServing := n.rig.bus.Serve(orders.Topic(n.name), n.answer)
 	var done sync.WaitGroup
 	done.Go(func() {
-		for {
+		for next := time.Now(); ; {
+			if time.Now().After(next) {
+				next = time.Now().Add(n.beat())
+			}
 			n.once()
 			select {
 			case <-ctx.Done():

@@ -3,8 +3,10 @@ package compute
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -34,7 +36,7 @@ func (s *Service) loadNode(_ context.Context, r *api.Request) (api.Target, error
 	return nodeTarget{name}, nil
 }
 
-// hostReport registers a host and takes its heartbeat.
+// hostReport registers a host and takes what it says of itself, which is a sign of life, too.
 func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	var facts orders.Host
 	if err := r.Decode(&facts); err != nil {
@@ -44,27 +46,89 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	if facts.HostName == "" {
 		facts.HostName = name
 	}
+	var generation int64
+	until := s.pulse.Counts()
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		known, err := findHost(tx, name)
-		isNew := errors.Is(err, db.ErrNotFound)
-		if err != nil && !isNew {
-			return err
-		}
-		if err := reportHost(tx, newHost{Name: name, ServiceID: s.clock.ID(), HypervisorID: s.clock.ID(), Zone: defaultZone,
-			Facts: facts, LastSeen: now, CreatedAt: now, UpdatedAt: now}, now); err != nil {
-			return err
-		}
-		if isNew {
-			if err := s.record(tx, r, feed.Change{Kind: "host", ID: name, Action: "create", After: &hostDocument{Host: name, Zone: defaultZone, Status: "enabled"}}); err != nil {
+		if errors.Is(err, db.ErrNotFound) {
+			generation = 0
+			tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })
+			if err := insertHost(tx, newHost{Name: name, ServiceID: s.clock.ID(), HypervisorID: s.clock.ID(), Zone: defaultZone,
+				Facts: facts, LastSeen: now, DownAt: until, CreatedAt: now, UpdatedAt: now}); err != nil {
 				return err
 			}
+			return feed.Record(tx, feed.Change{At: now, RequestID: r.ID, UserID: r.UserID(), Kind: "host", ID: name, Action: "create"})
 		}
-		if isNew || known.Provided != digestOf(name, facts) {
+		if err != nil {
+			return err
+		}
+		generation = known.Generation
+		forScheduler := !slices.Equal(archsOf(&known.Facts), archsOf(&facts))
+		known.Facts, known.LastSeen, known.DownAt = facts, now, until
+		if known.Provided != digestOf(name, facts) {
+			known.Provided = ""
 			tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })
 		}
-		return nil
+		return updateHost(tx, known, forScheduler)
 	})
+	if err == nil {
+		s.pulse.Learn(name, generation)
+	}
 	return nil, err
+}
+
+// hostAlive takes a sign of life. It touches the database only for a host of which this
+// process has not heard, and for one that leaves.
+func (s *Service) hostAlive(ctx context.Context, r *api.Request) (any, error) {
+	var sign orders.Alive
+	if err := r.Decode(&sign); err != nil {
+		return nil, err
+	}
+	name := r.Param("host")
+	if sign.Leaving {
+		s.pulse.Forget(name)
+		now := s.clock.Now()
+		return orders.AliveAnswer{}, s.db.Write(ctx, func(tx *db.Tx) error { return noteSigns(tx, []string{name}, now, now) })
+	}
+	generation, next, known := s.pulse.Beat(name)
+	if !known {
+		err := s.db.Read(ctx, func(tx *db.Tx) error {
+			row, err := findHost(tx, name)
+			if err == nil {
+				generation = row.Generation
+			}
+			return err
+		})
+		if errors.Is(err, db.ErrNotFound) {
+			return orders.AliveAnswer{Report: true}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.pulse.Learn(name, generation)
+		_, next, _ = s.pulse.Beat(name)
+	}
+	return orders.AliveAnswer{Generation: generation, NextMilliseconds: next.Milliseconds()}, nil
+}
+
+// writeSigns is what pulse has written to the database.
+func (s *Service) writeSigns(ctx context.Context, names []string, seen, until time.Time) (generations map[string]int64, err error) {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := noteSigns(tx, names, seen, until); err != nil {
+			return err
+		}
+		generations, err = generationsOf(tx, names)
+		return err
+	})
+	return generations, err
+}
+
+func (s *Service) loadGenerations(ctx context.Context) (generations map[string]int64, err error) {
+	err = s.db.Read(ctx, func(tx *db.Tx) error {
+		generations, err = generationsOf(tx, nil)
+		return err
+	})
+	return generations, err
 }
 
 // hostGuests tells a host what it should have.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"virga/core/api"
@@ -22,8 +24,9 @@ const (
 	maxHostsTried = 3
 	// maxLostRaces is how often a claim may lose against others before its create fails.
 	maxLostRaces = 20
-	// maxVerdicts bounds the decision table.
-	maxVerdicts = 200
+	// comeBack is when a server without a host asks again while one that was there a short
+	// while ago may come back.
+	comeBack = 2 * time.Second
 	// lookAgain is how often a waiting step looks without being signalled.
 	lookAgain = 15 * time.Second
 )
@@ -72,80 +75,56 @@ func (s *Service) serverCreate() work.Registrable {
 	}
 }
 
-// createSchedule chooses a host from what placement offers and what is known of the hosts.
+// createSchedule chooses a host.
 func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 	row, err := s.readServer(ctx, run.Operation.ResourceID)
 	if err != nil {
 		return err
 	}
-	var hosts []host
-	w := wish{Resources: resourcesOf(row), Zone: row.Zone, Host: run.Params.Host, Excluded: run.Frame.Excluded,
-		Arch: architectureOf(row.Detail.Image.Properties)}
-	err = s.db.Read(ctx, func(tx *db.Tx) error {
-		if hosts, err = listHosts(tx); err != nil {
-			return err
-		}
+	w := wishOf(row)
+	w.Host, w.Excluded = run.Params.Host, run.Frame.Excluded
+	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {
 		w.Group, err = groupWishOf(tx, row.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	candidates, err := s.deps.Placement.Candidates(s.self(ctx), w.Resources, 1000)
+	d, err := s.chooseHost(ctx, row.ID, w)
 	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
-	offered := map[string]map[string]Resource{}
-	for _, c := range candidates {
-		offered[c.ProviderID] = c.Resources
-	}
-	now := s.clock.Now()
-	d := decide(hosts, offered, w, now)
-	if d.Chosen == "" || len(hosts) <= maxNamedHosts {
-		if err := s.askOthers(ctx, hosts, offered); err != nil {
-			return s.neighbourTrouble(ctx, run.Operation, "placement", err)
-		}
-		chosen := d.Chosen
-		if d = decide(hosts, offered, w, now); chosen != "" && d.Chosen != chosen {
-			return work.Retry(0, errors.New("the hosts changed during the decision"))
-		}
-	}
-	d.Hosts = d.Hosts[:min(len(d.Hosts), maxVerdicts)]
-	run.Frame.Decision = &d
-	if d.Chosen == "" {
+	run.Frame.Decision = d
+	switch {
+	case d.Chosen == "" && d.hopeful:
+		return work.Wait(comeBack)
+	case d.Chosen == "":
 		return work.Fail(errors.New(d.explain()))
 	}
-	run.Frame.Host = d.Chosen
-	for _, h := range hosts {
-		if h.Name == d.Chosen {
-			run.Frame.ProviderID = h.HypervisorID
-		}
-	}
+	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
 		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.Host = run.Frame.Host })
 	})
 	return nil
 }
 
-// askOthers fetches the numbers of hosts that placement did not offer, so that the decision
-// can name what they lack.
-func (s *Service) askOthers(ctx context.Context, hosts []host, offered map[string]map[string]Resource) error {
-	asked := 0
-	for _, h := range hosts {
-		if offered[h.HypervisorID] != nil || h.Provided == "" || asked >= maxVerdicts {
-			continue
+// wishOf is what a server's row asks of the scheduler.
+func wishOf(row *server) *wish {
+	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties)}
+	for _, specs := range []map[string]string{row.Detail.Flavor.ExtraSpecs, row.Detail.Image.Properties} {
+		for key, value := range specs {
+			trait, ok := strings.CutPrefix(key, "trait:")
+			switch {
+			case ok && value == "required":
+				w.Required = append(w.Required, trait)
+			case ok && value == "forbidden":
+				w.Forbidden = append(w.Forbidden, trait)
+			}
 		}
-		asked++
-		has, err := s.deps.Placement.Resources(s.self(ctx), h.HypervisorID)
-		if api.StatusOf(err) == 404 && err != nil {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		offered[h.HypervisorID] = has
 	}
-	return nil
+	slices.Sort(w.Required)
+	slices.Sort(w.Forbidden)
+	return w
 }
 
 func (s *Service) createUnschedule(_ context.Context, run *createRun) error {
@@ -164,16 +143,18 @@ func (s *Service) createClaim(ctx context.Context, run *createRun) error {
 	}
 	err = s.deps.Placement.Claim(s.self(ctx), Claim{ConsumerID: row.ID, ProviderID: run.Frame.ProviderID,
 		ProjectID: row.ProjectID, UserID: row.UserID, Resources: resourcesOf(row)})
-	if err != nil && api.StatusOf(err) == 409 {
+	if err == nil {
+		s.roster.claimed(row.ID)
+		return nil
+	}
+	s.roster.released(row.ID)
+	if api.StatusOf(err) == 409 {
 		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
 			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
 		}
 		return work.Back("schedule", errors.New("another server took the resources"))
 	}
-	if err != nil {
-		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
-	}
-	return nil
+	return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 }
 
 func (s *Service) createUnclaim(ctx context.Context, run *createRun) error {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"virga/core/db"
 	"virga/service/compute/orders"
 )
@@ -23,40 +25,58 @@ const (
 	reservedMemory = 512
 )
 
+// providedAtOnce is how many hosts one round tells placement of, providing is how many of
+// them at the same time.
+const (
+	providedAtOnce = 1000
+	providing      = 4
+)
+
 // reconcileHosts has a resource provider in placement for each host, with its inventory
-// and traits. A provider that placement lost is made again.
+// and traits. It looks only at hosts that changed and at those whose provider placement
+// lost, which the roster knows without asking for each.
 func (s *Service) reconcileHosts(ctx context.Context) error {
+	unplaced, err := s.roster.unplaced(ctx, s)
+	if err != nil {
+		return err
+	}
 	var hosts []host
-	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
-		hosts, err = listHosts(tx)
+	if len(unplaced) > 0 {
+		if err := s.db.Write(ctx, func(tx *db.Tx) error { return forgetProvided(tx, unplaced) }); err != nil {
+			return err
+		}
+	}
+	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		hosts, err = hostsToProvide(tx, providedAtOnce)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	var firstErr error
+	group := errgroup.Group{}
+	group.SetLimit(providing)
 	for i := range hosts {
-		if err := s.provideHost(ctx, &hosts[i]); err != nil && firstErr == nil {
-			firstErr = fmt.Errorf("provide host %s: %w", hosts[i].Name, err)
-		}
+		group.Go(func() error {
+			if err := s.provideHost(ctx, &hosts[i]); err != nil {
+				return fmt.Errorf("provide host %s: %w", hosts[i].Name, err)
+			}
+			return nil
+		})
 	}
-	return firstErr
+	err = group.Wait()
+	if len(hosts) == providedAtOnce && err == nil {
+		s.deps.Bus.Ring(topicHosts)
+	}
+	return err
 }
 
 func (s *Service) provideHost(ctx context.Context, h *host) error {
 	ctx, cancel := context.WithTimeout(s.self(ctx), 30*time.Second)
 	defer cancel()
-	digest := digestOf(h.Name, h.Facts)
-	if h.Provided == digest {
-		there, err := s.deps.Placement.HasProvider(ctx, h.HypervisorID)
-		if err != nil || there {
-			return err
-		}
-	}
 	if err := s.deps.Placement.EnsureProvider(ctx, h.HypervisorID, h.Facts.HostName, inventoryOf(h.Facts), traitsOf(h.Facts)); err != nil {
 		return err
 	}
-	return s.db.Write(ctx, func(tx *db.Tx) error { return setProvided(tx, h.Name, digest) })
+	return s.db.Write(ctx, func(tx *db.Tx) error { return setProvided(tx, h.Name, digestOf(h.Name, h.Facts)) })
 }
 
 func inventoryOf(f orders.Host) map[string]Inventory {

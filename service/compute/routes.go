@@ -120,6 +120,7 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: "/v2.1/os-simple-tenant-usage", Policy: ruleUsage + "list", Handle: s.usageList, Doc: "shows the usage of all projects"},
 		{Method: get, Path: "/v2.1/os-simple-tenant-usage/{project_id}", Policy: ruleUsage + "show", Load: loadProject, Handle: s.usageShow, Doc: "shows a project's usage"},
 		{Method: put, Path: "/internal/hosts/{host}", Policy: ruleNode, Load: s.loadNode, Handle: s.hostReport, Body: "object", Doc: "takes what a host says of itself"},
+		{Method: put, Path: "/internal/hosts/{host}/alive", Policy: ruleNode, Load: s.loadNode, Handle: s.hostAlive, Body: "object", Status: 200, Doc: "takes a host's sign of life"},
 		{Method: get, Path: "/internal/hosts/{host}/guests", Policy: ruleNode, Load: s.loadNode, Handle: s.hostGuests, Doc: "tells a host what it should have"},
 		{Method: put, Path: "/internal/hosts/{host}/guests/{server_id}", Policy: ruleNode, Load: s.loadNode, Handle: s.guestReport, Body: "guest_report", Doc: "takes what became of an order"},
 		{Method: get, Path: "/internal/metadata/{server_id}/{path...}", Policy: ruleNode, Handle: s.metadataAnswer, Doc: "serves a guest's metadata"},

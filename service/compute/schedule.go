@@ -3,6 +3,7 @@ package compute
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -22,9 +23,14 @@ type wish struct {
 	Zone, Host string
 	// Arch is the image's architecture; empty: any.
 	Arch string
+	// Required and Forbidden are traits of placement.
+	Required, Forbidden []string
 	// Excluded are hosts that failed before, with why.
 	Excluded map[string]string
 	Group    *groupWish
+	// Seed decides between hosts of the same weight, so that servers that are placed at the
+	// same time do not all meet on one.
+	Seed string
 }
 
 // groupWish is what a server group asks for; Hosts counts its members by host.
@@ -34,191 +40,274 @@ type groupWish struct {
 	Hosts      map[string]int
 }
 
+// unit is what a host has of one resource class: what may be taken in all, what is taken,
+// what was promised to servers that have not taken it yet, and the bounds of one server.
+type unit struct {
+	class                string
+	capacity, used, held int64
+	min, max, step       int64
+}
+
+func (u *unit) free() int64 { return u.capacity - u.used - u.held }
+
+// candidate is a host as the scheduler sees it.
+type candidate struct {
+	name, zone, providerID string
+	forcedDown, disabled   bool
+	seen, downAt           time.Time
+	archs                  []string
+	// placed is false while placement knows nothing of the host; traits are sorted.
+	placed bool
+	traits []string
+	units  []unit
+	hash   uint64
+}
+
+func (c *candidate) unit(class string) *unit {
+	for i := range c.units {
+		if c.units[i].class == class {
+			return &c.units[i]
+		}
+	}
+	return nil
+}
+
+// weight orders the hosts that fit: free memory in MiB.
+func (c *candidate) weight() int64 {
+	if u := c.unit(classMemory); u != nil {
+		return u.free()
+	}
+	return 0
+}
+
 // verdict is what the scheduler found of one host: the first thing that failed, with both
 // numbers where there are numbers.
 type verdict struct {
 	Host   string `json:"host"`
 	Fits   bool   `json:"fits"`
 	Reason string `json:"reason,omitempty"`
-	// Class, Needed and Free are set when a resource is what failed.
-	Class  string `json:"class,omitempty"`
-	Needed int64  `json:"needed,omitempty"`
-	Free   int64  `json:"free,omitempty"`
+	// Class, Needed, Free and Capacity are set when a resource is what failed.
+	Class    string `json:"class,omitempty"`
+	Needed   int64  `json:"needed,omitempty"`
+	Free     int64  `json:"free,omitempty"`
+	Capacity int64  `json:"capacity,omitempty"`
 	// Weight orders the hosts that fit: free memory in MiB.
 	Weight int64 `json:"weight,omitempty"`
 }
 
-// decision is the scheduler's answer: every host with its verdict, the chosen one first.
-type decision struct {
-	Chosen string    `json:"chosen,omitempty"`
-	Hosts  []verdict `json:"hosts"`
+// tally counts the hosts that failed for one reason.
+type tally struct {
+	Reason string `json:"reason"`
+	Hosts  int    `json:"hosts"`
 }
 
-// decide chooses a host. It is pure: hosts and what placement says of their providers go
-// in (by provider id; a host that placement does not offer may be missing), the decision
-// comes out.
-func decide(hosts []host, resources map[string]map[string]Resource, w wish, now time.Time) decision {
-	var d decision
+// decision is the scheduler's answer. Every host is counted: in Fitting or in one of
+// Refused. Of at most maxListed hosts each has its verdict in Hosts; of more there are the
+// chosen one, the next best and the nearest misses.
+type decision struct {
+	Chosen     string    `json:"chosen,omitempty"`
+	Seed       string    `json:"seed,omitempty"`
+	Considered int       `json:"considered"`
+	Fitting    int       `json:"fitting"`
+	Refused    []tally   `json:"refused,omitempty"`
+	Hosts      []verdict `json:"hosts"`
+
+	providerID string
+	// hopeful is true when a host that was there a short while ago may come back.
+	hopeful bool
+}
+
+const (
+	// maxListed is how many hosts a decision lists.
+	maxListed = 20
+	// maxRunnersUp is how many of them are hosts that fit as well, when there are more hosts.
+	maxRunnersUp = 5
+)
+
+// decide chooses a host: the one with the greatest weight of those that fit. It is pure:
+// the same hosts, wish and time give the same decision. It looks at every host once and
+// words only the verdicts that are kept.
+func decide(hosts []candidate, w *wish, now time.Time) decision {
+	p := newPick(w, len(hosts))
 	for i := range hosts {
-		d.Hosts = append(d.Hosts, judge(&hosts[i], resources[hosts[i].HypervisorID], w, now))
+		p.take(&hosts[i], judge(&hosts[i], &p.question, now))
 	}
-	slices.SortStableFunc(d.Hosts, func(a, b verdict) int {
-		switch {
-		case a.Fits != b.Fits && a.Fits:
-			return -1
-		case a.Fits != b.Fits:
-			return 1
+	return p.decision(now)
+}
+
+// question is a wish, made ready for being asked of many hosts.
+type question struct {
+	*wish
+	arch   string
+	amount []amountOf
+	seed   uint64
+}
+
+type amountOf struct {
+	class string
+	n     int64
+}
+
+func newQuestion(w *wish) question {
+	q := question{wish: w, seed: hashOf(w.Seed)}
+	if w.Arch != "" {
+		q.arch = canonicalArch(w.Arch)
+	}
+	for _, class := range []string{classMemory, classVCPU, classDisk} { // the order in which shortages are told
+		if n := w.Resources[class]; n > 0 {
+			q.amount = append(q.amount, amountOf{class, n})
 		}
-		return cmp.Or(cmp.Compare(b.Weight, a.Weight), groupPreference(w, a.Host, b.Host), strings.Compare(a.Host, b.Host))
-	})
-	if w.Group != nil && strings.HasPrefix(w.Group.Policy, "soft-") {
-		slices.SortStableFunc(d.Hosts, func(a, b verdict) int {
-			if !a.Fits || !b.Fits {
-				return 0
-			}
-			return groupPreference(w, a.Host, b.Host)
-		})
 	}
-	if len(d.Hosts) > 0 && d.Hosts[0].Fits {
-		d.Chosen = d.Hosts[0].Host
+	var others []amountOf
+	for class, n := range w.Resources {
+		if class != classMemory && class != classVCPU && class != classDisk && n > 0 {
+			others = append(others, amountOf{class, n})
+		}
 	}
-	return d
+	slices.SortFunc(others, func(a, b amountOf) int { return strings.Compare(a.class, b.class) })
+	q.amount = append(q.amount, others...)
+	return q
+}
+
+func hashOf(text string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(text)) // a hash takes everything
+	return h.Sum64()
+}
+
+// lot is the chance by which hosts of the same weight are told apart.
+func (q *question) lot(c *candidate) uint64 {
+	x := c.hash ^ q.seed
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// better tells whether a is to be preferred to b; both fit.
+func (q *question) better(a, b *candidate) bool {
+	soft := q.Group != nil && strings.HasPrefix(q.Group.Policy, "soft-")
+	if soft {
+		if order := groupPreference(q.Group, a.name, b.name); order != 0 {
+			return order < 0
+		}
+	}
+	if order := cmp.Compare(b.weight(), a.weight()); order != 0 {
+		return order < 0
+	}
+	if order := cmp.Compare(q.lot(a), q.lot(b)); order != 0 {
+		return order < 0
+	}
+	return a.name < b.name
 }
 
 // groupPreference orders hosts by a soft policy: many members first or last.
-func groupPreference(w wish, a, b string) int {
-	if w.Group == nil {
-		return 0
+func groupPreference(g *groupWish, a, b string) int {
+	if g.Policy == "soft-affinity" {
+		return cmp.Compare(g.Hosts[b], g.Hosts[a])
 	}
-	switch w.Group.Policy {
-	case "soft-affinity":
-		return cmp.Compare(w.Group.Hosts[b], w.Group.Hosts[a])
-	case "soft-anti-affinity":
-		return cmp.Compare(w.Group.Hosts[a], w.Group.Hosts[b])
-	}
-	return 0
+	return cmp.Compare(g.Hosts[a], g.Hosts[b])
 }
 
-// judge runs the filters over one host, cheapest first.
-func judge(h *host, has map[string]Resource, w wish, now time.Time) verdict {
-	v := verdict{Host: h.Name}
-	for _, reason := range []string{serviceFilter(h, now), zoneFilter(h, w), excludedFilter(h, w), archFilter(h, w), groupFilter(h, w)} {
-		if reason != "" {
-			v.Reason = reason
-			return v
+// pick gathers a decision host by host.
+type pick struct {
+	question question
+	total    int
+	fitting  int
+	best     []*candidate // the best that fit, best first
+	nearest  []refused    // the nearest misses, nearest first
+	counts   map[countKey]int
+	hopeful  bool
+}
+
+type refused struct {
+	host *candidate
+	miss miss
+}
+
+// countKey is what refused hosts are counted by.
+type countKey struct {
+	why   why
+	class string
+}
+
+func newPick(w *wish, total int) *pick {
+	return &pick{question: newQuestion(w), total: total, counts: map[countKey]int{}}
+}
+
+func (p *pick) take(c *candidate, m miss) {
+	all := p.total <= maxListed
+	if m.why == whyNone {
+		p.fitting++
+		limit := maxRunnersUp
+		if all {
+			limit = maxListed
 		}
+		p.best = insertBounded(p.best, c, limit, p.question.better)
+		return
 	}
-	if has == nil {
-		v.Reason = "placement has no inventory of it"
-		return v
-	}
-	for _, class := range []string{classMemory, classVCPU, classDisk} {
-		needed := w.Resources[class]
-		if free := has[class].Capacity - has[class].Used; needed > free {
-			v.Class, v.Needed, v.Free = class, needed, max(free, 0)
-			v.Reason = shortage(class, needed, v.Free)
-			return v
+	p.counts[countKey{m.why, m.class}]++
+	p.hopeful = p.hopeful || m.why == whySilent && !m.lost
+	p.nearest = insertBounded(p.nearest, refused{c, m}, maxListed, func(a, b refused) bool { return a.nearer(&b) })
+}
+
+// insertBounded puts an element into a sorted list of bounded length.
+func insertBounded[T any](list []T, x T, limit int, before func(a, b T) bool) []T {
+	if len(list) == limit {
+		if !before(x, list[limit-1]) {
+			return list
 		}
+		list = list[:limit-1]
 	}
-	v.Fits, v.Weight = true, has[classMemory].Capacity-has[classMemory].Used
-	return v
+	list = append(list, x)
+	for i := len(list) - 1; i > 0 && before(list[i], list[i-1]); i-- {
+		list[i], list[i-1] = list[i-1], list[i]
+	}
+	return list
 }
 
-// shortage says what is missing and by how much.
-func shortage(class string, needed, free int64) string {
-	unit := map[string]string{classVCPU: "VCPUs", classMemory: "MB of memory", classDisk: "GB of disk"}[class]
-	return fmt.Sprintf("%d %s needed, %d free (%d too few)", needed, unit, free, needed-free)
+// nearer tells whether a was closer to fitting than b.
+func (a *refused) nearer(b *refused) bool {
+	if a.miss.why != b.miss.why {
+		return a.miss.why > b.miss.why
+	}
+	if order := cmp.Compare(a.miss.deficit(), b.miss.deficit()); order != 0 {
+		return order < 0
+	}
+	return a.host.name < b.host.name
 }
 
-func serviceFilter(h *host, now time.Time) string {
-	switch {
-	case h.ForcedDown:
-		return "its compute service is forced down"
-	case !h.up(now):
-		return fmt.Sprintf("its compute service has not reported for %d seconds", int(now.Sub(h.LastSeen).Seconds()))
-	case h.Disabled:
-		return "its compute service is disabled"
+func (p *pick) decision(now time.Time) decision {
+	d := decision{Seed: p.question.Seed, Considered: p.total, Fitting: p.fitting, hopeful: p.hopeful}
+	if len(p.best) > 0 {
+		d.Chosen, d.providerID = p.best[0].name, p.best[0].providerID
 	}
-	return ""
+	for _, c := range p.best {
+		d.Hosts = append(d.Hosts, verdict{Host: c.name, Fits: true, Weight: c.weight()})
+	}
+	misses := p.nearest[:min(len(p.nearest), maxListed-len(p.best))]
+	slices.SortFunc(misses, func(a, b refused) int { return strings.Compare(a.host.name, b.host.name) })
+	for i := range misses {
+		d.Hosts = append(d.Hosts, misses[i].verdict(&p.question, now))
+	}
+	for key, n := range p.counts {
+		d.Refused = append(d.Refused, tally{key.text(), n})
+	}
+	slices.SortFunc(d.Refused, func(a, b tally) int {
+		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), strings.Compare(a.Reason, b.Reason))
+	})
+	return d
 }
-
-func zoneFilter(h *host, w wish) string {
-	switch {
-	case w.Zone != "" && w.Zone != h.Zone:
-		return fmt.Sprintf("it is in availability zone %s, not in %s", h.Zone, w.Zone)
-	case w.Host != "" && w.Host != h.Name:
-		return "another host was asked for"
-	}
-	return ""
-}
-
-func excludedFilter(h *host, w wish) string {
-	if why, excluded := w.Excluded[h.Name]; excluded {
-		return "it failed before: " + strings.TrimSuffix(why, ".")
-	}
-	return ""
-}
-
-// canonicalArch makes one name of the many of one architecture.
-func canonicalArch(arch string) string {
-	switch arch = strings.ToLower(arch); arch {
-	case "amd64", "x86-64":
-		return "x86_64"
-	case "arm64":
-		return "aarch64"
-	case "i386", "i486", "i586", "x86", "x86_32":
-		return "i686"
-	}
-	return arch
-}
-
-func archFilter(h *host, w wish) string {
-	if w.Arch == "" {
-		return ""
-	}
-	wanted := canonicalArch(w.Arch)
-	for _, guest := range h.Facts.Supported {
-		if canonicalArch(guest.Arch) == wanted {
-			return ""
-		}
-	}
-	if canonicalArch(h.Facts.CPU.Arch) == wanted {
-		return ""
-	}
-	return fmt.Sprintf("it cannot run guests of architecture %s", wanted)
-}
-
-func groupFilter(h *host, w wish) string {
-	if w.Group == nil {
-		return ""
-	}
-	here := w.Group.Hosts[h.Name]
-	switch w.Group.Policy {
-	case "anti-affinity":
-		if here >= max(w.Group.MaxPerHost, 1) {
-			return fmt.Sprintf("it runs %d members of the server group already", here)
-		}
-	case "affinity":
-		if here == 0 && len(w.Group.Hosts) > 0 {
-			return "it runs no member of the server group"
-		}
-	}
-	return ""
-}
-
-// maxNamedHosts bounds how many hosts a fault names.
-const maxNamedHosts = 20
 
 // explain is what the owner of a server reads when no host was found.
 func (d *decision) explain() string {
-	if len(d.Hosts) == 0 {
+	if d.Considered == 0 {
 		return "No valid host was found. There is no compute host yet."
 	}
 	var parts []string
-	for _, v := range d.Hosts[:min(len(d.Hosts), maxNamedHosts)] {
+	for _, v := range d.Hosts {
 		parts = append(parts, v.Host+": "+v.Reason)
 	}
-	if more := len(d.Hosts) - maxNamedHosts; more > 0 {
+	if more := d.Considered - len(d.Hosts); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more hosts", more))
 	}
 	return "No valid host was found. " + strings.Join(parts, "; ") + "."

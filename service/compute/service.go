@@ -18,6 +18,7 @@ import (
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/feed"
+	"virga/core/pulse"
 	"virga/core/token"
 	"virga/core/work"
 )
@@ -72,6 +73,10 @@ type Service struct {
 	handler http.Handler
 	// fresh remembers when the network information of servers was last looked at.
 	fresh *freshness
+	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
+	roster   *roster
+	deciding prometheus.Histogram
+	pulse    *pulse.Keeper
 }
 
 // New migrates the database and builds the API; nothing runs before Run.
@@ -87,7 +92,15 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the compute policy: %w", err)
 	}
-	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus)}
+	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus), roster: newRoster(),
+		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
+			Help: "Time that the scheduler takes to look at all hosts and choose one.", Buckets: prometheus.ExponentialBuckets(0.00005, 2, 12)})}
+	if deps.Metrics != nil {
+		if err := deps.Metrics.Register(s.deciding); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadGenerations, Write: s.writeSigns})
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
@@ -144,6 +157,10 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	return s.engine.Run(ctx)
 }
+
+// Attend does until ctx ends what every process needs in which hosts reach the API: it
+// writes their signs of life. Run does so, too.
+func (s *Service) Attend(ctx context.Context) { s.pulse.Run(ctx) }
 
 // Ready tells whether the service can answer.
 func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }

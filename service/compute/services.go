@@ -85,7 +85,7 @@ func (s *Service) changeHost(ctx context.Context, r *api.Request, pick func(h *h
 		before := documentOfHost(found)
 		change(found)
 		found.UpdatedAt = s.clock.Now()
-		if err := updateHost(tx, found); err != nil {
+		if err := updateHost(tx, found, true); err != nil {
 			return err
 		}
 		return s.record(tx, r, feed.Change{Kind: "host", ID: found.Name, Action: "update", Before: before, After: documentOfHost(found)})

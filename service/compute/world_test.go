@@ -250,12 +250,6 @@ func (w placement) EnsureProvider(ctx context.Context, id, name string, inventor
 	return err
 }
 
-func (w placement) HasProvider(ctx context.Context, id string) (bool, error) {
-	leave, err := w.enter(ctx, "provider")
-	defer leave()
-	return w.providers[id] != nil, err
-}
-
 func (w placement) resources(id, but string) map[string]compute.Resource {
 	found := map[string]compute.Resource{}
 	for class, i := range w.providers[id].inventory {
@@ -270,35 +264,17 @@ func (w placement) resources(id, but string) map[string]compute.Resource {
 	return found
 }
 
-func (w placement) Resources(ctx context.Context, id string) (map[string]compute.Resource, error) {
-	leave, err := w.enter(ctx, "resources")
+func (w placement) Changes(ctx context.Context, _ string) (compute.ProviderChanges, error) {
+	leave, err := w.enter(ctx, "changes")
 	defer leave()
 	if err != nil {
-		return nil, err
+		return compute.ProviderChanges{}, err
 	}
-	if w.providers[id] == nil {
-		return nil, api.NotFound("No resource provider with uuid %s found", id)
-	}
-	return w.resources(id, ""), nil
-}
-
-func (w placement) Candidates(ctx context.Context, wanted map[string]int64, _ int) ([]compute.Candidate, error) {
-	leave, err := w.enter(ctx, "candidates")
-	defer leave()
-	if err != nil {
-		return nil, err
-	}
-	var found []compute.Candidate
+	changes := compute.ProviderChanges{Whole: true}
 	for id := range w.providers {
-		has, fits := w.resources(id, ""), true
-		for class, n := range wanted {
-			fits = fits && has[class].Capacity-has[class].Used >= n
-		}
-		if fits {
-			found = append(found, compute.Candidate{ProviderID: id, Resources: has})
-		}
+		changes.Providers = append(changes.Providers, compute.Provider{ID: id, Resources: w.resources(id, "")})
 	}
-	return found, nil
+	return changes, nil
 }
 
 func (w placement) Claim(ctx context.Context, claim compute.Claim) error {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"virga/core/bus"
@@ -18,8 +19,10 @@ import (
 
 // Controller is the compute service as an agent sees it.
 type Controller interface {
-	// ReportHost tells what the host is; it is also the sign of life.
+	// ReportHost tells what the host is.
 	ReportHost(ctx context.Context, host string, report orders.Host) error
+	// Alive is the sign of life.
+	Alive(ctx context.Context, host string, sign orders.Alive) (orders.AliveAnswer, error)
 	// Guests asks for the orders that changed after since.
 	Guests(ctx context.Context, host string, since int64) (orders.GuestList, error)
 	// ReportGuest tells what became of an order.
@@ -52,8 +55,12 @@ type Config struct {
 	Transfers *http.Client
 }
 
-// askEvery bounds how long a lost bell can delay an order.
-const askEvery = 5 * time.Second
+const (
+	// askAgain is when the agent asks for orders again after it could not. That a bell was
+	// lost it learns with its next sign of life; askEvery is for all that nobody thought of.
+	askAgain = time.Second
+	askEvery = 10 * time.Minute
+)
 
 // Agent carries out the orders for one host.
 type Agent struct {
@@ -62,14 +69,22 @@ type Agent struct {
 	mu      sync.Mutex
 	guests  map[string]*guest
 	// known is closed when the controller took the first report of the host.
-	known chan struct{}
+	known       chan struct{}
+	becomeKnown func()
+	heart       heart
+	// since is the generation of the newest orders that the agent has.
+	since atomic.Int64
+	// silence ends the answering of questions.
+	silence func()
 	// pruneDue tells that guests went away, so that images may have become unused.
 	pruneDue bool
 }
 
 // New returns an agent; Run makes it work.
 func New(cfg Config) *Agent {
-	return &Agent{cfg: cfg, guests: map[string]*guest{}, known: make(chan struct{})}
+	a := &Agent{cfg: cfg, guests: map[string]*guest{}, known: make(chan struct{})}
+	a.becomeKnown = sync.OnceFunc(func() { close(a.known) })
+	return a
 }
 
 // Ready tells whether the controller knows the host, so that guests can be placed on it.
@@ -82,35 +97,77 @@ func (a *Agent) Ready(context.Context) error {
 	}
 }
 
-// Run works until ctx ends and then waits for what is at hand.
+// Run works until ctx ends and then waits for what is at hand. It is Begin, Beat, Look and
+// Leave, each when its time has come; whoever has many agents calls those.
 func (a *Agent) Run(ctx context.Context) error {
-	events, err := a.cfg.Driver.Watch(ctx)
-	if err != nil {
-		return fmt.Errorf("watch guests of %s: %w", a.cfg.Host, err)
+	if err := a.Begin(ctx); err != nil {
+		return err
 	}
-	stopAnswering := a.cfg.Bus.Serve(orders.Topic(a.cfg.Host), a.answer)
-	defer stopAnswering()
-	defer a.workers.Wait()
-	a.workers.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(a.known) })) })
-	a.workers.Go(func() { a.follow(ctx, events) })
+	defer a.End()
 	bell := a.cfg.Bus.Listen(orders.Topic(a.cfg.Host))
 	defer bell.Close()
+	news := make(chan struct{}, 1)
+	a.workers.Go(func() {
+		for ctx.Err() == nil {
+			next, changed := a.Beat(ctx)
+			if changed {
+				select {
+				case news <- struct{}{}:
+				default: // it is going to look anyway
+				}
+			}
+			waitFor(ctx, nil, next)
+		}
+		a.Leave(ctx)
+	})
 	select {
 	case <-a.known: // a host that never reported has no orders
 	case <-ctx.Done():
 	}
-	var since int64
 	for ctx.Err() == nil {
-		next, err := a.ask(ctx, since)
-		switch {
-		case err == nil:
-			since = next
-		case ctx.Err() == nil:
-			a.cfg.Log.Warn("ask for the host's orders", "host", a.cfg.Host, "error", err)
+		timer := time.NewTimer(a.Look(ctx))
+		select {
+		case <-bell.C:
+		case <-news:
+		case <-timer.C:
+		case <-ctx.Done():
 		}
-		waitFor(ctx, bell.C, askEvery)
+		timer.Stop()
 	}
 	return nil
+}
+
+// Begin answers questions and follows the driver's events until ctx ends. End is called
+// after it.
+func (a *Agent) Begin(ctx context.Context) error {
+	events, err := a.cfg.Driver.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("watch guests of %s: %w", a.cfg.Host, err)
+	}
+	a.silence = a.cfg.Bus.Serve(orders.Topic(a.cfg.Host), a.answer)
+	a.workers.Go(func() { a.follow(ctx, events) })
+	return nil
+}
+
+// End waits for what is at hand; the context given to Begin has ended.
+func (a *Agent) End() {
+	a.workers.Wait()
+	a.silence()
+}
+
+// Look asks for changed orders and has them carried out. It returns when to look again,
+// even without a bell and without news from Beat.
+func (a *Agent) Look(ctx context.Context) time.Duration {
+	since := a.since.Load()
+	next, err := a.ask(ctx, since)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.cfg.Log.Warn("ask for the host's orders", "host", a.cfg.Host, "error", err)
+		}
+		return askAgain
+	}
+	a.since.Store(next)
+	return askEvery
 }
 
 // waitFor returns when the bell rings, d is over or ctx ends; true for the bell.

@@ -49,6 +49,9 @@ type controller struct {
 	// during runs while a report is being delivered.
 	during func()
 	came   chan struct{}
+	// signs counts signs of life; left says that the agent told that it ends.
+	signs int
+	left  bool
 }
 
 func (c *controller) ReportHost(context.Context, string, orders.Host) error {
@@ -57,6 +60,17 @@ func (c *controller) ReportHost(context.Context, string, orders.Host) error {
 	default:
 	}
 	return nil
+}
+
+func (c *controller) Alive(_ context.Context, _ string, sign orders.Alive) (orders.AliveAnswer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sign.Leaving {
+		c.left = true
+		return orders.AliveAnswer{}, nil
+	}
+	c.signs++
+	return orders.AliveAnswer{Generation: c.generation, NextMilliseconds: 50}, nil
 }
 
 func (c *controller) Guests(_ context.Context, _ string, since int64) (orders.GuestList, error) {

@@ -19,6 +19,13 @@ func (c *HTTPController) ReportHost(ctx context.Context, host string, report ord
 	return c.Client.Do(ctx, http.MethodPut, "/internal/hosts/"+url.PathEscape(host), report, nil)
 }
 
+// Alive implements Controller.
+func (c *HTTPController) Alive(ctx context.Context, host string, sign orders.Alive) (orders.AliveAnswer, error) {
+	var answer orders.AliveAnswer
+	err := c.Client.Do(ctx, http.MethodPut, "/internal/hosts/"+url.PathEscape(host)+"/alive", sign, &answer)
+	return answer, err
+}
+
 // Guests implements Controller.
 func (c *HTTPController) Guests(ctx context.Context, host string, since int64) (orders.GuestList, error) {
 	var list orders.GuestList

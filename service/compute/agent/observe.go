@@ -118,25 +118,6 @@ func (g *guest) lookAgain(ctx context.Context) {
 	}
 }
 
-// heartbeat reports the host now and then every HeartbeatEvery; until the first report was
-// taken it tries more often. Then known is called, each time.
-func (a *Agent) heartbeat(ctx context.Context, known func()) {
-	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
-		report, err := a.describeHost(ctx)
-		if err == nil {
-			err = a.cfg.Controller.ReportHost(ctx, a.cfg.Host, report)
-		}
-		wait := pause
-		if err == nil {
-			known()
-			wait, pause = orders.HeartbeatEvery, firstPause
-		} else if ctx.Err() == nil {
-			a.cfg.Log.Warn("report host", "host", a.cfg.Host, "error", err)
-		}
-		waitFor(ctx, nil, wait)
-	}
-}
-
 func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 	facts, err := a.cfg.Driver.Facts(ctx)
 	if err != nil {

@@ -6,9 +6,12 @@
 //
 // # How the two sides work together
 //
-// An agent reports itself with PUT /internal/hosts/{host} (Host) every HeartbeatEvery. It
+// An agent describes its host with PUT /internal/hosts/{host} (Host) when that changes, and
+// now and then. In between it gives signs of life with PUT /internal/hosts/{host}/alive
+// (Alive), as often as the answer says, and one more when it ends. It
 // learns what its host should have with GET /internal/hosts/{host}/guests?since=N
-// (GuestList): when the bell Topic(host) rings, and on a timer. What came of an order it
+// (GuestList): when the bell Topic(host) rings, and when the answer to a sign of life has
+// another generation than the agent. What came of an order it
 // says with PUT /internal/hosts/{host}/guests/{server_id} (Report). Questions about things
 // that are nowhere stored come to the bus address Topic(host): QuestionConsole.
 //

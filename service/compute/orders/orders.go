@@ -2,8 +2,22 @@ package orders
 
 import "time"
 
-// HeartbeatEvery is how often an agent reports its host.
-const HeartbeatEvery = 10 * time.Second
+// Alive is the body of PUT /internal/hosts/{host}/alive: a sign of life.
+type Alive struct {
+	// Leaving says that it is the last one: the agent ends, in good order.
+	Leaving bool `json:"leaving,omitempty"`
+}
+
+// AliveAnswer is the answer to a sign of life.
+type AliveAnswer struct {
+	// Generation is the newest of the host's orders as far as the service has noticed; an
+	// agent that has another one asks.
+	Generation int64 `json:"generation"`
+	// NextMilliseconds is when to come next. A host that misses three times counts as down.
+	NextMilliseconds int64 `json:"next_milliseconds"`
+	// Report asks for a report of the host, which is not known.
+	Report bool `json:"report,omitempty"`
+}
 
 // Topic is the bus topic that rings when the orders of a host change, and the bus address
 // at which its agent answers questions.

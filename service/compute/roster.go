@@ -1,0 +1,293 @@
+package compute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"virga/core/db"
+	"virga/service/compute/orders"
+)
+
+const (
+	// claimWithin is how long the room that a decision promised stays promised when nothing
+	// is heard of the claim.
+	claimWithin = 15 * time.Second
+	// seenOverlap is how much of the signs of life is read again, because those of several
+	// processes are not written in the order of their times.
+	seenOverlap = 3 * time.Second
+	// seenEvery is how often signs of life are read: processes write them once a second.
+	seenEvery = time.Second
+)
+
+// roster is the scheduler's copy of all hosts, in memory. Before each decision it reads
+// what changed since the one before: rows of hosts by their revision, signs of life by
+// their time, capacities and allocations by placement's cursor. It may be late; the claim
+// in placement is what counts, and whoever comes too late there chooses again. It holds
+// nothing that a restart would lose.
+type roster struct {
+	// one request at a time reads and decides.
+	mu    sync.Mutex
+	hosts []candidate
+	// at is the place of a host in hosts, by its provider's id.
+	at map[string]int
+	// owners are the ids of providers that placement knows.
+	providers map[string]provided
+
+	cursor            string
+	revision, removed int64
+	seen, seenRead    time.Time
+
+	// promised are servers that got a host and have not claimed it yet, by server.
+	promised map[string]promise
+	traits   map[string][]string
+}
+
+// provided is what placement has of one host.
+type provided struct {
+	traits []string
+	units  []unit
+}
+
+// promise is room that a decision gave to a server.
+type promise struct {
+	providerID string
+	resources  map[string]int64
+	until      time.Time
+	// claimed is true when placement has it; the next look at placement's numbers tells of it.
+	claimed bool
+}
+
+func newRoster() *roster {
+	return &roster{at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{}}
+}
+
+// chooseHost decides where a server is to go and keeps the room for it until claimed or
+// released is called, or some seconds have passed.
+func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*decision, error) {
+	w.Seed = serverID
+	r := s.roster
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.refresh(ctx, s); err != nil {
+		return nil, err
+	}
+	now := s.clock.Now()
+	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
+	began := time.Now()
+	d := decide(r.hosts, w, now)
+	s.deciding.Observe(time.Since(began).Seconds())
+	if d.Chosen != "" {
+		r.promised[serverID] = promise{providerID: d.providerID, resources: w.Resources, until: now.Add(claimWithin)}
+		r.hold(d.providerID, w.Resources, 1)
+	}
+	return &d, nil
+}
+
+// claimed notes that placement has the server's claim.
+func (r *roster) claimed(serverID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, there := r.promised[serverID]; there {
+		p.claimed = true
+		r.promised[serverID] = p
+	}
+}
+
+// released notes that the server does not take its room.
+func (r *roster) released(serverID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop(func(server string, _ promise) bool { return server == serverID })
+}
+
+// drop ends the promises that are over.
+func (r *roster) drop(over func(server string, p promise) bool) {
+	for server, p := range r.promised {
+		if over(server, p) {
+			delete(r.promised, server)
+			r.hold(p.providerID, p.resources, -1)
+		}
+	}
+}
+
+// hold changes what is promised of a host.
+func (r *roster) hold(providerID string, resources map[string]int64, sign int64) {
+	i, there := r.at[providerID]
+	if !there {
+		return
+	}
+	for class, n := range resources {
+		if u := r.hosts[i].unit(class); u != nil {
+			u.held += sign * n
+		}
+	}
+}
+
+// refresh reads what changed.
+func (r *roster) refresh(ctx context.Context, s *Service) error {
+	var claimed []string
+	for server, p := range r.promised {
+		if p.claimed { // so it is in what placement tells now
+			claimed = append(claimed, server)
+		}
+	}
+	changes, err := s.deps.Placement.Changes(s.self(ctx), r.cursor)
+	if err != nil {
+		return fmt.Errorf("ask placement for changes: %w", err)
+	}
+	if err := r.readHosts(ctx, s); err != nil {
+		return err
+	}
+	r.drop(func(server string, _ promise) bool { return slices.Contains(claimed, server) })
+	r.take(changes)
+	return nil
+}
+
+// take puts what placement told into the copy.
+func (r *roster) take(changes ProviderChanges) {
+	r.cursor = changes.Cursor
+	if changes.Whole {
+		clear(r.providers)
+		for i := range r.hosts {
+			r.hosts[i].placed, r.hosts[i].units, r.hosts[i].traits = false, nil, nil
+		}
+	}
+	for _, id := range changes.Gone {
+		delete(r.providers, id)
+		r.place(id)
+	}
+	for _, p := range changes.Providers {
+		known := provided{traits: r.intern(p.Traits), units: make([]unit, 0, len(p.Resources))}
+		for class, u := range p.Resources {
+			known.units = append(known.units, unit{class: class, capacity: u.Capacity, used: u.Used, min: u.Min, max: u.Max, step: u.Step})
+		}
+		slices.SortFunc(known.units, func(a, b unit) int { return strings.Compare(a.class, b.class) })
+		r.providers[p.ID] = known
+		r.place(p.ID)
+	}
+}
+
+// intern keeps one copy of each list of traits; most hosts have the same.
+func (r *roster) intern(traits []string) []string {
+	key := strings.Join(traits, ",")
+	if r.traits[key] == nil {
+		r.traits[key] = slices.Sorted(slices.Values(traits))
+	}
+	return r.traits[key]
+}
+
+// place gives a host what placement has of it, with what is promised of that.
+func (r *roster) place(providerID string) {
+	i, there := r.at[providerID]
+	if !there {
+		return
+	}
+	p, known := r.providers[providerID]
+	c := &r.hosts[i]
+	c.placed, c.traits, c.units = known, p.traits, slices.Clone(p.units)
+	for _, promised := range r.promised {
+		if promised.providerID == providerID {
+			r.hold(providerID, promised.resources, 1)
+		}
+	}
+}
+
+// readHosts reads the rows of hosts that changed and signs of life.
+func (r *roster) readHosts(ctx context.Context, s *Service) error {
+	var rows []host
+	var signs []hostSign
+	whole, now := false, s.clock.Now()
+	revision, removed := r.revision, r.removed
+	err := s.db.Read(ctx, func(tx *db.Tx) error {
+		rows, signs = nil, nil
+		at, err := hostRevision(tx)
+		if err != nil {
+			return err
+		}
+		whole = r.revision == 0 || at.Removed != r.removed
+		revision, removed = at.Revision, at.Removed
+		switch {
+		case whole:
+			rows, err = listHosts(tx)
+		case at.Revision != r.revision:
+			rows, err = hostsSince(tx, r.revision)
+		}
+		if err != nil || whole || now.Sub(r.seenRead) < seenEvery {
+			return err
+		}
+		signs, err = signsSince(tx, r.seen.Add(-seenOverlap))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read hosts: %w", err)
+	}
+	if whole {
+		r.hosts, r.at = make([]candidate, 0, len(rows)), make(map[string]int, len(rows))
+	}
+	for i := range rows {
+		r.put(&rows[i])
+	}
+	for i := range signs {
+		if at, there := r.at[signs[i].HypervisorID]; there {
+			r.hosts[at].seen, r.hosts[at].downAt = signs[i].LastSeen, signs[i].DownAt
+			r.note(signs[i].LastSeen)
+		}
+	}
+	if whole || len(signs) > 0 || now.Sub(r.seenRead) >= seenEvery {
+		r.seenRead = now
+	}
+	r.revision, r.removed = revision, removed
+	return nil
+}
+
+// note keeps the newest time of a sign of life.
+func (r *roster) note(seen time.Time) {
+	if seen.After(r.seen) {
+		r.seen = seen
+	}
+}
+
+// put takes a host's row.
+func (r *roster) put(row *host) {
+	i, there := r.at[row.HypervisorID]
+	if !there {
+		i = len(r.hosts)
+		r.hosts = append(r.hosts, candidate{})
+		r.at[row.HypervisorID] = i
+	}
+	r.hosts[i] = candidate{name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
+		seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), hash: hashOf(row.Name)}
+	r.note(row.LastSeen)
+	r.place(row.HypervisorID)
+}
+
+// archsOf are the architectures that a host can run, in their usual names.
+func archsOf(f *orders.Host) []string {
+	archs := []string{canonicalArch(f.CPU.Arch)}
+	for _, guest := range f.Supported {
+		if arch := canonicalArch(guest.Arch); !slices.Contains(archs, arch) {
+			archs = append(archs, arch)
+		}
+	}
+	return archs
+}
+
+// unplaced finds out which of the hosts placement has no provider of.
+func (r *roster) unplaced(ctx context.Context, s *Service) ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.refresh(ctx, s); err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range r.hosts {
+		if !r.hosts[i].placed {
+			names = append(names, r.hosts[i].name)
+		}
+	}
+	return names, nil
+}

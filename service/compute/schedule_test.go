@@ -1,0 +1,251 @@
+package compute
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// roomy is a host that is up and has free memory as given, in MiB.
+func roomy(name string, freeMiB int64, change ...func(*candidate)) candidate {
+	c := candidate{name: name, zone: defaultZone, providerID: "provider of " + name, seen: noon, downAt: noon.Add(10 * time.Second), archs: []string{"x86_64"},
+		placed: true, traits: []string{"COMPUTE_NODE", "HW_CPU_X86_AVX2"}, hash: hashOf(name), units: []unit{
+			{class: classDisk, capacity: 1000, min: 1, max: 1000, step: 1},
+			{class: classMemory, capacity: 2 * freeMiB, used: freeMiB, min: 1, max: 2 * freeMiB, step: 1},
+			{class: classVCPU, capacity: 64, min: 1, max: 16, step: 1}}}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func small() *wish {
+	return &wish{Resources: map[string]int64{classVCPU: 1, classMemory: 512, classDisk: 1}, Seed: "s"}
+}
+
+func TestFirstFailingReason(t *testing.T) {
+	for name, test := range map[string]struct {
+		host func(*candidate)
+		wish func(*wish)
+		want string
+	}{
+		"forced down":   {host: func(c *candidate) { c.forcedDown = true }, want: "its compute service is forced down"},
+		"silent":        {host: func(c *candidate) { c.seen, c.downAt = noon.Add(-12*time.Second), noon.Add(-time.Second) }, want: "its compute service has not reported for 12 seconds"},
+		"disabled":      {host: func(c *candidate) { c.disabled = true }, want: "its compute service is disabled"},
+		"zone":          {wish: func(w *wish) { w.Zone = "east" }, want: "it is in availability zone nova, not in east"},
+		"host":          {wish: func(w *wish) { w.Host = "other" }, want: "another host was asked for"},
+		"excluded":      {wish: func(w *wish) { w.Excluded = map[string]string{"h": "no space left."} }, want: "it failed before: no space left"},
+		"architecture":  {wish: func(w *wish) { w.Arch = "arm64" }, want: "it cannot run guests of architecture aarch64"},
+		"anti-affinity": {wish: func(w *wish) { w.Group = &groupWish{Policy: "anti-affinity", Hosts: map[string]int{"h": 1}} }, want: "it runs 1 members of the server group already"},
+		"affinity":      {wish: func(w *wish) { w.Group = &groupWish{Policy: "affinity", Hosts: map[string]int{"x": 1}} }, want: "it runs no member of the server group"},
+		"no provider":   {host: func(c *candidate) { c.placed, c.units = false, nil }, want: "placement has no inventory of it"},
+		"trait missing": {wish: func(w *wish) { w.Required = []string{"CUSTOM_FAST"} }, want: "it lacks the trait CUSTOM_FAST"},
+		"trait there":   {wish: func(w *wish) { w.Forbidden = []string{"HW_CPU_X86_AVX2"} }, want: "it has the trait HW_CPU_X86_AVX2"},
+		"memory":        {wish: func(w *wish) { w.Resources[classMemory] = 4096 }, want: "4096 MB of memory needed, 1024 free (3072 too few)"},
+		"promised":      {host: func(c *candidate) { c.units[1].held = 800 }, want: "512 MB of memory needed, 224 free (288 too few)"},
+		"one server":    {wish: func(w *wish) { w.Resources[classVCPU] = 20 }, want: "20 VCPUs needed, one server can have 16 at most"},
+		"other class":   {wish: func(w *wish) { w.Resources["VGPU"] = 2 }, want: "2 units of VGPU needed, 0 free (2 too few)"},
+		"fits":          {want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, w := roomy("h", 1024), small()
+			if test.host != nil {
+				test.host(&c)
+			}
+			if test.wish != nil {
+				test.wish(w)
+			}
+			d := decide([]candidate{c}, w, noon)
+			if d.Hosts[0].Reason != test.want || d.Hosts[0].Fits != (test.want == "") || (d.Chosen == "h") != (test.want == "") {
+				t.Errorf("decision %+v", d)
+			}
+			if test.want != "" && d.explain() != "No valid host was found. h: "+test.want+"." {
+				t.Errorf("explained: %s", d.explain())
+			}
+		})
+	}
+}
+
+func TestShortageHasItsNumbers(t *testing.T) {
+	w := small()
+	w.Resources[classMemory] = 4096
+	d := decide([]candidate{roomy("h", 1024)}, w, noon)
+	want := verdict{Host: "h", Reason: "4096 MB of memory needed, 1024 free (3072 too few)", Class: classMemory, Needed: 4096, Free: 1024, Capacity: 2048}
+	if diff := cmp.Diff(want, d.Hosts[0]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOfManyHostsTheNearestAreListedAndAllAreCounted(t *testing.T) {
+	var hosts []candidate
+	for i := range 500 {
+		hosts = append(hosts, roomy(fmt.Sprintf("full-%03d", i), int64(i)))
+		hosts = append(hosts, roomy(fmt.Sprintf("off-%03d", i), 4096, func(c *candidate) { c.disabled = true }))
+	}
+	w := small()
+	w.Resources[classMemory] = 600
+	d := decide(hosts, w, noon)
+	if d.Chosen != "" || d.Considered != 1000 || d.Fitting != 0 || len(d.Hosts) != maxListed {
+		t.Fatalf("decision %+v", d)
+	}
+	want := []tally{{"it has too few MB of memory", 500}, {"its compute service is disabled", 500}}
+	if diff := cmp.Diff(want, d.Refused); diff != "" {
+		t.Error(diff)
+	}
+	if d.Hosts[0].Host != "full-480" || d.Hosts[19].Host != "full-499" || !strings.HasSuffix(d.explain(), "full-499: 600 MB of memory needed, 499 free (101 too few); and 980 more hosts.") {
+		t.Errorf("listed %v, explained: %s", d.Hosts, d.explain())
+	}
+}
+
+func TestTheRoomiestHostIsChosenAndSoftPoliciesGoBefore(t *testing.T) {
+	hosts := []candidate{roomy("a", 1000), roomy("b", 3000), roomy("c", 2000)}
+	w := small()
+	for _, test := range []struct {
+		group *groupWish
+		want  string
+	}{
+		{nil, "b"},
+		{&groupWish{Policy: "soft-affinity", Hosts: map[string]int{"a": 2, "c": 1}}, "a"},
+		{&groupWish{Policy: "soft-anti-affinity", Hosts: map[string]int{"b": 1, "c": 1}}, "a"},
+		{&groupWish{Policy: "soft-anti-affinity", Hosts: map[string]int{"b": 1}}, "c"},
+	} {
+		w.Group = test.group
+		if d := decide(hosts, w, noon); d.Chosen != test.want || d.Hosts[0].Host != test.want || d.Fitting != 3 {
+			t.Errorf("group %+v: decision %+v", test.group, d)
+		}
+	}
+}
+
+func TestAHostThatMayComeBackGivesHope(t *testing.T) {
+	for silent, hopeful := range map[time.Duration]bool{15 * time.Second: true, 2 * time.Minute: false} {
+		d := decide([]candidate{roomy("h", 1024, func(c *candidate) { c.seen, c.downAt = noon.Add(-silent), noon.Add(-time.Second) })}, small(), noon)
+		if d.hopeful != hopeful {
+			t.Errorf("silent for %s: hopeful %v", silent, d.hopeful)
+		}
+	}
+}
+
+// anyHosts draws hosts of few sorts, so that some are alike.
+func anyHosts(t *rapid.T) []candidate {
+	hosts := make([]candidate, rapid.IntRange(0, 60).Draw(t, "hosts"))
+	for i := range hosts {
+		hosts[i] = roomy(fmt.Sprint("h", i), int64(rapid.IntRange(0, 4).Draw(t, "memory"))*512, func(c *candidate) {
+			c.disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
+			c.placed = rapid.IntRange(0, 9).Draw(t, "placed") > 0
+			c.zone = rapid.SampledFrom([]string{defaultZone, "east"}).Draw(t, "zone")
+			c.units[2].used = rapid.Int64Range(0, 64).Draw(t, "vcpus")
+		})
+	}
+	return hosts
+}
+
+// TestDecisions draws clouds and wishes: what is chosen fits, nothing roomier was passed over,
+// every host is counted, and the same question has the same answer in any order of hosts.
+func TestDecisions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := anyHosts(t)
+		w := small()
+		w.Resources[classMemory] = rapid.Int64Range(1, 2048).Draw(t, "needed")
+		w.Zone = rapid.SampledFrom([]string{"", "east"}).Draw(t, "zone wanted")
+		w.Seed = rapid.StringN(0, 4, 4).Draw(t, "seed")
+		d := decide(hosts, w, noon)
+		fitting, best := 0, int64(-1)
+		var chosen *candidate
+		for i := range hosts {
+			c := &hosts[i]
+			fits := !c.disabled && c.placed && (w.Zone == "" || w.Zone == c.zone) && c.units[1].free() >= w.Resources[classMemory] && c.units[2].free() >= 1
+			if fits {
+				fitting, best = fitting+1, max(best, c.units[1].free())
+			}
+			if c.name == d.Chosen {
+				if chosen = c; !fits {
+					t.Fatalf("chose %+v, which does not fit", c)
+				}
+			}
+		}
+		switch {
+		case (chosen == nil) != (fitting == 0), d.Fitting != fitting:
+			t.Fatalf("%d fit, the decision is %+v", fitting, d)
+		case chosen != nil && chosen.units[1].free() != best:
+			t.Fatalf("chose %+v, though %d were free elsewhere", chosen, best)
+		}
+		counted := d.Fitting
+		for _, r := range d.Refused {
+			counted += r.Hosts
+		}
+		if counted != len(hosts) || d.Considered != len(hosts) || len(d.Hosts) > maxListed || len(hosts) <= maxListed && len(d.Hosts) != len(hosts) {
+			t.Fatalf("%d hosts, %d counted, %d listed", len(hosts), counted, len(d.Hosts))
+		}
+		slices.Reverse(hosts)
+		if again := decide(hosts, w, noon); !cmp.Equal(d, again, cmp.AllowUnexported(decision{})) {
+			t.Fatalf("another order of hosts, another decision:\n%s", cmp.Diff(d, again, cmp.AllowUnexported(decision{})))
+		}
+	})
+}
+
+// TestServersSpread places servers one after the other on hosts that are alike: none gets
+// more than its share; and places many at once that know nothing of each other: they do not
+// all meet on one.
+func TestServersSpread(t *testing.T) {
+	var hosts []candidate
+	for i := range 50 {
+		hosts = append(hosts, roomy(fmt.Sprint("h", i), 64<<10))
+	}
+	count := map[string]int{}
+	for i := range 500 {
+		w := small()
+		w.Seed = fmt.Sprint("server ", i)
+		d := decide(hosts, w, noon)
+		count[d.Chosen]++
+		for j := range hosts {
+			if hosts[j].name == d.Chosen {
+				hosts[j].units[1].used += 512
+			}
+		}
+	}
+	for name, n := range count {
+		if n != 10 {
+			t.Errorf("%s got %d of 500 servers", name, n)
+		}
+	}
+	clear(count)
+	for i := range 500 {
+		w := small()
+		w.Seed = fmt.Sprint("server at once ", i)
+		count[decide(hosts, w, noon).Chosen]++
+	}
+	for name, n := range count {
+		if n > 30 {
+			t.Errorf("%s was chosen by %d of 500 at once", name, n)
+		}
+	}
+}
+
+// BenchmarkDecision is one decision over 10,000 hosts that differ, explanation included.
+func BenchmarkDecision(b *testing.B) {
+	var hosts []candidate
+	for i := range 10_000 {
+		hosts = append(hosts, roomy(fmt.Sprint("host-", i), int64(1024+i%1000*64), func(c *candidate) { c.disabled = i%50 == 0 }))
+	}
+	for _, test := range []struct {
+		name   string
+		memory int64
+	}{{"fits", 2048}, {"fits nowhere", 1 << 20}} {
+		b.Run(test.name, func(b *testing.B) {
+			w := small()
+			w.Resources[classMemory] = test.memory
+			for b.Loop() {
+				if d := decide(hosts, w, noon); d.explain() == "" {
+					b.Fatal("no explanation")
+				}
+			}
+		})
+	}
+}
