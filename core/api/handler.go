@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -320,11 +321,20 @@ func (s *server) stream(w http.ResponseWriter, r *Request, status int, stream St
 	}
 }
 
+// passes tells of an error that it is no bug but a state that the same request may not meet again.
+func passes(err error) bool {
+	return errors.Is(err, db.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 func (s *server) writeError(w http.ResponseWriter, r *Request, err error) {
 	var e *Error
 	known := errors.As(err, &e)
 	if (!known || e.Status >= 500 && e.cause != nil) && r.HTTP.Context().Err() == nil {
-		s.table.Log.ErrorContext(r.HTTP.Context(), "request failed", "method", r.HTTP.Method, "path", r.HTTP.URL.Path, "error", err)
+		level := slog.LevelError
+		if known && e.Status == http.StatusServiceUnavailable || !known && passes(err) {
+			level = slog.LevelWarn
+		}
+		s.table.Log.Log(r.HTTP.Context(), level, "request failed", "method", r.HTTP.Method, "path", r.HTTP.URL.Path, "error", err)
 	}
 	switch {
 	case known:
