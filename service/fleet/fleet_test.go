@@ -110,7 +110,7 @@ func TestTokensThatDoNotServe(t *testing.T) {
 			t.Errorf("%s: %d %s", what, code, body)
 		}
 	}
-	text, id := r.newToken(map[string]any{"host": "n1"})
+	text, _ := r.newToken(map[string]any{"host": "n1"})
 	code, body := join(text, node("n2"))
 	expect("for another host", 403, "for the host n1", code, body)
 	code, body = join(text, pki.Subject{Kind: pki.Controller, Name: "n1"})
@@ -138,7 +138,7 @@ func TestTokensThatDoNotServe(t *testing.T) {
 	code, body = join(text, node("n3"))
 	expect("expired", 403, "expired", code, body)
 
-	text, id = r.newToken(map[string]any{})
+	text, id := r.newToken(map[string]any{})
 	r.want(http.StatusNoContent, r.send(r.admin, nil, "DELETE", "/v1/join-tokens/"+id, nil), nil)
 	r.want(http.StatusNotFound, r.send(r.admin, nil, "DELETE", "/v1/join-tokens/"+id, nil), nil)
 	code, body = join(text, node("n3"))
