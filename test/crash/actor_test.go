@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // actor is a user with a project of its own, who does this and that and remembers what was promised.
@@ -18,7 +19,9 @@ type actor struct {
 	shared                  *shared
 	network, router, subnet string
 	serial                  int
-	problems                *problems
+	// lag is that of the cloud.
+	lag      time.Duration
+	problems *problems
 
 	servers   []*server
 	ports     []*port
@@ -108,7 +111,9 @@ func (a *actor) create(path string, body any, find func() (string, error), read 
 		if !errors.Is(err, errUnknown) {
 			return "", nil, err
 		}
-		// Whoever took the request is dead, so it is either there by now or will never be.
+		// Whoever took the request is dead, so it is either there by now or will never be;
+		// but a server of a database may be at its last wish still.
+		<-time.After(a.lag)
 		a.count.lookedUp.Add(1)
 		if id, err = find(); err != nil || id != "" {
 			return id, nil, err

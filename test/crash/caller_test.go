@@ -24,15 +24,16 @@ type caller struct {
 }
 
 // counters tell in the end that something happened at all.
-type counters struct{ requests, unknown, refused, repeated, lookedUp atomic.Int64 }
+type counters struct{ requests, unknown, later, refused, repeated, lookedUp atomic.Int64 }
 
 const (
 	// answerPatience is how long a living cloud may take for an answer.
 	answerPatience = 60 * time.Second
 	// outage is how long the cloud may be away for a client.
 	outage = 60 * time.Second
-	// breath is taken before a request is sent again.
+	// breath is taken before a request is sent again, and a deeper one after "later".
 	breath = 20 * time.Millisecond
+	later  = 100 * time.Millisecond
 )
 
 func newCaller(base string, count *counters) *caller {
@@ -139,6 +140,11 @@ func (c *caller) once(r *http.Request) (*answer, error) {
 func (c *caller) change(method, path string, body any) (*answer, error) {
 	a, err := c.send(method, path, body)
 	if err == nil && a.status == http.StatusServiceUnavailable {
+		c.count.later.Add(1)
+		if a.header.Get("Retry-After") == "" {
+			return a, fmt.Errorf("%s %s: no Retry-After: %s", method, path, a)
+		}
+		<-time.After(later)
 		return nil, fmt.Errorf("%s %s: %w: %s", method, path, errUnknown, a)
 	}
 	if err == nil && a.status >= 500 {

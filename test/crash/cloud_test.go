@@ -16,11 +16,20 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"virga/core/db/dbtest"
 )
 
 // cloud is a data folder and the process that works on it at the moment.
 type cloud struct {
 	binary, dir, address, log string
+	// database is where the data is; nil for files in the data folder.
+	database *dbtest.Server
+	// databaseURL is its address, and lag how long it may go on with what a process wanted
+	// that is dead.
+	databaseURL string
+	lag         time.Duration
+	outages     int
 
 	command *exec.Cmd
 	ended   chan error
@@ -31,7 +40,7 @@ const (
 	readyPatience = 30 * time.Second
 )
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t *testing.T, engine string) *cloud {
 	t.Helper()
 	binary := os.Getenv("VIRGA_BIN")
 	if binary == "" {
@@ -44,6 +53,10 @@ func newCloud(t *testing.T) *cloud {
 	defer func() { _ = listener.Close() }()
 	dir := t.TempDir()
 	c := &cloud{binary: binary, dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "log")}
+	if engine != "sqlite" {
+		c.database, c.lag = dbtest.Own(t, engine), 200*time.Millisecond
+		c.databaseURL = c.database.URL(t)
+	}
 	t.Cleanup(func() {
 		c.stop(t)
 		c.checkLog(t)
@@ -59,7 +72,7 @@ func (c *cloud) start() error {
 	}
 	defer func() { _ = log.Close() }()
 	c.command = exec.Command(c.binary, "up", "--virt", "fake", "--data-dir", c.dir, "--listen", c.address, "--host", "simulated")
-	c.command.Env = append(os.Environ(), "VIRGA_ADMIN_PASSWORD="+adminPassword)
+	c.command.Env = append(os.Environ(), "VIRGA_ADMIN_PASSWORD="+adminPassword, "VIRGA_DATABASE="+c.databaseURL)
 	c.command.Stdout, c.command.Stderr = log, log
 	if err := c.command.Start(); err != nil {
 		return err
@@ -94,14 +107,19 @@ func (c *cloud) awaitReady() error {
 	}
 }
 
-// live lets the process work that long and kills it, as the kernel does when memory is short.
+// live lets the process work that long.
 func (c *cloud) live(d time.Duration) error {
 	select {
 	case err := <-c.ended:
 		c.ended = nil
 		return fmt.Errorf("virga up ended by itself: %w", errors.Join(err, errors.New(c.logEnd())))
 	case <-time.After(d):
+		return nil
 	}
+}
+
+// die kills the process, as the kernel does when memory is short.
+func (c *cloud) die() error {
 	if err := c.command.Process.Kill(); err != nil {
 		return err
 	}
@@ -110,10 +128,18 @@ func (c *cloud) live(d time.Duration) error {
 	return nil
 }
 
-// killAgainAndAgain has the cloud die that many times and leaves it running.
-func (c *cloud) killAgainAndAgain(times int, chance *rand.Rand) error {
+// killAgainAndAgain has the cloud die that many times and leaves it running. Now and then
+// its database goes away, too.
+func (c *cloud) killAgainAndAgain(t *testing.T, times int, chance *rand.Rand) error {
 	for i := range times {
-		if err := c.live(moment(chance)); err != nil {
+		err := c.live(moment(chance))
+		if err == nil && c.database != nil && chance.IntN(outageEvery) == 0 {
+			err = c.loseDatabase(t, chance)
+		}
+		if err == nil {
+			err = c.die()
+		}
+		if err != nil {
 			return fmt.Errorf("life %d: %w", i, err)
 		}
 		if err := c.start(); err != nil {
@@ -121,6 +147,38 @@ func (c *cloud) killAgainAndAgain(times int, chance *rand.Rand) error {
 		}
 	}
 	return c.awaitReady()
+}
+
+// outageEvery is how many lives there are for one loss of the database, by the mean.
+const outageEvery = 10
+
+// loseDatabase takes the database away from a process that serves, for a moment. In half of
+// the cases the process dies before the database is back.
+func (c *cloud) loseDatabase(t *testing.T, chance *rand.Rand) error {
+	c.outages++
+	if err := c.awaitReady(); err != nil {
+		return err
+	}
+	if chance.IntN(2) == 0 {
+		c.database.Kill(t)
+	} else {
+		c.database.Stop(t)
+	}
+	if err := c.live(moment(chance)); err != nil {
+		return err
+	}
+	if chance.IntN(2) == 0 {
+		if err := c.die(); err != nil {
+			return err
+		}
+		c.database.Start(t)
+		if err := c.start(); err != nil {
+			return err
+		}
+	} else {
+		c.database.Start(t)
+	}
+	return c.live(moment(chance))
 }
 
 // moment is how long a process lives: some die while they start, most in the middle of work, some after long.
@@ -164,6 +222,9 @@ func (c *cloud) checkLog(t *testing.T) {
 		return
 	}
 	for line := range bytes.Lines(text) {
+		if c.outages > 0 && bytes.Contains(line, []byte("database is unavailable")) {
+			continue
+		}
 		if bytes.HasPrefix(line, []byte("panic:")) || bytes.Contains(line, []byte("level=ERROR")) || bytes.Contains(line, []byte("panicked")) {
 			t.Errorf("in the log: %.1000s", line)
 		}

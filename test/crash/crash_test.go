@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,11 +47,37 @@ type trial struct {
 	problems *problems
 }
 
+// engines are those that the environment names; all without a name.
+func engines(t *testing.T) []string {
+	t.Helper()
+	known := []string{"sqlite", "postgres", "mysql"}
+	named := strings.FieldsFunc(os.Getenv("ENGINES"), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(named) == 0 {
+		return known
+	}
+	for _, engine := range named {
+		if !slices.Contains(known, engine) {
+			t.Fatalf("ENGINES: %q is none of %v", engine, known)
+		}
+	}
+	return named
+}
+
+// least is how many servers are made and deleted for a kill, at least.
+const least = 3
+
 func TestKillsAtRandom(t *testing.T) {
-	kills, number := setting(t, "KILLS", 150), setting(t, "ACTORS", 5)
+	kills, number := setting(t, "KILLS", 100), setting(t, "ACTORS", 5)
 	seed := uint64(setting(t, "SEED", int(time.Now().UnixNano()&0xffffffff)))
 	t.Logf("SEED=%d KILLS=%d ACTORS=%d", seed, kills, number)
-	tr := &trial{T: t, cloud: newCloud(t), count: &counters{}, problems: &problems{}}
+	for _, engine := range engines(t) {
+		t.Run(engine, func(t *testing.T) { kill(t, engine, kills, number, seed) })
+	}
+}
+
+// kill is a run on one engine.
+func kill(t *testing.T, engine string, kills, number int, seed uint64) {
+	tr := &trial{T: t, cloud: newCloud(t, engine), count: &counters{}, problems: &problems{}}
 	tr.furnish(number, seed)
 
 	done := make(chan struct{})
@@ -59,17 +86,26 @@ func TestKillsAtRandom(t *testing.T) {
 		working.Go(func() { a.work(done) })
 	}
 	began := time.Now()
-	err := tr.cloud.killAgainAndAgain(kills, rand.New(rand.NewPCG(seed, 0)))
+	err := tr.cloud.killAgainAndAgain(t, kills, rand.New(rand.NewPCG(seed, 0)))
 	close(done)
 	if err != nil {
 		working.Wait()
 		t.Fatal(err)
 	}
 	working.Wait()
-	t.Logf("%d kills in %s: %d requests, %d times nobody listened, %d without an answer, %d looked for, %d repeated", kills, time.Since(began).Round(time.Second),
-		tr.count.requests.Load(), tr.count.refused.Load(), tr.count.unknown.Load(), tr.count.lookedUp.Load(), tr.count.repeated.Load())
+	t.Logf("%d kills in %s, the database away %d times: %d requests, %d times nobody listened, %d without an answer, %d answered 503, %d looked for, %d repeated",
+		kills, time.Since(began).Round(time.Second), tr.cloud.outages, tr.count.requests.Load(), tr.count.refused.Load(), tr.count.unknown.Load(),
+		tr.count.later.Load(), tr.count.lookedUp.Load(), tr.count.repeated.Load())
 	if tr.count.unknown.Load() < int64(kills/10) {
 		t.Errorf("only %d requests were cut off by %d kills: the test does not meet its moments", tr.count.unknown.Load(), kills)
+	}
+	made, deleted := 0, 0
+	for _, a := range tr.actors {
+		made += len(a.servers)
+		deleted += count(a.servers, func(s *server) bool { return s.gone })
+	}
+	if made+deleted < least*kills {
+		t.Errorf("only %d servers were made and %d deleted by %d kills", made, deleted, kills)
 	}
 	tr.settle()
 	tr.keepPromises()
@@ -118,7 +154,7 @@ func (tr *trial) furnish(number int, seed uint64) {
 	tr.ok(tr.admin.must(http.MethodGet, "/identity/v3/roles?name=member", nil, &roles))
 	for i := range number {
 		a := &actor{caller: newCaller(base, tr.count), name: fmt.Sprintf("actor%d", i), password: fmt.Sprintf("password of actor %d", i),
-			chance: rand.New(rand.NewPCG(seed, uint64(i+1))), shared: tr.shared, problems: tr.problems}
+			chance: rand.New(rand.NewPCG(seed, uint64(i+1))), shared: tr.shared, problems: tr.problems, lag: tr.cloud.lag}
 		tr.invite(a, i, roles.Roles[0].ID)
 		tr.actors = append(tr.actors, a)
 	}

@@ -162,13 +162,15 @@ func (s *server) fresh(t testing.TB) string {
 	return s.kind.url(s.folder, name)
 }
 
-// Server is a database server that one test has for itself, to stop and start it.
+// Server is a database server that one test has for itself, to stop, kill and start it. What
+// it has committed it keeps.
 type Server struct{ own *server }
 
 // Own starts a server of an engine for one test.
 func Own(t testing.TB, engine string) *Server {
 	t.Helper()
-	s, err := start(kinds()[engine])
+	k := kinds()[engine]
+	s, err := start(k, k.safe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +199,15 @@ func (s *Server) Stop(t testing.TB) {
 	}
 }
 
-// Start starts the server after Stop and waits until it answers.
+// Kill ends the server as the kernel does when memory is short.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	s.order(t, "kill9")
+	for s.own.admin.PingContext(t.Context()) == nil { // it takes connections until it has heard
+	}
+}
+
+// Start starts the server after Stop or Kill and waits until it answers.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.order(t, "start")
@@ -223,7 +233,8 @@ func (s *servers) get(t testing.TB, engine string) *server {
 	if why := s.failed[engine]; why != "" {
 		t.Fatal(why)
 	}
-	started, err := start(kinds()[engine])
+	k := kinds()[engine]
+	started, err := start(k, k.fast)
 	if err != nil {
 		if s.failed == nil {
 			s.failed = map[string]string{}

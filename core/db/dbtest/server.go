@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
 )
 
 // kind is how one sort of server is made and reached. Durability is off: the data lives
@@ -23,6 +25,9 @@ type kind struct {
 	// make and run are shell commands; $folder is the server's, and each program's path is
 	// a variable of its name with _ for -.
 	make, run string
+	// fast and safe are more arguments of a server that nobody kills, and of one that keeps
+	// what it has committed when it is killed; the machine itself does not go down.
+	fast, safe string
 	// stop is the signal of a quick and orderly end.
 	stop string
 	// driver and admin reach the server's own database.
@@ -40,8 +45,8 @@ func kinds() map[string]kind {
 		"postgres": {
 			name: "PostgreSQL", programs: []string{"initdb", "postgres"}, folders: []string{"/usr/lib/postgresql/*/bin"},
 			make: `"$initdb" -D "$folder/data" -U virga -A trust -E UTF8 --locale=C.UTF-8 --no-sync`,
-			run: `"$postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c synchronous_commit=off` +
-				` -c full_page_writes=off -c autovacuum=off -c max_connections=200`,
+			run:  `"$postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=200`,
+			fast: ` -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off`,
 			stop: "INT", driver: "pgx",
 			admin: func(folder string) string { return postgresURL(folder, "postgres") },
 			url:   postgresURL, force: " WITH (FORCE)",
@@ -51,7 +56,9 @@ func kinds() map[string]kind {
 			name: "MariaDB", programs: []string{"mariadb-install-db", "mariadbd"}, folders: []string{"/usr/sbin", "/usr/libexec"},
 			make: `"$mariadb_install_db" --no-defaults --datadir="$folder/data" --auth-root-authentication-method=normal --skip-test-db`,
 			run: `"$mariadbd" --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" --skip-networking` +
-				` --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync --innodb-doublewrite=0 --innodb-file-per-table=0 --innodb-log-file-size=32M --max-connections=200`,
+				` --innodb-flush-method=nosync --innodb-file-per-table=0 --innodb-log-file-size=32M --max-connections=200`,
+			fast: ` --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0`,
+			safe: ` --innodb-flush-log-at-trx-commit=2`,
 			stop: "TERM", driver: "mysql",
 			admin: func(folder string) string { return "root@unix(" + filepath.Join(folder, "socket") + ")/" },
 			url: func(folder, name string) string {
@@ -66,13 +73,24 @@ func postgresURL(folder, name string) string {
 }
 
 // script starts the server and ends it when its standard input does, which is when the
-// test process is gone. Words on standard input stop and start it in between.
+// test process is gone. Words on standard input stop, kill and start it in between. PostgreSQL's
+// processes would end by themselves after their first, but too late for the next start.
 const script = `
 set -e
 server=
 { %s; } > "$folder/log" 2>&1 < /dev/null
 start() { [ -n "$server" ] || { %s >> "$folder/log" 2>&1 < /dev/null & server=$!; }; }
 stop() { [ -z "$server" ] || { kill -%s $server; wait $server; server=; }; }
+kill9() {
+	[ -n "$server" ] || return
+	all="$server $(cat /proc/$server/task/*/children)"
+	kill -9 $all
+	wait $server
+	server=
+	for one in $all; do
+		while grep -q . "/proc/$one/cmdline"; do sleep 0.01; done
+	done
+} 2> /dev/null
 start
 set +e
 while read -r word; do
@@ -82,8 +100,8 @@ stop
 rm -rf "$folder"
 `
 
-// start makes a server and waits until it answers.
-func start(k kind) (*server, error) {
+// start makes a server, with more arguments, and waits until it answers.
+func start(k kind, more string) (*server, error) {
 	programs, err := find(k)
 	if err != nil {
 		return nil, err
@@ -92,7 +110,7 @@ func start(k kind) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(script, k.make, k.run, k.stop))
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(script, k.make, k.run+more, k.stop))
 	cmd.Dir = folder
 	cmd.Env = append(append(os.Environ(), programs...), "folder="+folder, "TMPDIR="+folder, "LC_ALL=C.UTF-8") // servers side by side share no folder
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                                     // an interrupt from the terminal is for the test
@@ -115,7 +133,7 @@ func start(k kind) (*server, error) {
 		ended <- cmd.Wait()
 		close(ended) // whoever asks again does not wait
 	}()
-	admin, err := sql.Open(k.driver, k.admin(folder))
+	admin, err := openAdmin(k, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +144,23 @@ func start(k kind) (*server, error) {
 		return nil, fmt.Errorf("start %s: %w: %s", k.name, err, log[max(0, len(log)-2000):])
 	}
 	return &server{kind: k, folder: folder, admin: admin, orders: orders, ended: ended}, nil
+}
+
+// openAdmin opens the server's own database with all rights.
+func openAdmin(k kind, folder string) (*sql.DB, error) {
+	if k.driver != "mysql" {
+		return sql.Open(k.driver, k.admin(folder))
+	}
+	settings, err := mysqldriver.ParseDSN(k.admin(folder))
+	if err != nil {
+		return nil, err
+	}
+	settings.Logger = &mysqldriver.NopLogger{} // tests stop servers
+	connector, err := mysqldriver.NewConnector(settings)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
 }
 
 // find looks for the programs; the result is an environment for the script.
