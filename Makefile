@@ -47,7 +47,7 @@ test: ## run all tests that need neither root nor a hypervisor
 test-e2e: ## run the tests with real guests (root)
 	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-e2e
 
-test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED)
+test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED, ENGINES)
 	@export SEED=$${SEED:-$$RANDOM$$RANDOM} VIRGA_BIN=$(CURDIR)/bin/virga; echo "the same again: make test-crash SEED=$$SEED"; \
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json -tags crash -count=1 -timeout 12h ./test/crash
 
