@@ -34,6 +34,8 @@ type DB struct {
 	// process names this process among those that use the same tables.
 	process string
 	tended  tended
+	// interception is a simulation's; the zero value does nothing.
+	interception Interception
 }
 
 func newDB(d dialect, write, read *sql.DB) *DB {

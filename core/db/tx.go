@@ -77,6 +77,10 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 	if InTx(ctx) {
 		return false, errors.New("begin transaction: one is open already in this context")
 	}
+	write := opts != nil && !opts.ReadOnly
+	if err := d.interception.begin(ctx, write); err != nil {
+		return false, fmt.Errorf("begin transaction: %w", err)
+	}
 	sqlTx, err := pool.BeginTx(ctx, opts)
 	if err != nil {
 		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", d.unavailable(err))
@@ -97,6 +101,9 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 	done = true
 	if err := sqlTx.Commit(); err != nil {
 		return d.dialect.busy(err), fmt.Errorf("commit transaction: %w", d.unavailable(err))
+	}
+	if err := d.interception.committed(ctx, write); err != nil {
+		return false, fmt.Errorf("commit transaction: %w", err)
 	}
 	for _, then := range tx.commit {
 		then()
