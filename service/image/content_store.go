@@ -59,6 +59,22 @@ func forgetContent(tx *db.Tx, id string) error {
 	return err
 }
 
+// findUploading returns the image that waits for a content, nil when none does.
+func findUploading(tx *db.Tx, contentID string) (*image, error) {
+	c, err := findContent(tx, contentID)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	img, err := findImage(tx, c.ImageID)
+	if errors.Is(err, db.ErrNotFound) || err == nil && (img.ContentID != contentID || img.Status != statusSaving) {
+		return nil, nil
+	}
+	return img, err
+}
+
 // abandonUpload dooms an incoming content and has its image wait for data again. Another
 // state of the content means that the upload is over, and nothing is done.
 func abandonUpload(tx *db.Tx, id string, now time.Time) (bool, error) {

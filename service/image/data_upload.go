@@ -124,7 +124,7 @@ func (s *Service) finishUpload(ctx context.Context, r *api.Request, id, contentI
 // abandon ends an upload without data.
 func (s *Service) abandon(ctx context.Context, contentID string) error {
 	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := abandonUpload(tx, contentID, s.deps.Clock.Now())
+		_, err := s.abandonUpload(tx, contentID)
 		return err
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // The states of an image, in the Image API's words.
@@ -179,7 +180,7 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 		if err := insertImage(tx, img); err != nil {
 			return err
 		}
-		return s.record(tx, r, img.ID, "create", nil)
+		return s.record(tx, r, feed.Change{ID: img.ID, Action: "create", OwnerProjectID: img.Owner, After: s.imageView(img)})
 	})
 	if err != nil {
 		return nil, err
@@ -252,7 +253,7 @@ func (s *Service) imageDelete(ctx context.Context, r *api.Request) (any, error) 
 		if err := deleteImage(tx, img, s.deps.Clock.Now()); err != nil {
 			return err
 		}
-		return s.record(tx, r, id, "delete", nil)
+		return s.record(tx, r, feed.Change{ID: id, Action: "delete", OwnerProjectID: img.Owner, Before: s.imageView(img)})
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, errNoImage(id)
@@ -290,7 +291,7 @@ func (s *Service) changeWith(ctx context.Context, r *api.Request, id, action str
 		if err := updateImage(tx, was, img); err != nil {
 			return err
 		}
-		return s.record(tx, r, id, action, nil)
+		return s.record(tx, r, feed.Change{ID: id, Action: action, OwnerProjectID: img.Owner, Before: s.imageView(was), After: s.imageView(img)})
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, errNoImage(id)

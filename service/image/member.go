@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // The states of a membership, in the Image API's words.
@@ -126,7 +127,7 @@ func (s *Service) memberCreate(ctx context.Context, r *api.Request) (any, error)
 		if err := insertMember(tx, m); err != nil {
 			return err
 		}
-		return s.record(tx, r, m.ImageID, "member.create", map[string]any{"member": m.MemberID})
+		return s.record(tx, r, feed.Change{ID: m.ImageID, Action: "member.create", OwnerProjectID: img.Owner, After: viewMember(m)})
 	})
 	switch {
 	case errors.Is(err, db.ErrDuplicate):
@@ -149,12 +150,17 @@ func (s *Service) memberUpdate(ctx context.Context, r *api.Request) (any, error)
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
+	was := m
 	m.Status, m.UpdatedAt = body.Status, s.deps.Clock.Now()
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		img, err := findImage(tx, m.ImageID)
+		if err != nil {
+			return err
+		}
 		if err := updateMember(tx, m); err != nil {
 			return err
 		}
-		return s.record(tx, r, m.ImageID, "member.update", map[string]any{"member": m.MemberID, "status": m.Status})
+		return s.record(tx, r, feed.Change{ID: m.ImageID, Action: "member.update", OwnerProjectID: img.Owner, Before: viewMember(was), After: viewMember(m)})
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, errNoMember(m.ImageID, m.MemberID)
@@ -168,10 +174,14 @@ func (s *Service) memberUpdate(ctx context.Context, r *api.Request) (any, error)
 func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error) {
 	m := api.Loaded[*memberTarget](r).member
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		img, err := findImage(tx, m.ImageID)
+		if err != nil {
+			return err
+		}
 		if err := deleteMember(tx, m); err != nil {
 			return err
 		}
-		return s.record(tx, r, m.ImageID, "member.delete", map[string]any{"member": m.MemberID})
+		return s.record(tx, r, feed.Change{ID: m.ImageID, Action: "member.delete", OwnerProjectID: img.Owner, Before: viewMember(m)})
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, errNoMember(m.ImageID, m.MemberID)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // topicContents is rung when there is content to remove.
@@ -75,7 +77,7 @@ func (s *Service) recoverUploads(ctx context.Context) error {
 				return touchContent(tx, c.ID, now)
 			}
 			var err error
-			abandoned, err = abandonUpload(tx, c.ID, now)
+			abandoned, err = s.abandonUpload(tx, c.ID)
 			return err
 		})
 		if err == nil && abandoned {
@@ -83,6 +85,24 @@ func (s *Service) recoverUploads(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// abandonUpload dooms the content of an upload that has ended without data, and has its
+// image wait for another one; it tells whether that was needed.
+func (s *Service) abandonUpload(tx *db.Tx, contentID string) (bool, error) {
+	now := s.deps.Clock.Now()
+	was, err := findUploading(tx, contentID)
+	if err != nil {
+		return false, err
+	}
+	abandoned, err := abandonUpload(tx, contentID, now)
+	if err != nil || !abandoned || was == nil {
+		return abandoned, err
+	}
+	img := was.clone()
+	img.Status, img.ContentID, img.UpdatedAt = statusQueued, "", now
+	return true, s.feed.Record(tx, feed.Change{At: now, RequestID: api.RequestID(tx.Context()), OperationID: "reconcile_contents", Kind: "image", ID: img.ID,
+		Action: "upload.error", OwnerProjectID: img.Owner, Before: s.imageView(was), After: s.imageView(img)})
 }
 
 // removeDoomed removes contents that belong to no image. One that an upload of this

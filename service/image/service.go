@@ -67,6 +67,7 @@ type Service struct {
 	attributes map[string]attribute
 	schemas    map[string]any
 	uploads    *uploads
+	feed       *feed.Log
 }
 
 // New migrates the database and makes the service's API.
@@ -87,7 +88,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image policy: %w", err)
 	}
-	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads()}
+	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus)}
 	if s.schemas, err = publicSchemas(folder(schemaFiles, "schema")); err != nil {
 		return nil, err
 	}
@@ -130,10 +131,8 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// record writes an entry of the change log for a change that the caller of r makes.
-func (s *Service) record(tx *db.Tx, r *api.Request, id, action string, detail map[string]any) error {
-	return feed.Record(tx, feed.Change{
-		At: s.deps.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: r.ProjectID(),
-		Kind: "image", ID: id, Action: action, Detail: detail,
-	})
+// record writes a change of an image into the feed that the caller of r makes.
+func (s *Service) record(tx *db.Tx, r *api.Request, c feed.Change) error {
+	c.Kind, c.At, c.RequestID, c.UserID, c.ProjectID = "image", s.deps.Clock.Now(), r.ID, r.UserID(), r.ProjectID()
+	return s.feed.Record(tx, c)
 }

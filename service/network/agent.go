@@ -7,6 +7,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // deadAfter is how long an agent may be silent before it counts as dead.
@@ -79,12 +80,13 @@ func (s *Service) agentUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if a, err = getAgent(tx, api.Loaded[loadedAgent](r).ID); err != nil {
 			return err
 		}
+		before := s.showAgent(a)
 		setFlag(body.AdminUp, &a.AdminUp)
 		body.Description.into(&a.Description)
 		if err := tx.Update("agents", a, "id"); err != nil {
 			return err
 		}
-		return s.record(tx, r, "agent", "update", a.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "agent", Action: "update", ID: a.ID, Before: before, After: s.showAgent(a)})
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func (s *Service) agentDelete(ctx context.Context, r *api.Request) (any, error) 
 				return err
 			}
 		}
-		return s.record(tx, r, "agent", "delete", a.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "agent", Action: "delete", ID: a.ID, Before: s.showAgent(a)})
 	})
 }
 

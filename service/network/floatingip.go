@@ -6,6 +6,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // floatingIP is an external address that can be moved between ports.
@@ -112,7 +113,7 @@ func (s *Service) floatingIPCreate(ctx context.Context, r *api.Request) (any, er
 		if err := completeFloatingIPs(tx, []*floatingIP{&f}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "floatingip", "create", f.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "floatingip", Action: "create", ID: f.ID, OwnerProjectID: f.ProjectID, After: showFloatingIP(&f)})
 	})
 	if err != nil {
 		return nil, err
@@ -262,6 +263,10 @@ func (s *Service) floatingIPUpdate(ctx context.Context, r *api.Request) (any, er
 	}
 	var f *floatingIP
 	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		was, err := floatingIPDocument(tx, target.ID)
+		if err != nil {
+			return err
+		}
 		if f, err = getFloatingIP(tx, target.ID); err != nil {
 			return err
 		}
@@ -287,7 +292,7 @@ func (s *Service) floatingIPUpdate(ctx context.Context, r *api.Request) (any, er
 		if err := completeFloatingIPs(tx, []*floatingIP{f}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "floatingip", "update", f.ID, map[string]any{"port_id": f.PortID})
+		return s.record(tx, r, feed.Change{Kind: "floatingip", Action: "update", ID: f.ID, OwnerProjectID: f.ProjectID, Before: was, After: showFloatingIP(f)})
 	})
 	if err != nil {
 		return nil, err
@@ -327,10 +332,14 @@ func (s *Service) floatingIPDelete(ctx context.Context, r *api.Request) (any, er
 		if err := s.touchRouter(tx, f.RouterID); err != nil {
 			return err
 		}
+		before, err := floatingIPDocument(tx, f.ID)
+		if err != nil {
+			return err
+		}
 		if err := deleteFloatingIP(tx, f); err != nil {
 			return err
 		}
-		return s.record(tx, r, "floatingip", "delete", f.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "floatingip", Action: "delete", ID: f.ID, OwnerProjectID: f.ProjectID, Before: before})
 	})
 }
 
@@ -345,7 +354,7 @@ func (s *Service) dropLooseFloatingIPs(tx *db.Tx, r *api.Request, networkID stri
 		if err := deleteFloatingIP(tx, f); err != nil {
 			return err
 		}
-		if err := s.record(tx, r, "floatingip", "delete", f.ID, nil); err != nil {
+		if err := s.record(tx, r, feed.Change{Kind: "floatingip", Action: "delete", ID: f.ID, OwnerProjectID: f.ProjectID, Before: showFloatingIP(f)}); err != nil {
 			return err
 		}
 	}

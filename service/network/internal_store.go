@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/service/network/desired"
 )
 
@@ -168,9 +169,10 @@ func (s *Service) touchNeighbours(tx *db.Tx, name string) error {
 
 // statusRow is what is known of the status of a port or router.
 type statusRow struct {
-	ID     string `db:"id"`
-	Status string `db:"status"`
-	Detail string `db:"status_detail"`
+	ID        string `db:"id"`
+	ProjectID string `db:"project_id"`
+	Status    string `db:"status"`
+	Detail    string `db:"status_detail"`
 }
 
 // maxDetail bounds what an agent may tell of one object, in bytes.
@@ -179,7 +181,7 @@ const maxDetail = 2000
 // storePortStatuses writes the statuses that differ and rings for each.
 func (s *Service) storePortStatuses(tx *db.Tx, host string, report desired.StatusReport) error {
 	var rows []statusRow
-	if err := tx.Select(&rows, "SELECT id, status, status_detail FROM ports WHERE host = ?", host); err != nil {
+	if err := tx.Select(&rows, "SELECT id, project_id, status, status_detail FROM ports WHERE host = ?", host); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -192,7 +194,7 @@ func (s *Service) storePortStatuses(tx *db.Tx, host string, report desired.Statu
 			now.Status, detail, s.deps.Clock.Now(), row.ID); err != nil {
 			return fmt.Errorf("store status of port %s: %w", row.ID, err)
 		}
-		if err := s.record(tx, nil, "port", "status", row.ID, map[string]any{"status": now.Status, "host": host}); err != nil {
+		if err := s.recordStatus(tx, host, "port", row, now.Status, detail); err != nil {
 			return err
 		}
 		tx.AfterCommit(func() { s.deps.Bus.Ring(portBell(row.ID)) })
@@ -200,10 +202,16 @@ func (s *Service) storePortStatuses(tx *db.Tx, host string, report desired.Statu
 	return nil
 }
 
+// recordStatus writes into the feed what a host's agent told of a resource.
+func (s *Service) recordStatus(tx *db.Tx, host, kind string, row statusRow, status, detail string) error {
+	return s.record(tx, nil, byHost(host, feed.Change{Kind: kind, Action: "status", ID: row.ID, OwnerProjectID: row.ProjectID,
+		Before: statusDocument{row.ID, row.Status, row.Detail}, After: statusDocument{row.ID, status, detail}}))
+}
+
 // storeRouterStatuses writes the statuses of routers, of their ports and floating IPs.
 func (s *Service) storeRouterStatuses(tx *db.Tx, host string, report desired.StatusReport) error {
 	var rows []statusRow
-	if err := tx.Select(&rows, "SELECT id, status, status_detail FROM routers WHERE host = ?", host); err != nil {
+	if err := tx.Select(&rows, "SELECT id, project_id, status, status_detail FROM routers WHERE host = ?", host); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -216,12 +224,15 @@ func (s *Service) storeRouterStatuses(tx *db.Tx, host string, report desired.Sta
 			if _, err := tx.Exec("UPDATE routers SET status = ?, status_detail = ? WHERE id = ?", now.Status, detail, row.ID); err != nil {
 				return fmt.Errorf("store status of router %s: %w", row.ID, err)
 			}
+			if err := s.recordStatus(tx, host, "router", row, now.Status, detail); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.Exec("UPDATE ports SET status = ? WHERE device_id = ? AND device_owner IN ('"+ownerRouterInterface+"', '"+ownerRouterGateway+
 			"') AND status <> ?", now.Status, row.ID, now.Status); err != nil {
 			return fmt.Errorf("store status of ports of router %s: %w", row.ID, err)
 		}
-		if err := s.storeFloatingStatuses(tx, row.ID, now); err != nil {
+		if err := s.storeFloatingStatuses(tx, host, row.ID, now); err != nil {
 			return err
 		}
 	}
@@ -229,7 +240,7 @@ func (s *Service) storeRouterStatuses(tx *db.Tx, host string, report desired.Sta
 }
 
 // storeFloatingStatuses has those floating IPs ACTIVE that the agent lists.
-func (s *Service) storeFloatingStatuses(tx *db.Tx, routerID string, now desired.Status) error {
+func (s *Service) storeFloatingStatuses(tx *db.Tx, host, routerID string, now desired.Status) error {
 	rows, err := floatingIPsWhere(tx, "router_id = ?", routerID)
 	if err != nil {
 		return err
@@ -247,6 +258,9 @@ func (s *Service) storeFloatingStatuses(tx *db.Tx, routerID string, now desired.
 		}
 		if _, err := tx.Exec("UPDATE floating_ips SET status = ? WHERE id = ?", status, f.ID); err != nil {
 			return fmt.Errorf("store status of floating IP %s: %w", f.ID, err)
+		}
+		if err := s.recordStatus(tx, host, "floatingip", statusRow{ID: f.ID, ProjectID: f.ProjectID, Status: f.Status}, status, ""); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // network is a layer 2 broadcast domain.
@@ -134,7 +135,7 @@ func (s *Service) networkCreate(ctx context.Context, r *api.Request) (any, error
 			if err := insertNetwork(tx, n); err != nil {
 				return err
 			}
-			if err := s.record(tx, r, "network", "create", n.ID, nil); err != nil {
+			if err := s.record(tx, r, feed.Change{Kind: "network", Action: "create", ID: n.ID, OwnerProjectID: n.ProjectID, After: documentOfNetwork(n)}); err != nil {
 				return err
 			}
 		}
@@ -273,6 +274,10 @@ func (s *Service) networkUpdate(ctx context.Context, r *api.Request) (any, error
 	}
 	var n *network
 	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		before, err := networkDocument(tx, target.ID)
+		if err != nil {
+			return err
+		}
 		if n, err = getNetwork(tx, target.ID); err != nil {
 			return err
 		}
@@ -295,7 +300,7 @@ func (s *Service) networkUpdate(ctx context.Context, r *api.Request) (any, error
 		if err := loadTags(tx, []*network{n}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "network", "update", n.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "network", Action: "update", ID: n.ID, OwnerProjectID: n.ProjectID, Before: before, After: documentOfNetwork(n)})
 	})
 	if err != nil {
 		return nil, err
@@ -390,9 +395,13 @@ func (s *Service) networkDelete(ctx context.Context, r *api.Request) (any, error
 		if err := s.touchNetwork(tx, n.ID); err != nil {
 			return err
 		}
+		before, err := networkDocument(tx, n.ID)
+		if err != nil {
+			return err
+		}
 		if err := deleteNetwork(tx, n.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "network", "delete", n.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "network", Action: "delete", ID: n.ID, OwnerProjectID: n.ProjectID, Before: before})
 	})
 }

@@ -45,18 +45,31 @@ type networkBody struct {
 }
 
 func showNetwork(r *api.Request, n *network) networkView {
+	view := viewNetwork(n)
+	if r.Can("get_network:provider:network_type", n.PolicyTarget()) {
+		view.providerView = viewProvider(n)
+	}
+	return view
+}
+
+// viewNetwork is a network as everybody sees it who does.
+func viewNetwork(n *network) networkView {
 	view := networkView{
 		standardView: n.view(), Name: n.Name, AdminUp: n.AdminUp, Status: "ACTIVE", Shared: n.Shared, External: n.External,
 		MTU: n.MTU, PortSecurity: n.PortSecurity, Subnets: listed(n.SubnetIDs), AZHints: listed(n.AZHints), Zones: listed(n.Zones),
 	}
 	if n.External {
-		view.IsDefault = &n.IsDefault
+		isDefault := n.IsDefault
+		view.IsDefault = &isDefault
 	}
-	if r.Can("get_network:provider:network_type", n.PolicyTarget()) {
-		view.providerView = &providerView{Type: n.Type, PhysicalNetwork: orNull(n.PhysicalNetwork)}
-		if n.SegmentationID != 0 {
-			view.SegmentationID = &n.SegmentationID
-		}
+	return view
+}
+
+func viewProvider(n *network) *providerView {
+	view := &providerView{Type: n.Type, PhysicalNetwork: orNull(n.PhysicalNetwork)}
+	if n.SegmentationID != 0 {
+		id := n.SegmentationID
+		view.SegmentationID = &id
 	}
 	return view
 }

@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // The device owners of ports that the network service itself makes.
@@ -197,7 +198,7 @@ func (s *Service) portDelete(ctx context.Context, r *api.Request) (any, error) {
 		if err := s.removePort(tx, p); err != nil {
 			return err
 		}
-		return s.record(tx, r, "port", "delete", p.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "port", Action: "delete", ID: p.ID, OwnerProjectID: p.ProjectID, Before: documentOfPort(p)})
 	})
 }
 

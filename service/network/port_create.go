@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 const (
@@ -52,11 +53,16 @@ func (s *Service) portCreate(ctx context.Context, r *api.Request) (any, error) {
 			if err := s.addPort(tx, m, plan); err != nil {
 				return err
 			}
-			if err := s.record(tx, r, "port", "create", plan.port.ID, nil); err != nil {
+		}
+		if err := markPlugged(tx, rowsOf(plans)); err != nil {
+			return err
+		}
+		for _, p := range rowsOf(plans) {
+			if err := s.record(tx, r, feed.Change{Kind: "port", Action: "create", ID: p.ID, OwnerProjectID: p.ProjectID, After: documentOfPort(p)}); err != nil {
 				return err
 			}
 		}
-		return markPlugged(tx, rowsOf(plans))
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 func (s *Service) portUpdate(ctx context.Context, r *api.Request) (any, error) {
@@ -32,13 +33,14 @@ func (s *Service) portUpdate(ctx context.Context, r *api.Request) (any, error) {
 		if err := completePorts(tx, []*port{p}); err != nil {
 			return err
 		}
-		if err := s.changePort(tx, r, p, &body); err != nil {
-			return err
-		}
 		if err := loadTags(tx, []*port{p}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "port", "update", p.ID, nil)
+		before := documentOfPort(p)
+		if err := s.changePort(tx, r, p, &body); err != nil {
+			return err
+		}
+		return s.record(tx, r, feed.Change{Kind: "port", Action: "update", ID: p.ID, OwnerProjectID: p.ProjectID, Before: before, After: documentOfPort(p)})
 	})
 	if err != nil {
 		return nil, err

@@ -60,6 +60,15 @@ type portBody struct {
 }
 
 func showPort(r *api.Request, p *port) portView {
+	view := viewPort(p)
+	if seesAll(r) || r.Can("get_port:binding:host_id", owned(p.ProjectID)) {
+		view.bindingView = showBinding(p)
+	}
+	return view
+}
+
+// viewPort is a port as everybody sees it who does.
+func viewPort(p *port) portView {
 	view := portView{
 		standardView: p.view(), Name: p.Name, NetworkID: p.NetworkID, MAC: p.MAC, AdminUp: p.AdminUp, Status: p.Status,
 		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, FixedIPs: make([]fixedIPBody, len(p.Addresses)), Pairs: listed(p.Pairs),
@@ -67,9 +76,6 @@ func showPort(r *api.Request, p *port) portView {
 	}
 	for i, a := range p.Addresses {
 		view.FixedIPs[i] = fixedIPBody{a.SubnetID, a.Text}
-	}
-	if seesAll(r) || r.Can("get_port:binding:host_id", owned(p.ProjectID)) {
-		view.bindingView = showBinding(p)
 	}
 	return view
 }

@@ -7,6 +7,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // quotaTarget is the project whose quotas a path names.
@@ -142,6 +143,10 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 	}
 	var rows []quotaRow
 	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		before, err := quotaRows(tx, project)
+		if err != nil {
+			return err
+		}
 		for _, c := range counted {
 			amount, given := amounts[string(c.kind)]
 			if !given {
@@ -154,7 +159,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if rows, err = quotaRows(tx, project); err != nil {
 			return err
 		}
-		return s.record(tx, r, "quota", "update", project, nil)
+		return s.record(tx, r, feed.Change{Kind: "quota", Action: "update", ID: project, OwnerProjectID: project, Before: s.limits(before), After: s.limits(rows)})
 	})
 	if err != nil {
 		return nil, err
@@ -165,6 +170,10 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) {
 	project := api.Loaded[quotaTarget](r).project
 	return nil, s.write(ctx, func(tx *db.Tx) error {
+		before, err := quotaRows(tx, project)
+		if err != nil {
+			return err
+		}
 		gone, err := deleteQuotas(tx, project)
 		if err != nil {
 			return err
@@ -172,6 +181,6 @@ func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) 
 		if gone == 0 {
 			return missing("TenantQuotaNotFound", "Quota for tenant %s could not be found.", project)
 		}
-		return s.record(tx, r, "quota", "delete", project, nil)
+		return s.record(tx, r, feed.Change{Kind: "quota", Action: "delete", ID: project, OwnerProjectID: project, Before: s.limits(before)})
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 const maxRoutes = 30
@@ -132,7 +133,7 @@ func (s *Service) routerCreate(ctx context.Context, r *api.Request) (any, error)
 		if err := completeRouters(tx, []*router{&row}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "router", "create", row.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "router", Action: "create", ID: row.ID, OwnerProjectID: row.ProjectID, After: showRouter(&row)})
 	})
 	if err != nil {
 		return nil, err
@@ -199,9 +200,20 @@ func gatewayWanted(g given[gatewayBody]) *gatewayBody {
 	return &g.Value
 }
 
-// changeRouter runs a change of one router in a transaction, stores it and lets its host know.
+// changeRouter is alterRouter for changes of what the router's body shows.
 func (s *Service) changeRouter(ctx context.Context, r *api.Request, id string, change func(tx *db.Tx, row *router) error) error {
+	return s.alterRouter(ctx, r, id, "update", func(tx *db.Tx, row *router) (map[string]any, error) { return nil, change(tx, row) })
+}
+
+// alterRouter runs a change of one router in a transaction, stores it, lets its host know
+// and records it with the detail that change returns.
+func (s *Service) alterRouter(ctx context.Context, r *api.Request, id, action string,
+	change func(tx *db.Tx, row *router) (map[string]any, error)) error {
 	return s.write(ctx, func(tx *db.Tx) error {
+		before, err := routerDocument(tx, id)
+		if err != nil {
+			return err
+		}
 		row, err := getRouter(tx, id)
 		if err != nil {
 			return err
@@ -209,7 +221,8 @@ func (s *Service) changeRouter(ctx context.Context, r *api.Request, id string, c
 		if err := checkRevision(r, &row.standard); err != nil {
 			return err
 		}
-		if err := change(tx, row); err != nil {
+		detail, err := change(tx, row)
+		if err != nil {
 			return err
 		}
 		s.touch(&row.standard)
@@ -225,7 +238,7 @@ func (s *Service) changeRouter(ctx context.Context, r *api.Request, id string, c
 		if err := loadTags(tx, []*router{row}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "router", "update", row.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "router", Action: action, ID: row.ID, OwnerProjectID: row.ProjectID, Before: before, After: showRouter(row), Detail: detail})
 	})
 }
 
@@ -246,6 +259,10 @@ func (s *Service) routerDelete(ctx context.Context, r *api.Request) (any, error)
 		if len(ports) > 0 {
 			return conflict("RouterInUse", "Router %s still has ports", row.ID)
 		}
+		before, err := routerDocument(tx, row.ID)
+		if err != nil {
+			return err
+		}
 		if err := s.touchRouter(tx, row.ID); err != nil {
 			return err
 		}
@@ -255,7 +272,7 @@ func (s *Service) routerDelete(ctx context.Context, r *api.Request) (any, error)
 		if err := deleteRouter(tx, row.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "router", "delete", row.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "router", Action: "delete", ID: row.ID, OwnerProjectID: row.ProjectID, Before: before})
 	})
 }
 

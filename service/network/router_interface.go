@@ -18,17 +18,17 @@ func (s *Service) routerAddInterface(ctx context.Context, r *api.Request) (any, 
 		return nil, err
 	}
 	var view interfaceView
-	err := s.changeRouter(ctx, r, target.ID, func(tx *db.Tx, row *router) error {
+	err := s.alterRouter(ctx, r, target.ID, "interface.create", func(tx *db.Tx, row *router) (map[string]any, error) {
 		join := s.joinSubnet
 		if body.PortID != "" {
 			join = s.joinPort
 		}
 		p, err := join(tx, r, row, &body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		view = showInterface(row, p)
-		return nil
+		return map[string]any{"interface": view}, nil
 	})
 	return view, err
 }
@@ -158,18 +158,18 @@ func (s *Service) routerRemoveInterface(ctx context.Context, r *api.Request) (an
 		return nil, err
 	}
 	var view interfaceView
-	err := s.changeRouter(ctx, r, target.ID, func(tx *db.Tx, row *router) error {
+	err := s.alterRouter(ctx, r, target.ID, "interface.delete", func(tx *db.Tx, row *router) (map[string]any, error) {
 		p, err := interfaceNamed(tx, row, &body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, a := range p.Addresses {
 			if err := interfaceFree(tx, row, a.SubnetID); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		view = showInterface(row, p)
-		return s.dropRouterPort(tx, p.ID)
+		return map[string]any{"interface": view}, s.dropRouterPort(tx, p.ID)
 	})
 	return view, err
 }

@@ -7,6 +7,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // defaultGroup is the name of the group that ports are in when nothing else is said.
@@ -103,7 +104,7 @@ func (s *Service) ensureDefaultGroup(tx *db.Tx, project string) (string, error) 
 	if err := insertGroup(tx, g); err != nil {
 		return "", err
 	}
-	return g.ID, s.record(tx, nil, "security_group", "create", g.ID, nil)
+	return g.ID, s.record(tx, nil, feed.Change{Kind: "security_group", Action: "create", ID: g.ID, OwnerProjectID: g.ProjectID, After: showGroup(g)})
 }
 
 func (s *Service) groupCreate(ctx context.Context, r *api.Request) (any, error) {
@@ -138,7 +139,7 @@ func (s *Service) groupCreate(ctx context.Context, r *api.Request) (any, error) 
 			if err := insertGroup(tx, g); err != nil {
 				return err
 			}
-			if err := s.record(tx, r, "security_group", "create", g.ID, nil); err != nil {
+			if err := s.record(tx, r, feed.Change{Kind: "security_group", Action: "create", ID: g.ID, OwnerProjectID: g.ProjectID, After: showGroup(g)}); err != nil {
 				return err
 			}
 		}
@@ -162,6 +163,10 @@ func (s *Service) groupUpdate(ctx context.Context, r *api.Request) (any, error) 
 	}
 	var g *securityGroup
 	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		before, err := groupDocument(tx, target.ID)
+		if err != nil {
+			return err
+		}
 		if g, err = getGroup(tx, target.ID); err != nil {
 			return err
 		}
@@ -188,7 +193,7 @@ func (s *Service) groupUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if err := completeGroups(tx, []*securityGroup{g}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "security_group", "update", g.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "security_group", Action: "update", ID: g.ID, OwnerProjectID: g.ProjectID, Before: before, After: showGroup(g)})
 	})
 	if err != nil {
 		return nil, err
@@ -220,9 +225,13 @@ func (s *Service) groupDelete(ctx context.Context, r *api.Request) (any, error) 
 		if err := s.touchReferrers(tx, []string{g.ID}); err != nil {
 			return err
 		}
+		before, err := groupDocument(tx, g.ID)
+		if err != nil {
+			return err
+		}
 		if err := deleteGroup(tx, g.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "security_group", "delete", g.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "security_group", Action: "delete", ID: g.ID, OwnerProjectID: g.ProjectID, Before: before})
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 	"virga/service/network/fabric"
 )
 
@@ -309,7 +310,7 @@ func (s *Service) addRule(tx *db.Tx, r *api.Request, rule *groupRule) error {
 	if err := s.touchGroup(tx, group.ID); err != nil {
 		return err
 	}
-	return s.record(tx, r, "security_group_rule", "create", rule.ID, map[string]any{"security_group_id": group.ID})
+	return s.record(tx, r, feed.Change{Kind: "security_group_rule", Action: "create", ID: rule.ID, OwnerProjectID: rule.ProjectID, After: showRule(rule)})
 }
 
 func (s *Service) ruleDelete(ctx context.Context, r *api.Request) (any, error) {
@@ -328,6 +329,6 @@ func (s *Service) ruleDelete(ctx context.Context, r *api.Request) (any, error) {
 		if err := s.touchGroup(tx, rule.GroupID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "security_group_rule", "delete", rule.ID, map[string]any{"security_group_id": rule.GroupID})
+		return s.record(tx, r, feed.Change{Kind: "security_group_rule", Action: "delete", ID: rule.ID, OwnerProjectID: rule.ProjectID, Before: showRule(rule)})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // SeedParams says what a fresh cloud's first networks are like.
@@ -106,8 +107,17 @@ func (s *Service) seedNetwork(tx *db.Tx, name string, params SeedParams, shape f
 	if err := s.addSubnet(tx, row); err != nil {
 		return nil, err
 	}
-	if err := s.record(tx, nil, "network", "create", n.ID, map[string]any{"seed": name}); err != nil {
+	document, err := networkDocument(tx, n.ID)
+	if err != nil {
 		return nil, err
+	}
+	for _, c := range []feed.Change{
+		{Kind: "network", Action: "create", ID: n.ID, OwnerProjectID: n.ProjectID, After: document, OperationID: "seed"},
+		{Kind: "subnet", Action: "create", ID: row.ID, OwnerProjectID: row.ProjectID, After: showSubnet(row), OperationID: "seed"},
+	} {
+		if err := s.record(tx, nil, c); err != nil {
+			return nil, err
+		}
 	}
 	return row, markSeeded(tx, name, n.ID)
 }
@@ -137,7 +147,12 @@ func (s *Service) seedRouter(tx *db.Tx, params SeedParams, external, private *su
 	if err := tx.Update("routers", row, "id"); err != nil {
 		return err
 	}
-	if err := s.record(tx, nil, "router", "create", row.ID, map[string]any{"seed": name}); err != nil {
+	document, err := routerDocument(tx, row.ID)
+	if err != nil {
+		return err
+	}
+	c := feed.Change{Kind: "router", Action: "create", ID: row.ID, OwnerProjectID: row.ProjectID, After: document, OperationID: "seed"}
+	if err := s.record(tx, nil, c); err != nil {
 		return err
 	}
 	return markSeeded(tx, name, row.ID)

@@ -58,6 +58,7 @@ type Service struct {
 	deps    Deps
 	table   *api.Table
 	handler http.Handler
+	feed    *feed.Log
 }
 
 // New migrates the database and compiles the table.
@@ -68,7 +69,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.DNSDomain == "" {
 		deps.DNSDomain = "openstacklocal"
 	}
-	s := &Service{deps: deps}
+	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus)}
 	for _, owner := range []struct {
 		name  string
 		files func() (fs.FS, error)

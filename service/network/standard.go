@@ -7,8 +7,6 @@ import (
 
 	"virga/core/api"
 	"virga/core/authz"
-	"virga/core/db"
-	"virga/core/feed"
 )
 
 // standard is what every resource has; its columns stand in each table.
@@ -153,15 +151,6 @@ func checkRevision(r *api.Request, row *standard) error {
 			WithCode("RevisionNumberConstraintFailed")
 	}
 	return nil
-}
-
-// record writes a change into the feed.
-func (s *Service) record(tx *db.Tx, r *api.Request, kind, action, id string, detail map[string]any) error {
-	change := feed.Change{At: s.deps.Clock.Now(), Kind: kind, Action: action, ID: id, Detail: detail}
-	if r != nil {
-		change.RequestID, change.UserID, change.ProjectID = r.ID, r.UserID(), r.ProjectID()
-	}
-	return feed.Record(tx, change)
 }
 
 // printable tells whether an id out of a path or a query can be in the database at all.

@@ -9,6 +9,7 @@ import (
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 const (
@@ -141,7 +142,7 @@ func (s *Service) subnetCreate(ctx context.Context, r *api.Request) (any, error)
 			if err := s.addSubnet(tx, row); err != nil {
 				return err
 			}
-			if err := s.record(tx, r, "subnet", "create", row.ID, nil); err != nil {
+			if err := s.record(tx, r, feed.Change{Kind: "subnet", Action: "create", ID: row.ID, OwnerProjectID: row.ProjectID, After: showSubnet(row)}); err != nil {
 				return err
 			}
 		}
@@ -377,6 +378,10 @@ func (s *Service) subnetUpdate(ctx context.Context, r *api.Request) (any, error)
 	}
 	var row *subnet
 	err = s.write(ctx, func(tx *db.Tx) (err error) {
+		before, err := subnetDocument(tx, target.ID)
+		if err != nil {
+			return err
+		}
 		if row, err = getSubnet(tx, target.ID); err != nil {
 			return err
 		}
@@ -396,7 +401,7 @@ func (s *Service) subnetUpdate(ctx context.Context, r *api.Request) (any, error)
 		if err := loadTags(tx, []*subnet{row}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "subnet", "update", row.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "subnet", Action: "update", ID: row.ID, OwnerProjectID: row.ProjectID, Before: before, After: showSubnet(row)})
 	})
 	if err != nil {
 		return nil, err
@@ -473,12 +478,16 @@ func (s *Service) subnetDelete(ctx context.Context, r *api.Request) (any, error)
 			return conflict("SubnetInUse",
 				"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", row.ID)
 		}
+		before, err := subnetDocument(tx, row.ID)
+		if err != nil {
+			return err
+		}
 		if err := deleteSubnet(tx, row.ID); err != nil {
 			return err
 		}
 		if err := s.subnetsChanged(tx, row.NetworkID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "subnet", "delete", row.ID, nil)
+		return s.record(tx, r, feed.Change{Kind: "subnet", Action: "delete", ID: row.ID, OwnerProjectID: row.ProjectID, Before: before})
 	})
 }

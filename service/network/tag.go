@@ -7,6 +7,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 const (
@@ -105,6 +106,7 @@ func (s *Service) setTags(ctx context.Context, r *api.Request, change func(tags 
 		if err := loadTags(tx, []*standard{current}); err != nil {
 			return err
 		}
+		before := tagsDocument{row.ID, append([]string{}, current.Tags...)}
 		tags, err := change(current.Tags)
 		if err != nil {
 			return err
@@ -118,6 +120,7 @@ func (s *Service) setTags(ctx context.Context, r *api.Request, change func(tags 
 		if err := s.touchRow(tx, table, row.ID); err != nil {
 			return err
 		}
-		return s.record(tx, r, "tags", "update", row.ID, map[string]any{"table": table})
+		return s.record(tx, r, feed.Change{Kind: kindOfTable(table), Action: "tags", ID: row.ID, OwnerProjectID: row.ProjectID,
+			Before: before, After: tagsDocument{row.ID, listed(tags)}})
 	})
 }
