@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
@@ -27,15 +28,23 @@ import (
 type Config struct {
 	// Roles are given by the command: those named for run; none stands for all.
 	Roles Roles `kong:"-"`
+	// EndpointGiven tells, after Complete, that Endpoint is no default.
+	EndpointGiven bool `kong:"-"`
 
 	DataDir  string `name:"data-dir" env:"VIRGA_DATA_DIR" default:"/var/lib/virga" help:"Folder for databases, images, disks, keys and credentials."`
 	Database Secret `name:"database" env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server: postgres://USER:PASSWORD@HOST/NAME (a schema for each service is made in it) or mysql://USER:PASSWORD@HOST/NAME (MariaDB; databases NAME_identity … are made), or sqlite:FOLDER; default: SQLite files in the data folder. In a command line everybody can read the password; give the variable or the file instead." json:"-"`
 	Bus      Secret `name:"bus" env:"VIRGA_BUS" default:"local" placeholder:"URL" help:"What carries doorbells between the processes of a cloud: amqp://USER:PASSWORD@HOST/VHOST or amqps://… (RabbitMQ), or local, which does for a single process." json:"-"`
 	Listen   string `name:"listen" env:"VIRGA_LISTEN" default:"127.0.0.1:8780" help:"Address and port to serve all APIs on."`
-	Endpoint string `name:"endpoint" env:"VIRGA_ENDPOINT" help:"URL under which clients reach this server; default: http:// and the listening address."`
+	Endpoint string `name:"endpoint" env:"VIRGA_ENDPOINT" help:"URL under which clients reach this server; default: http:// (https:// where TLS is on) and the listening address."`
 	Internal string `name:"internal-listen" env:"VIRGA_INTERNAL_LISTEN" placeholder:"ADDRESS:PORT" help:"Address and port where other processes of the cloud reach this one, under mutual TLS; default: the address of --listen (or of --tunnel-ip, when that is every address) and a port that the system chooses."`
-	Region   string `name:"region" env:"VIRGA_REGION" default:"RegionOne" help:"Name of the region in the catalog."`
-	Host     string `name:"host" env:"VIRGA_HOST" help:"Name of this machine as a compute and network node; default: the host name."`
+	TLS      string `name:"tls" env:"VIRGA_TLS" enum:"auto,on,off" default:"auto" help:"Serve over TLS: on, off, or auto: wherever the listening address is not loopback. Machines can join only where it is on."`
+	TLSCert  string `name:"tls-cert" env:"VIRGA_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM to show to clients instead of one of the cloud's own authority; read again when it changes."`
+	TLSKey   string `name:"tls-key" env:"VIRGA_TLS_KEY" placeholder:"FILE" help:"Private key of that certificate in PEM."`
+	// CertificateLife 0 stands for the default.
+	CertificateLife time.Duration `name:"certificate-life" env:"VIRGA_CERTIFICATE_LIFE" default:"24h" help:"How long certificates of the cloud's own processes are valid; they are renewed when two thirds of it are over."`
+
+	Region string `name:"region" env:"VIRGA_REGION" default:"RegionOne" help:"Name of the region in the catalog."`
+	Host   string `name:"host" env:"VIRGA_HOST" help:"Name of this machine as a compute and network node; default: the host name."`
 
 	ImagesDir string `name:"images-dir" env:"VIRGA_IMAGES_DIR" placeholder:"DIR" help:"Folder for the content of images; processes that share it share the work of serving them. Default: images in the data folder."`
 
@@ -45,6 +54,7 @@ type Config struct {
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
 	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`
+	NodeListen   string `name:"node-listen" env:"VIRGA_NODE_LISTEN" placeholder:"ADDRESS:PORT" help:"Address and port where other nodes fetch disks from this one, under mutual TLS; default: --tunnel-ip and port 8781."`
 	ExternalNAT  bool   `name:"external-nat" env:"VIRGA_EXTERNAL_NAT" help:"Masquerade traffic of a fresh cloud's external network behind this machine's own address, so that guests reach the world."`
 
 	AdminPassword string `name:"admin-password" env:"VIRGA_ADMIN_PASSWORD" help:"Password of the user admin when the data folder is new; default: a random one." json:"-"`
@@ -81,6 +91,7 @@ func (c *Config) Complete() error {
 	if err != nil {
 		return fmt.Errorf("listen: %q is not a port from 0 to 65535", port)
 	}
+	c.EndpointGiven = c.Endpoint != ""
 	if c.Endpoint == "" {
 		if number == 0 {
 			return fmt.Errorf("endpoint: it must be given when the port is chosen by the system (%s)", c.Listen)
@@ -88,7 +99,7 @@ func (c *Config) Complete() error {
 		if address, err := netip.ParseAddr(host); host == "" || err == nil && address.IsUnspecified() {
 			return fmt.Errorf("endpoint: it must be given when listening on every address (%s)", c.Listen)
 		}
-		c.Endpoint = "http://" + c.Listen
+		c.Endpoint = c.scheme() + c.Listen
 	}
 	c.Endpoint = strings.TrimSuffix(c.Endpoint, "/")
 	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
@@ -124,6 +135,9 @@ func (c *Config) Complete() error {
 	}
 	if c.ImagesDir == "" {
 		c.ImagesDir = filepath.Join(c.DataDir, "images")
+	}
+	if err := c.completeSecurity(); err != nil {
+		return err
 	}
 	return c.completeProcess(host)
 }

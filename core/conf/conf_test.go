@@ -75,33 +75,58 @@ func TestSecretsAreNotShown(t *testing.T) {
 
 func TestWrongSettingsAreNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		"colour = \"red\"":                           "colour",
-		"virt = \"xen\"":                             "virt",
-		"listen = \"x\"":                             "listen",
-		"listen = \"127.0.0.1:http\"":                "listen",
-		"listen = \"127.0.0.1:0\"":                   "endpoint",
-		"listen = \"[0:0::]:80\"":                    "endpoint",
-		"endpoint = \"http://u:p@x\"":                "endpoint",
-		"endpoint = \"http://x/?a=b\"":               "endpoint",
-		"host = \"a/b\"":                             "host",
-		"private-cidr = \"172.24.4.0/25\"":           "private-cidr",
-		"log-level = \"info\"\nlog_level = \"warn\"": "twice",
-		"listen = \"0.0.0.0:80\"":                    "endpoint",
-		"endpoint = \"ftp://x\"":                     "endpoint",
-		"external-cidr = \"10.0.0.1/24\"":            "external-cidr",
-		"private-cidr = \"10.0.0.0/30\"":             "private-cidr",
-		"tunnel-ip = \"here\"":                       "tunnel-ip",
-		"[listen]\nport = 1":                         "listen",
-		"listen = ":                                  "configuration",
-		"database = \"sqlite:\"":                     "sqlite",
-		"bus = \"kafka://x\"":                        "bus",
-		"bus = \"amqp:///x\"":                        "bus",
-		"bus = \"amqp://u:p@x/\"":                    "one process alone",
-		"internal-listen = \"0.0.0.0:1\"":            "internal-listen",
-		"internal-listen = \"here\"":                 "internal-listen",
+		"colour = \"red\"":                                 "colour",
+		"virt = \"xen\"":                                   "virt",
+		"listen = \"x\"":                                   "listen",
+		"listen = \"127.0.0.1:http\"":                      "listen",
+		"listen = \"127.0.0.1:0\"":                         "endpoint",
+		"listen = \"[0:0::]:80\"":                          "endpoint",
+		"endpoint = \"http://u:p@x\"":                      "endpoint",
+		"endpoint = \"http://x/?a=b\"":                     "endpoint",
+		"host = \"a/b\"":                                   "host",
+		"private-cidr = \"172.24.4.0/25\"":                 "private-cidr",
+		"log-level = \"info\"\nlog_level = \"warn\"":       "twice",
+		"listen = \"0.0.0.0:80\"":                          "endpoint",
+		"endpoint = \"ftp://x\"":                           "endpoint",
+		"external-cidr = \"10.0.0.1/24\"":                  "external-cidr",
+		"private-cidr = \"10.0.0.0/30\"":                   "private-cidr",
+		"tunnel-ip = \"here\"":                             "tunnel-ip",
+		"[listen]\nport = 1":                               "listen",
+		"listen = ":                                        "configuration",
+		"listen = \"10.0.0.1:1\"\nendpoint = \"http://x\"": "https://",
+		"tls = \"on\"\nendpoint = \"http://x\"":            "https://",
+		"tls = \"on\"\ntls-cert = \"x\"":                   "tls-key",
+		"tls-cert = \"x\"\ntls-key = \"y\"":                "--tls on",
+		"tls = \"yes\"":                                    "tls",
+		"certificate-life = \"1s\"":                        "certificate-life",
+		"certificate-life = \"9999h\"":                     "certificate-life",
+		"node-listen = \"0.0.0.0:1\"":                      "node-listen",
+		"node-listen = \"x\"":                              "node-listen",
+		"database = \"sqlite:\"":                           "sqlite",
+		"bus = \"kafka://x\"":                              "bus",
+		"bus = \"amqp:///x\"":                              "bus",
+		"bus = \"amqp://u:p@x/\"":                          "one process alone",
+		"internal-listen = \"0.0.0.0:1\"":                  "internal-listen",
+		"internal-listen = \"here\"":                       "internal-listen",
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestTLSIsOnWhereOthersListen has listening addresses of all sorts.
+func TestTLSIsOnWhereOthersListen(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "http://127.0.0.1:8780", "listen = \"[::1]:1\"": "http://[::1]:1", "listen = \"localhost:1\"": "http://localhost:1",
+		"listen = \"10.0.0.1:1\"": "https://10.0.0.1:1", "listen = \"[fd00::1]:1\"": "https://[fd00::1]:1", "listen = \"cloud.example:1\"": "https://cloud.example:1",
+		"listen = \"0.0.0.0:1\"\nendpoint = \"https://cloud.example\"": "https://cloud.example",
+		"listen = \"10.0.0.1:1\"\ntls = \"off\"":                       "http://10.0.0.1:1", "tls = \"on\"": "https://127.0.0.1:8780",
+		"listen = \"10.0.0.1:1\"\ntls = \"off\"\nendpoint = \"https://proxy.example\"": "https://proxy.example",
+	} {
+		c, err := parse(t, text)
+		if err != nil || c.Endpoint != want || c.Exposed() != strings.Contains(text, "off") {
+			t.Errorf("%q: %s, exposed %v, %v", text, c.Endpoint, c.Exposed(), err)
 		}
 	}
 }
