@@ -7,6 +7,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 type aggregatesView struct {
@@ -41,6 +42,12 @@ func (s *Service) aggregateList(ctx context.Context, r *api.Request) (any, error
 	return s.viewAggregates(r, provider, uuids), nil
 }
 
+// recordAggregates writes into the feed which aggregates a provider is in now.
+func (s *Service) recordAggregates(tx *db.Tx, r *api.Request, provider *providerRow, former, now []string) error {
+	return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: provider.UUID, Action: "update_aggregates",
+		Before: map[string]any{"uuid": provider.UUID, "aggregates": former}, After: map[string]any{"uuid": provider.UUID, "aggregates": now}})
+}
+
 // aggregateReplace makes the aggregates of a provider those of the body, a bare list;
 // the provider's generation stays (until microversion 1.18).
 func (s *Service) aggregateReplace(ctx context.Context, r *api.Request) (any, error) {
@@ -50,10 +57,14 @@ func (s *Service) aggregateReplace(ctx context.Context, r *api.Request) (any, er
 	}
 	uuids = normalUUIDs(uuids)
 	provider, err := s.changeProvider(ctx, r, func(tx *db.Tx, provider *providerRow) error {
+		former, err := aggregatesOf(tx, provider.UUID)
+		if err != nil {
+			return err
+		}
 		if err := replaceAggregates(tx, provider, uuids); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_provider", provider.UUID, "update_aggregates", map[string]any{"aggregates": uuids})
+		return s.recordAggregates(tx, r, provider, former, uuids)
 	})
 	if err != nil {
 		return nil, err
@@ -73,13 +84,17 @@ func (s *Service) aggregateReplaceGuarded(ctx context.Context, r *api.Request) (
 		if provider.Generation != body.Generation {
 			return concurrent(generationChanged)
 		}
+		former, err := aggregatesOf(tx, provider.UUID)
+		if err != nil {
+			return err
+		}
 		if err := replaceAggregates(tx, provider, uuids); err != nil {
 			return err
 		}
 		if err := bumpGeneration(tx, provider, s.deps.Clock.Now()); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_provider", provider.UUID, "update_aggregates", map[string]any{"aggregates": uuids})
+		return s.recordAggregates(tx, r, provider, former, uuids)
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // allocationShow shows what a consumer uses; an unknown consumer uses nothing.
@@ -103,16 +104,16 @@ func (s *Service) replaceOne(ctx context.Context, r *api.Request, body consumerW
 // recordClaims writes the change log's entries for claims.
 func (s *Service) recordClaims(tx *db.Tx, r *api.Request, claims []claim) error {
 	for _, c := range claims {
-		action, detail := "allocate", map[string]any{"project_id": c.projectID}
-		if len(c.wants) == 0 {
-			action = "deallocate"
-		}
 		resources := make([]map[string]any, 0, len(c.wants))
 		for _, w := range c.wants {
 			resources = append(resources, map[string]any{"provider": w.provider, "class": w.class, "amount": w.amount})
 		}
-		detail["resources"] = resources
-		if err := s.record(tx, r, "consumer", c.consumer, action, detail); err != nil {
+		change := feed.Change{Kind: "consumer", ID: c.consumer, Action: "allocate", OwnerProjectID: c.projectID,
+			After: map[string]any{"consumer": c.consumer, "project_id": c.projectID, "user_id": c.userID, "allocations": resources}}
+		if len(c.wants) == 0 {
+			change.Action, change.Before, change.After = "deallocate", map[string]any{"consumer": c.consumer, "project_id": c.projectID}, nil
+		}
+		if err := s.record(tx, r, change); err != nil {
 			return err
 		}
 	}
@@ -181,7 +182,12 @@ func (s *Service) allocationDelete(ctx context.Context, r *api.Request) (any, er
 		if err := freeAllocations(tx, uuid, rows); err != nil {
 			return err
 		}
-		return s.record(tx, r, "consumer", uuid, "deallocate", nil)
+		allocations := make([]map[string]any, len(rows))
+		for i, row := range rows {
+			allocations[i] = map[string]any{"provider": row.Provider, "class": row.Class, "amount": row.Used}
+		}
+		return s.record(tx, r, feed.Change{Kind: "consumer", ID: uuid, Action: "deallocate",
+			Before: map[string]any{"consumer": uuid, "allocations": allocations}})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // inventoryList shows all inventories of a provider.
@@ -86,10 +87,12 @@ func (s *Service) inventoryCreate(ctx context.Context, r *api.Request) (any, err
 
 // inventoryChanged ends every change of a provider's inventories.
 func (s *Service) inventoryChanged(tx *db.Tx, r *api.Request, provider *providerRow, classes ...string) error {
+	before := documentOfProvider(provider)
 	if err := bumpGeneration(tx, provider, s.deps.Clock.Now()); err != nil {
 		return err
 	}
-	return s.record(tx, r, "resource_provider", provider.UUID, "update_inventory", map[string]any{"classes": classes})
+	return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: provider.UUID, Action: "update_inventory",
+		Before: before, After: documentOfProvider(provider), Detail: map[string]any{"classes": classes}})
 }
 
 // checkInventories refuses unknown classes and inventories without capacity; before

@@ -9,6 +9,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 // providerCreate makes a provider, a root or the child of another.
@@ -32,7 +33,7 @@ func (s *Service) providerCreate(ctx context.Context, r *api.Request) (any, erro
 		if err := insertProvider(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_provider", row.UUID, "create", map[string]any{"name": row.Name})
+		return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: row.UUID, Action: "create", After: documentOfProvider(&row)})
 	})
 	if refused := refusedAs(err, badAction); refused != nil {
 		return nil, api.BadRequest("Unable to create resource provider \"%s\", %s: Object action create failed because: %s",
@@ -120,6 +121,19 @@ func (s *Service) readProvider(ctx context.Context, r *api.Request, then func(*d
 	return row, err
 }
 
+// providerDocument is a provider in the feed, without what hangs on it.
+type providerDocument struct {
+	UUID       string `json:"uuid"`
+	Name       string `json:"name"`
+	Parent     string `json:"parent_provider_uuid"`
+	Root       string `json:"root_provider_uuid"`
+	Generation int64  `json:"generation"`
+}
+
+func documentOfProvider(row *providerRow) *providerDocument {
+	return &providerDocument{UUID: row.UUID, Name: row.Name, Parent: row.Parent, Root: row.Root, Generation: row.Generation}
+}
+
 // changeProvider reads the provider of the path and changes it in the same transaction;
 // the row has the generation after the change.
 func (s *Service) changeProvider(ctx context.Context, r *api.Request, change func(*db.Tx, *providerRow) error) (providerRow, error) {
@@ -145,7 +159,7 @@ func (s *Service) providerUpdate(ctx context.Context, r *api.Request) (any, erro
 		return nil, err
 	}
 	row, err := s.changeProvider(ctx, r, func(tx *db.Tx, row *providerRow) error {
-		formerRoot := row.Root
+		formerRoot, before := row.Root, documentOfProvider(row)
 		row.Name, row.UpdatedAt = body.Name, s.deps.Clock.Now()
 		if body.Parent.Given {
 			if err := reparent(tx, row, body.Parent.Value, since(r, reparenting)); err != nil {
@@ -155,7 +169,7 @@ func (s *Service) providerUpdate(ctx context.Context, r *api.Request) (any, erro
 		if err := updateProvider(tx, *row, formerRoot); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_provider", row.UUID, "update", map[string]any{"name": row.Name, "parent": row.Parent})
+		return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: row.UUID, Action: "update", Before: before, After: documentOfProvider(row)})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return nil, duplicateProvider(body.Name)
@@ -258,7 +272,7 @@ func (s *Service) providerDelete(ctx context.Context, r *api.Request) (any, erro
 		if err := deleteProvider(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_provider", uuid, "delete", nil)
+		return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: uuid, Action: "delete", Before: documentOfProvider(&row)})
 	})
 }
 

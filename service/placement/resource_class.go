@@ -8,6 +8,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 type resourceClassWrite struct {
@@ -76,7 +77,7 @@ func (s *Service) ensureClass(ctx context.Context, r *api.Request, name string) 
 		if err := insertClass(tx, classRow{name, now, now}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_class", name, "create", nil)
+		return s.record(tx, r, feed.Change{Kind: "resource_class", ID: name, Action: "create", After: map[string]any{"name": name}})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return false, nil
@@ -122,7 +123,8 @@ func (s *Service) resourceClassRename(ctx context.Context, r *api.Request) (any,
 		if err := renameClass(tx, name, body.Name, s.deps.Clock.Now()); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_class", body.Name, "update", map[string]any{"former_name": name})
+		return s.record(tx, r, feed.Change{Kind: "resource_class", ID: body.Name, Action: "update",
+			Before: map[string]any{"name": name}, After: map[string]any{"name": body.Name}})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return nil, api.Conflict("Resource class already exists: %s", body.Name)
@@ -170,7 +172,7 @@ func (s *Service) resourceClassDelete(ctx context.Context, r *api.Request) (any,
 		if err := deleteClass(tx, name); err != nil {
 			return err
 		}
-		return s.record(tx, r, "resource_class", name, "delete", nil)
+		return s.record(tx, r, feed.Change{Kind: "resource_class", ID: name, Action: "delete", Before: map[string]any{"name": name}})
 	})
 	return nil, asNotFound(err)
 }

@@ -16,6 +16,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/authz"
+	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/feed"
@@ -34,7 +35,9 @@ const pruneEvery = 10 * time.Minute
 // Deps is what the service needs from its surroundings.
 type Deps struct {
 	// DB is the service's own database.
-	DB      *db.DB
+	DB *db.DB
+	// Bus carries the bell of the feed; nil: one that nobody else hears.
+	Bus     bus.Bus
 	Clock   clock.Clock
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -56,11 +59,15 @@ type Service struct {
 	prefix  string
 	names   standardNames
 	image   *image
+	feed    *feed.Log
 	pruning time.Duration
 }
 
 // New migrates the database and makes the service's API.
 func New(ctx context.Context, deps Deps) (*Service, error) {
+	if deps.Bus == nil {
+		deps.Bus = bus.NewLocal()
+	}
 	endpoint, err := url.Parse(deps.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("placement endpoint: %w", err)
@@ -76,7 +83,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("placement policy: %w", err)
 	}
 	s := &Service{
-		deps: deps, prefix: strings.TrimSuffix(endpoint.Path, "/"), names: newStandardNames(),
+		deps: deps, feed: feed.NewLog("placement", deps.Bus), prefix: strings.TrimSuffix(endpoint.Path, "/"), names: newStandardNames(),
 		image: newImage(deps.DB, deps.Clock), pruning: pruneEvery,
 	}
 	s.table = &api.Table{
@@ -129,10 +136,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// record writes an entry of the change log for a change that the caller of r makes.
-func (s *Service) record(tx *db.Tx, r *api.Request, kind, id, action string, detail map[string]any) error {
-	return feed.Record(tx, feed.Change{
-		At: s.deps.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: r.ProjectID(),
-		Kind: kind, ID: id, Action: action, Detail: detail,
-	})
+// record writes a change into the feed that the caller of r makes.
+func (s *Service) record(tx *db.Tx, r *api.Request, c feed.Change) error {
+	c.At, c.RequestID, c.UserID, c.ProjectID = s.deps.Clock.Now(), r.ID, r.UserID(), r.ProjectID()
+	return s.feed.Record(tx, c)
 }

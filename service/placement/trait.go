@@ -10,6 +10,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/feed"
 )
 
 type traitsView struct {
@@ -132,7 +133,7 @@ func (s *Service) traitEnsure(ctx context.Context, r *api.Request) (any, error) 
 		if err := insertTrait(tx, traitRow{name, s.deps.Clock.Now()}); err != nil {
 			return err
 		}
-		return s.record(tx, r, "trait", name, "create", nil)
+		return s.record(tx, r, feed.Change{Kind: "trait", ID: name, Action: "create", After: map[string]any{"name": name}})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		response.Status, err = http.StatusNoContent, nil
@@ -160,7 +161,7 @@ func (s *Service) traitDelete(ctx context.Context, r *api.Request) (any, error) 
 		if err := deleteTrait(tx, name); err != nil {
 			return err
 		}
-		return s.record(tx, r, "trait", name, "delete", nil)
+		return s.record(tx, r, feed.Change{Kind: "trait", ID: name, Action: "delete", Before: map[string]any{"name": name}})
 	})
 	return nil, asNotFound(err)
 }
@@ -223,7 +224,8 @@ func (s *Service) setProviderTraits(tx *db.Tx, r *api.Request, provider *provide
 	if err := bumpGeneration(tx, provider, s.deps.Clock.Now()); err != nil {
 		return err
 	}
-	return s.record(tx, r, "resource_provider", provider.UUID, "update_traits", map[string]any{"traits": names})
+	return s.record(tx, r, feed.Change{Kind: "resource_provider", ID: provider.UUID, Action: "update_traits",
+		Before: map[string]any{"uuid": provider.UUID, "traits": former}, After: map[string]any{"uuid": provider.UUID, "traits": names}})
 }
 
 // providerTraitClear removes all traits of a provider.

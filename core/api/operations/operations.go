@@ -150,15 +150,15 @@ func (d Desk) act(ctx context.Context, r *api.Request) (any, error) {
 		if o, err = work.Find(tx, id); err != nil {
 			return err
 		}
+		before := viewOf(&o)
 		if err = change(tx); err != nil {
 			return err
 		}
-		if err = feed.Record(tx, feed.Change{At: d.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: o.ProjectID,
-			Kind: "operation", ID: id, Action: verb}); err != nil {
+		if o, err = work.Find(tx, id); err != nil {
 			return err
 		}
-		o, err = work.Find(tx, id)
-		return err
+		return feed.Record(tx, feed.Change{At: d.Clock.Now(), RequestID: r.ID, UserID: r.UserID(), ProjectID: r.ProjectID(),
+			OperationID: id, Kind: "operation", ID: id, Action: verb, OwnerProjectID: o.ProjectID, Before: before, After: viewOf(&o)})
 	})
 	switch {
 	case errors.Is(err, db.ErrNotFound):
