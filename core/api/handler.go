@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/authz"
+	"virga/core/bus"
 	"virga/core/db"
 	"virga/core/token"
 )
@@ -342,6 +343,8 @@ func (s *server) writeError(w http.ResponseWriter, r *Request, err error) {
 		e = BadRequest("The address is not UTF-8 text or has the character NUL in it.")
 	case errors.Is(err, db.ErrUnavailable):
 		e = Unavailable("The database cannot serve this now. Please try again.")
+	case errors.Is(err, bus.ErrUnavailable):
+		e = Unavailable("The parts of the cloud do not reach each other now. Please try again.")
 	case errors.Is(err, context.DeadlineExceeded):
 		e = Unavailable("The request took too long. Please try again.")
 	default:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"virga/core/api"
+	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/token"
@@ -151,12 +152,15 @@ func TestCausesAreLoggedAndNotTold(t *testing.T) {
 		{Method: "GET", Path: "/away", Public: true, Handle: func(context.Context, *api.Request) (any, error) {
 			return nil, fmt.Errorf("secret: %w", db.ErrUnavailable)
 		}},
+		{Method: "GET", Path: "/cut", Public: true, Handle: func(context.Context, *api.Request) (any, error) {
+			return nil, fmt.Errorf("secret: %w", bus.ErrUnavailable)
+		}},
 	}
 	h, err := api.NewHandler(tab)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/known", "/late", "/away"} {
+	for _, path := range []string{"/known", "/late", "/away", "/cut"} {
 		log.Reset()
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
