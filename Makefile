@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-guest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-engines: ## run the tests of what keeps data on PostgreSQL and MariaDB
 
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
+
+tempest: build ## run Tempest, the field's own suite, on simulated guests (SERVICE=identity|image|compute|network|scenario|smoke, REGEX, UPDATE=1)
+	$(GO) run ./test/compat/tempest -service "$${SERVICE:-identity}" -regex "$${REGEX:-}" $(if $(UPDATE),-update) $(TEMPEST_FLAGS)
 
 bench: build ## measure, on simulated guests
 	$(GO) run ./test/bench

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// section is one section of tempest.conf.
+type section struct {
+	name   string
+	values [][2]string
+}
+
+// configuration is a whole tempest.conf for a cloud with simulated guests: every switch of
+// a feature says what the cloud can do. Guests that are simulated cannot be logged in to.
+func configuration(base string, f facts) string {
+	features := simulated()
+	sections := []section{
+		{"DEFAULT", [][2]string{{"log_file", "tempest.log"}, {"debug", "true"}}},
+		{"oslo_concurrency", [][2]string{{"lock_path", "lock"}}},
+		{"auth", [][2]string{
+			{"use_dynamic_credentials", "true"}, {"create_isolated_networks", "true"}, {"tempest_roles", "member"},
+			{"admin_username", "admin"}, {"admin_password", adminPassword}, {"admin_project_name", "admin"},
+			{"admin_domain_name", "Default"}, {"admin_user_domain_name", "Default"}, {"default_credentials_domain_name", "Default"}}},
+		{"identity", [][2]string{{"uri_v3", base + "/identity/v3"}, {"auth_version", "v3"}, {"region", "RegionOne"}, {"v3_endpoint_type", "public"},
+			{"admin_role", "admin"}, {"default_domain_id", "default"}}},
+		{"identity-feature-enabled", features.identity},
+		{"service_available", [][2]string{{"nova", "true"}, {"neutron", "true"}, {"glance", "true"}, {"cinder", "false"}, {"swift", "false"}, {"horizon", "false"}}},
+		{"compute", [][2]string{{"image_ref", f.images[0]}, {"image_ref_alt", f.images[1]}, {"flavor_ref", f.flavors[0]}, {"flavor_ref_alt", f.flavors[1]},
+			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", "1"}, {"build_timeout", "60"}, {"fixed_network_name", "private"}}},
+		{"compute-feature-enabled", features.compute},
+		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
+		{"image", [][2]string{{"disk_formats", strings.Join(f.diskFormats, ",")}, {"container_formats", strings.Join(f.containerFormats, ",")}}},
+		{"image-feature-enabled", append(features.image, [2]string{"import_image", fmt.Sprint(len(f.importMethods) > 0)})},
+		{"network", [][2]string{{"public_network_id", f.publicNetwork}, {"floating_network_name", "public"}, {"project_network_cidr", "10.100.0.0/16"}}},
+		{"network-feature-enabled", append(features.network,
+			[2]string{"api_extensions", strings.Join(f.extensions, ",")},
+			[2]string{"port_security", fmt.Sprint(slices.Contains(f.extensions, "port-security"))})},
+		{"validation", [][2]string{{"run_validation", "false"}}},
+	}
+	var text strings.Builder
+	for _, s := range sections {
+		fmt.Fprintf(&text, "[%s]\n", s.name)
+		for _, value := range s.values {
+			fmt.Fprintf(&text, "%s = %s\n", value[0], value[1])
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+// featureSwitches are the sections …-feature-enabled as far as no API announces them.
+type featureSwitches struct{ identity, compute, image, network [][2]string }
+
+// simulated are the switches for a cloud of one simulated host.
+func simulated() featureSwitches {
+	on := func(names ...string) (list [][2]string) {
+		for _, name := range names {
+			list = append(list, [2]string{name, "true"})
+		}
+		return list
+	}
+	off := func(names ...string) (list [][2]string) {
+		for _, name := range names {
+			list = append(list, [2]string{name, "false"})
+		}
+		return list
+	}
+	return featureSwitches{
+		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials"),
+			off("api_v2", "api_v2_admin", "trust", "access_rules", "domain_specific_drivers", "security_compliance")),
+		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config"),
+			off("enable_instance_password", "resize", "pause", "suspend", "shelve", "rescue", "snapshot", "cold_migration", "live_migration", "change_password",
+				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
+			// Tests of other filters run only where they are named.
+			[][2]string{{"scheduler_enabled_filters", ""}}),
+		image:   slices.Concat(on("api_v2"), off("os_glance_reserved", "manage_locations")),
+		network: on("ipv6", "ipv6_subnet_attributes", "floating_ips"),
+	}
+}
