@@ -10,8 +10,9 @@ import (
 	"virga/core/token"
 )
 
-// changedTopic is rung after every change, for the other processes of this service.
-const changedTopic = "identity.changed"
+// TopicChanged is rung after every change, for the other processes of this service and for
+// those that remember what it said of tokens.
+const TopicChanged = "identity.changed"
 
 // change is a write transaction that knows who makes it, and what has to be forgotten
 // once it is committed.
@@ -26,7 +27,7 @@ type change struct {
 // be run again.
 func (s *Service) change(ctx context.Context, request *api.Request, fn func(*change) error) error {
 	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		tx.AfterCommit(func() { s.deps.Bus.Ring(changedTopic) })
+		tx.AfterCommit(func() { s.deps.Bus.Ring(TopicChanged) })
 		return fn(&change{Tx: tx, service: s, request: request, now: s.deps.Clock.Now()})
 	})
 }

@@ -18,7 +18,7 @@ const (
 
 // Run hears of other processes' changes and clears away what has expired, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	bell := s.deps.Bus.Listen(changedTopic)
+	bell := s.deps.Bus.Listen(TopicChanged)
 	defer bell.Close()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
