@@ -1,43 +1,24 @@
 package app
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 
 	"virga/core/conf"
+	"virga/core/token"
 )
-
-func TestDataFolderHasOneUser(t *testing.T) {
-	dir := t.TempDir()
-	release, err := lockDataDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lockDataDir(dir); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("a second user got in: %v", err)
-	}
-	release()
-	release, err = lockDataDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release()
-}
 
 // TestCredentialsSurviveHostilePasswords reads both files back with the programs they are for.
 func TestCredentialsSurviveHostilePasswords(t *testing.T) {
 	hostile := `it's $(touch /tmp/x) "` + "`id`" + ` : {a} #\ é`
 	c := &conf.Config{DataDir: t.TempDir(), Endpoint: "http://127.0.0.1:1", Region: "R", AdminPassword: hostile}
 	for round := range 3 {
-		password, err := adminPassword(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		password := passwordOf(t, c)
 		if password.Reveal() != hostile {
 			t.Fatalf("password %q", password.Reveal())
 		}
@@ -75,14 +56,28 @@ func TestCredentialsSurviveHostilePasswords(t *testing.T) {
 	}
 }
 
-func TestRandomPasswordIsKept(t *testing.T) {
-	c := &conf.Config{DataDir: t.TempDir()}
-	first, err := adminPassword(c)
+// passwordOf is the password of the user admin as a process that starts finds it.
+func passwordOf(t *testing.T, c *conf.Config) token.Secret {
+	t.Helper()
+	cl, err := newCloud(c, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := adminPassword(c)
-	if err != nil || first.Reveal() != second.Reveal() || len(first.Reveal()) < 20 {
-		t.Errorf("%d characters, kept: %v, %v", len(first.Reveal()), first.Reveal() == second.Reveal(), err)
+	defer func() { _ = cl.close() }()
+	if err := cl.openCluster(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	password, err := cl.adminPassword(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return password
+}
+
+func TestRandomPasswordIsKept(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir()}
+	first, second := passwordOf(t, c), passwordOf(t, c)
+	if first.Reveal() != second.Reveal() || len(first.Reveal()) < 20 {
+		t.Errorf("%d characters, kept: %v", len(first.Reveal()), first.Reveal() == second.Reveal())
 	}
 }

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"virga/app/cluster"
+	"virga/app/folder"
 	"virga/core/api"
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/conf"
 	"virga/core/obs"
+	"virga/core/pki"
 	"virga/core/token"
 )
 
@@ -36,30 +39,56 @@ type cloud struct {
 	bus     bus.Bus
 	clock   clock.Clock
 	edge    *api.Edge
-	// parts and jobs run until the end; closers are called after it, last first.
+	folder  *folder.Folder
+	cluster *cluster.Cluster
+	// process is how other processes see this one.
+	process cluster.Process
+	// auth finds out who the bearer of a token is.
+	auth token.Authenticator
+	// authority issues certificates to the cloud's own, credentials are this process's.
+	authority   *pki.Authority
+	credentials *pki.Credentials
+	// others reaches services of other processes; nil where there are none.
+	others *others
+	// public serves clients, internal (nil where there are no other processes) the cloud's own.
+	public, internal net.Listener
+	// parts and jobs run until the end; seeds are sown before clients are served; closers
+	// are called after the end, last first.
 	parts   []part
 	jobs    []func(context.Context) error
+	seeds   []func(context.Context) error
 	closers []func() error
 }
 
-// newCloud makes the data folder ready and opens what all services share.
+// newCloud takes the data folder into use.
 func newCloud(c *conf.Config, version string, log *slog.Logger) (*cloud, error) {
 	// Others may pass through the data folder, because the hypervisor runs guests under a
 	// user of its own; all folders below but that of the guests are closed to them.
 	if err := os.MkdirAll(c.DataDir, 0o711); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	release, err := lockDataDir(c.DataDir)
+	cl := &cloud{conf: c, version: version, log: log, metrics: obs.NewRegistry(), health: &obs.Health{}, bus: bus.NewLocal(), clock: clock.System{}}
+	used, err := folder.Open(c.DataDir, folder.Use{Alone: c.Server() == "", Node: c.Roles.Node, NewID: cl.clock.ID})
 	if err != nil {
 		return nil, err
 	}
-	cl := &cloud{conf: c, version: version, log: log, metrics: obs.NewRegistry(), health: &obs.Health{}, bus: bus.NewLocal(), clock: clock.System{}}
-	cl.onClose(func() error { release(); return nil })
+	cl.folder = used
+	cl.onClose(func() error { used.Close(); return nil })
 	cl.edge = &api.Edge{Clock: cl.clock, Services: map[string]http.Handler{}, Fallback: cl.ownPages()}
 	return cl, nil
 }
 
 func (cl *cloud) onClose(fn func() error) { cl.closers = append(cl.closers, fn) }
+
+// seed has something be made before clients are served. Of several processes that do so at
+// once all go on with what the first has made.
+func (cl *cloud) seed(make func(context.Context) error) {
+	cl.seeds = append(cl.seeds, func(ctx context.Context) error {
+		return cluster.SettleAll(ctx, func() error { return make(ctx) })
+	})
+}
+
+func (cl *cloud) onRun(job func(context.Context) error) { cl.jobs = append(cl.jobs, job) }
 
 // close undoes newCloud and everything that was opened since.
 func (cl *cloud) close() error {
@@ -70,66 +99,27 @@ func (cl *cloud) close() error {
 	return errors.Join(errs...)
 }
 
-// ownPages answers what belongs to no service: health, metrics and a list of the services.
-// Paths are taken as they stand; http.ServeMux would lead clients from others to those it
-// takes them for.
-func (cl *cloud) ownPages() http.Handler {
-	front := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "Virga %s\n\n", cl.version)
-		for _, s := range catalog() {
-			fmt.Fprintf(w, "%-10s %s%s\n", s.kind, cl.conf.Endpoint, s.path)
-		}
-	})
-	pages := map[string]http.Handler{"/": front, "/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics)}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page := pages[r.URL.Path]
-		switch {
-		case page == nil:
-			http.NotFound(w, r)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		default:
-			page.ServeHTTP(w, r)
-		}
-	})
-}
-
-// add makes a service part of the cloud, below the prefix.
+// add makes a service part of the process. Where the process has the role for it, its API is
+// served below the prefix.
 func (cl *cloud) add(name string, p part) {
 	cl.parts = append(cl.parts, p)
-	cl.edge.Services["/"+name] = p.Handler()
 	cl.health.Add(name, p.Ready)
+	if cl.conf.Roles.Serves(name) {
+		cl.edge.Services["/"+name] = p.Handler()
+	}
 }
+
+// serves tells whether this process answers for a service.
+func (cl *cloud) serves(name string) bool { return cl.edge.Services["/"+name] != nil }
 
 // endpoint is the public address of a service.
 func (cl *cloud) endpoint(name string) string { return cl.conf.Endpoint + "/" + name }
 
-// internalBase is the address that in-process calls carry; nothing listens there.
-const internalBase = "http://virga.internal/"
-
-// client returns a client for a service of this process that acts as identity, or as the
-// identity in the call's context when that is nil.
-func (cl *cloud) client(service string, identity *token.Identity, header http.Header) api.Client {
-	return api.Client{
-		HTTP: &http.Client{Transport: as{identity, api.Local{Handler: cl.edge}}},
-		Base: internalBase + service, Header: header,
-	}
-}
-
-// as is a transport whose requests are made by one identity.
-type as struct {
-	identity *token.Identity
-	next     http.RoundTripper
-}
-
-// RoundTrip implements http.RoundTripper.
-func (a as) RoundTrip(r *http.Request) (*http.Response, error) {
-	if a.identity != nil {
-		r = r.WithContext(token.WithIdentity(r.Context(), a.identity))
-	}
-	return a.next.RoundTrip(r)
+// owner names this process in leases. No two living processes share the name, and a process
+// that is started anew in the same data folder has the name of one that is dead.
+func (cl *cloud) owner() string {
+	const room = 64 - 9 // of the column
+	return fmt.Sprintf("%.*s-%.8s", room, cl.conf.Host, cl.folder.Process())
 }
 
 // nodeIdentity is who the agents of a host are.
@@ -150,6 +140,3 @@ func contextAttrs(ctx context.Context) []slog.Attr {
 	}
 	return nil
 }
-
-// shutdownTimeout is how long requests under way get when the process ends.
-const shutdownTimeout = 10 * time.Second

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"virga/core/clock"
+	"virga/app/folder"
 	"virga/core/conf"
 	"virga/core/db/dbtest"
 )
@@ -201,8 +202,11 @@ func TestDatabaseAndDataFolderBelongTogether(t *testing.T) {
 	dbtest.EachServer(t, func(t *testing.T, engine string) {
 		address := dbtest.ServerURL(t, engine)
 		claim := func(folder, database string) error {
-			cl := &cloud{conf: &conf.Config{DataDir: folder, Database: conf.Secret(database)}, clock: clock.System{}}
-			return cl.claimDatabase(t.Context())
+			cl, err := newCloud(&conf.Config{DataDir: folder, Database: conf.Secret(database)}, "test", slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return errors.Join(cl.openCluster(t.Context()), cl.close())
 		}
 		refuse := func(what string, err error, wants string) {
 			t.Helper()
@@ -219,14 +223,23 @@ func TestDatabaseAndDataFolderBelongTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		refuse("another folder", claim(other, address), "another data folder")
+		refuse("another folder", claim(other, address), "virga join --role controller")
 		refuse("the folder without its database", claim(mine, ""), "must name it")
+		refuse("the folder with an empty database", claim(mine, dbtest.ServerURL(t, engine)), "an empty database")
 		refuse("a folder with files", claim(files, address), "a data folder of its own")
-		if err := claim(other, ""); err != nil {
-			t.Errorf("a refused folder is not free for files: %v", err)
-		}
 		if err := claim(other, dbtest.ServerURL(t, engine)); err != nil {
 			t.Errorf("a refused folder is not free for another database: %v", err)
+		}
+		key, err := os.ReadFile(filepath.Join(mine, "secrets", "cluster-key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := t.TempDir()
+		if err := folder.Write(filepath.Join(second, "secrets", "cluster-key"), key); err != nil {
+			t.Fatal(err)
+		}
+		if err := claim(second, address); err != nil {
+			t.Errorf("a second folder with the key: %v", err)
 		}
 	})
 }

@@ -78,6 +78,18 @@ func (cl *cloud) openFakes(guests string) (drivers, error) {
 	return drivers{virt, data}, nil
 }
 
+// addNodeRole makes this machine a host where the process has the role for it.
+func (cl *cloud) addNodeRole(context.Context) error {
+	if !cl.conf.Roles.Node {
+		return nil
+	}
+	d, err := cl.openDrivers()
+	if err != nil {
+		return err
+	}
+	return cl.addNode(d)
+}
+
 // addNode adds the agents that make this machine a host for guests and networks.
 func (cl *cloud) addNode(d drivers) error {
 	vtep, err := netip.ParseAddr(cl.conf.TunnelIP)

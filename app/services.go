@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
+	"time"
 
 	"virga/app/neighbour"
 	"virga/core/token"
+	"virga/core/work"
 	"virga/service/compute"
 	"virga/service/identity"
 	"virga/service/image"
@@ -33,29 +33,67 @@ func catalog() []catalogEntry {
 	}
 }
 
+// addServices adds the services that the roles of this process need, each with clients of
+// its neighbours. Chores of a service run where its API is; durable operations, which are
+// the compute service's, where a conductor or a scheduler is, too.
+func (cl *cloud) addServices(ctx context.Context) error {
+	operations := cl.conf.Roles.Conductor || cl.conf.Roles.Scheduler
+	for _, service := range []struct {
+		name string
+		here bool
+		add  func(context.Context) error
+	}{
+		{"identity", false, cl.addIdentity},
+		{"placement", false, cl.addPlacement},
+		{"image", false, cl.addImage},
+		{"network", false, cl.addNetwork},
+		{"compute", operations, cl.addCompute},
+	} {
+		if !service.here && !cl.conf.Roles.Serves(service.name) {
+			continue
+		}
+		if cl.auth == nil && service.name != "identity" {
+			cl.askForIdentities()
+		}
+		if err := service.add(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workRoles are whose steps of operations this process carries; none is not nil.
+func (cl *cloud) workRoles() []string {
+	roles := []string{}
+	if cl.conf.Roles.Conductor {
+		roles = append(roles, work.Conductor)
+	}
+	if cl.conf.Roles.Scheduler {
+		roles = append(roles, compute.RoleScheduler)
+	}
+	return roles
+}
+
 // addIdentity adds the service that everybody else asks who a caller is.
-func (cl *cloud) addIdentity(ctx context.Context, password token.Secret) (*identity.Service, error) {
-	folder := filepath.Join(cl.conf.DataDir, "keys", "fernet")
-	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
-		return nil, fmt.Errorf("set up token keys: %w", err)
-	}
-	if err := token.SetUpKeys(folder); err != nil {
-		return nil, fmt.Errorf("set up token keys: %w", err)
-	}
-	keys, err := token.OpenKeys(folder)
+func (cl *cloud) addIdentity(ctx context.Context) error {
+	keys, err := cl.tokenKeys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("set up token keys: %w", err)
+		return err
 	}
 	d, err := cl.openDB(ctx, "identity")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := identity.New(ctx, identity.Deps{
-		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Owner: cl.conf.Host,
+		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Owner: cl.owner(),
 		Endpoint: cl.endpoint("identity"), AuthenticateURI: cl.endpoint("identity"), Keys: keys,
 	})
 	if err != nil {
-		return nil, err
+		return err
+	}
+	password, err := cl.adminPassword(ctx)
+	if err != nil {
+		return err
 	}
 	params := identity.BootstrapParams{AdminPassword: password, Region: cl.conf.Region}
 	for _, e := range catalog() {
@@ -63,34 +101,47 @@ func (cl *cloud) addIdentity(ctx context.Context, password token.Secret) (*ident
 		params.Endpoints = append(params.Endpoints, identity.EndpointParams{
 			ServiceName: e.name, ServiceType: e.kind, Public: address, Internal: address, Admin: address})
 	}
-	if err := s.Bootstrap(ctx, params); err != nil {
-		return nil, err
-	}
+	cl.seed(func(ctx context.Context) error { return s.Bootstrap(ctx, params) })
+	cl.auth = s
 	cl.add("identity", s)
-	return s, nil
-}
-
-// addServices adds every service, each with clients of its neighbours.
-func (cl *cloud) addServices(ctx context.Context, password token.Secret) error {
-	auth, err := cl.addIdentity(ctx, password)
-	if err != nil {
-		return err
-	}
-	for _, add := range []func(context.Context, token.Authenticator) error{cl.addPlacement, cl.addImage, cl.addNetwork, cl.addCompute} {
-		if err := add(ctx, auth); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-func (cl *cloud) addPlacement(ctx context.Context, auth token.Authenticator) error {
+const (
+	// askedIdentities is how many tokens a process without identity remembers, and askedFor
+	// how long: it bounds how long a revocation that no doorbell told of goes unnoticed.
+	askedIdentities = 50_000
+	askedFor        = 5 * time.Second
+	askTimeout      = 10 * time.Second
+)
+
+// askForIdentities has this process ask another one who the bearers of tokens are.
+func (cl *cloud) askForIdentities() {
+	cache := token.NewCache(token.CacheConfig{Size: askedIdentities, TTL: askedFor, Clock: cl.clock})
+	caching := token.NewCaching(asker{way{cl, "identity"}}, cache, askTimeout)
+	cl.auth = caching
+	cl.onRun(func(ctx context.Context) error {
+		defer caching.Wait()
+		bell := cl.bus.Listen(identity.TopicChanged)
+		defer bell.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-bell.C:
+				cache.InvalidateAll()
+			}
+		}
+	})
+}
+
+func (cl *cloud) addPlacement(ctx context.Context) error {
 	d, err := cl.openDB(ctx, "placement")
 	if err != nil {
 		return err
 	}
 	s, err := placement.New(ctx, placement.Deps{
-		DB: d, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: auth,
+		DB: d, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth,
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("placement"),
 	})
 	if err != nil {
@@ -106,22 +157,21 @@ const (
 	maxVirtualSize = 64 << 40
 )
 
-func (cl *cloud) addImage(ctx context.Context, auth token.Authenticator) error {
+func (cl *cloud) addImage(ctx context.Context) error {
+	if here, err := cl.hasImages(ctx); err != nil || !here {
+		return err
+	}
 	d, err := cl.openDB(ctx, "image")
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(cl.conf.DataDir, "images")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("open image store: %w", err)
-	}
-	content, err := file.Open(folder, cl.clock.ID)
+	content, err := file.Open(cl.conf.ImagesDir, cl.clock.ID)
 	if err != nil {
 		return err
 	}
 	cl.onClose(content.Close)
 	s, err := image.New(ctx, image.Deps{
-		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: auth, Owner: cl.conf.Host,
+		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize,
 	})
@@ -132,46 +182,53 @@ func (cl *cloud) addImage(ctx context.Context, auth token.Authenticator) error {
 	return nil
 }
 
-func (cl *cloud) addNetwork(ctx context.Context, auth token.Authenticator) error {
+func (cl *cloud) addNetwork(ctx context.Context) error {
 	d, err := cl.openDB(ctx, "network")
 	if err != nil {
 		return err
 	}
 	s, err := network.New(ctx, network.Deps{
-		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: auth, Owner: cl.conf.Host,
+		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("network"),
 	})
 	if err != nil {
 		return err
 	}
 	cl.add("network", s)
-	project, err := cl.adminProject(ctx)
-	if err != nil {
-		return err
-	}
-	return s.Seed(ctx, network.SeedParams{
-		AdminProjectID: project, ExternalCIDR: cl.conf.ExternalCIDR, PrivateCIDR: cl.conf.PrivateCIDR, HostNAT: cl.conf.ExternalNAT,
+	cl.seed(func(ctx context.Context) error {
+		project, err := cl.adminProject(ctx)
+		if err != nil {
+			return err
+		}
+		return s.Seed(ctx, network.SeedParams{
+			AdminProjectID: project, ExternalCIDR: cl.conf.ExternalCIDR, PrivateCIDR: cl.conf.PrivateCIDR, HostNAT: cl.conf.ExternalNAT,
+		})
 	})
+	return nil
 }
 
-func (cl *cloud) addCompute(ctx context.Context, auth token.Authenticator) error {
+func (cl *cloud) addCompute(ctx context.Context) error {
 	d, err := cl.openDB(ctx, "compute")
 	if err != nil {
 		return err
 	}
 	s, err := compute.New(ctx, compute.Deps{
-		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: auth, Owner: cl.conf.Host,
+		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("compute"),
 		Images:    neighbour.NewImages(cl.client("image", nil, nil)),
 		Networks:  neighbour.NewNetworks(cl.client("network", nil, nil)),
 		Placement: neighbour.NewPlacement(cl.client("placement", nil, nil)),
 		Self:      serviceIdentity("compute"),
+		Roles:     cl.workRoles(),
 	})
 	if err != nil {
 		return err
 	}
 	cl.add("compute", s)
-	return s.Seed(ctx)
+	if cl.conf.Roles.Serves("compute") {
+		cl.seed(s.Seed)
+	}
+	return nil
 }
 
 // adminProject finds the project admin by the identity API.

@@ -203,6 +203,15 @@ func (c *Cluster) Fact(ctx context.Context, name, proposed string) (string, erro
 	return fact, nil
 }
 
+// State makes a fact what the caller says, whatever was held for true before.
+func (c *Cluster) State(ctx context.Context, name, fact string) error {
+	err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return saveFact(tx, name, fact) })
+	if err != nil {
+		return fmt.Errorf("state %s: %w", name, err)
+	}
+	return nil
+}
+
 // Known returns a fact, empty when nobody has stated it.
 func (c *Cluster) Known(ctx context.Context, name string) (string, error) {
 	var fact string

@@ -59,6 +59,10 @@ func haveFact(tx *db.Tx, name, proposed string) (string, error) {
 	return proposed, tx.Insert("facts", factRow{name, proposed})
 }
 
+func saveFact(tx *db.Tx, name, fact string) error {
+	return tx.Upsert("facts", factRow{name, fact}, "name")
+}
+
 // secretRow is a sealed secret.
 type secretRow struct {
 	Name    string `db:"name"`

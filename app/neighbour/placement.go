@@ -218,6 +218,31 @@ func (p *Placement) Claim(ctx context.Context, claim compute.Claim) error {
 	return refusal(p.client.Do(ctx, http.MethodPut, path, body, nil))
 }
 
+// Reallocate implements compute.Placement.
+func (p *Placement) Reallocate(ctx context.Context, claims []compute.Claim) error {
+	return p.again(ctx, func() error {
+		body := map[string]allocationView{}
+		for _, claim := range claims {
+			path := "/allocations/" + url.PathEscape(claim.ConsumerID)
+			var now allocationView
+			if err := p.client.Do(ctx, http.MethodGet, path, nil, &now); err != nil {
+				return fmt.Errorf("read allocations of %s: %w", claim.ConsumerID, err)
+			}
+			want := allocationView{Allocations: map[string]resourcesView{}, ProjectID: claim.ProjectID, UserID: claim.UserID, Generation: now.Generation}
+			resources := maps.Clone(claim.Resources)
+			maps.DeleteFunc(resources, func(_ string, n int64) bool { return n <= 0 })
+			switch {
+			case len(resources) > 0:
+				want.Allocations[claim.ProviderID] = resourcesView{Resources: resources}
+			case len(now.Allocations) == 0:
+				continue // there is nothing to take away
+			}
+			body[claim.ConsumerID] = want
+		}
+		return p.client.Do(ctx, http.MethodPost, "/allocations", body, nil)
+	})
+}
+
 // Release implements compute.Placement.
 func (p *Placement) Release(ctx context.Context, consumerID string) error {
 	err := p.client.Do(ctx, http.MethodDelete, "/allocations/"+url.PathEscape(consumerID), nil, nil)

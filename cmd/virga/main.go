@@ -21,8 +21,10 @@ type commands struct {
 	Config configFile `help:"TOML file with settings; flags and VIRGA_… variables go before it." type:"existingfile" env:"VIRGA_CONFIG"`
 
 	Up      up           `cmd:"" help:"Run a whole cloud in this process."`
+	Run     run          `cmd:"" help:"Run some of a cloud's roles in this process, with others elsewhere."`
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
+	Keys    keys         `cmd:"" help:"Rotate the keys that tokens are sealed with."`
 	Version printVersion `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,137 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"virga/app/cluster"
+	"virga/app/folder"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/conf"
+	"virga/core/token"
+)
+
+// Names of the cloud's secrets.
+const (
+	secretTokenKeys     = "token-keys"
+	secretAdminPassword = "admin-password"
+	secretAuthority     = "authority"
+)
+
+// tokenKeys are the keys that seal tokens, as the cloud has them now and later. Those that a
+// data folder kept in files become the cloud's.
+func (cl *cloud) tokenKeys(ctx context.Context) (*token.Keys, error) {
+	files := filepath.Join(cl.conf.DataDir, "keys", "fernet")
+	text, err := cl.cluster.Secret(ctx, secretTokenKeys, func() ([]byte, error) {
+		ring, err := token.ReadKeyRing(files)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, token.ErrNoKeys) {
+			ring, err = token.NewKeyRing()
+		}
+		return ring.Text(), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open token keys: %w", err)
+	}
+	ring, err := token.ParseKeyRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("open token keys: %w", err)
+	}
+	if err := os.RemoveAll(filepath.Dir(files)); err != nil { // they are where the others are now
+		return nil, fmt.Errorf("remove token keys that were taken over: %w", err)
+	}
+	keys := token.NewKeys(ring)
+	cl.onRun(func(ctx context.Context) error {
+		return cl.cluster.FollowSecret(ctx, secretTokenKeys, func(text []byte) error {
+			ring, err := token.ParseKeyRing(text)
+			if err == nil {
+				keys.Replace(ring)
+			}
+			return err
+		})
+	})
+	return keys, nil
+}
+
+// keepKeys is how many token keys remain after a rotation: tokens outlive three rotations.
+const keepKeys = 5
+
+// RotateKeys has new tokens be sealed with another key. Running processes follow within
+// seconds, and all tokens stay valid.
+func RotateKeys(ctx context.Context, c *conf.Config, out io.Writer) (err error) {
+	if err := c.Complete(); err != nil {
+		return err
+	}
+	if known, err := cluster.BelongsTo(c.DataDir); err != nil || known == "" {
+		return errors.Join(err, fmt.Errorf("rotate keys: %s is not the data folder of a cloud's controller", c.DataDir))
+	}
+	if err := checkPlace(c); err != nil {
+		return err
+	}
+	d, err := openPart(ctx, c, "cloud")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	cloud, err := cluster.Open(ctx, cluster.Config{DB: d, Bus: bus.NewLocal(), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), DataDir: c.DataDir})
+	if err != nil {
+		return err
+	}
+	count := 0
+	err = cloud.ChangeSecret(ctx, secretTokenKeys, func(old []byte) ([]byte, error) {
+		ring, err := token.ParseKeyRing(old)
+		if err == nil {
+			ring, err = ring.Rotated(keepKeys)
+		}
+		count = ring.Count()
+		return ring.Text(), err
+	})
+	if err != nil {
+		return fmt.Errorf("rotate keys: %w", err)
+	}
+	fmt.Fprintf(out, "Tokens are sealed with another key from now on; %d keys open them.\n", count)
+	return nil
+}
+
+// adminPassword returns the password of the user admin as the cloud was begun with it: the
+// one kept, else the configured one, else a new random one.
+func (cl *cloud) adminPassword(ctx context.Context) (token.Secret, error) {
+	path := filepath.Join(cl.conf.DataDir, "secrets", "admin-password")
+	text, err := cl.cluster.Secret(ctx, secretAdminPassword, func() ([]byte, error) { return firstPassword(cl.conf, path) })
+	if err != nil {
+		return "", err
+	}
+	return token.Secret(text), folder.Write(path, append(text, '\n'))
+}
+
+// firstPassword is the password of a cloud that has none yet.
+func firstPassword(c *conf.Config, path string) ([]byte, error) {
+	kept, err := os.ReadFile(path)
+	if err == nil {
+		return []byte(strings.TrimSuffix(string(kept), "\n")), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read admin password: %w", err)
+	}
+	password := c.AdminPassword
+	if password == "" {
+		random := make([]byte, 24)
+		if _, err := rand.Read(random); err != nil {
+			return nil, fmt.Errorf("make admin password: %w", err)
+		}
+		password = base64.RawURLEncoding.EncodeToString(random)
+	}
+	if strings.ContainsAny(password, "\r\n\x00") {
+		return nil, errors.New("the admin password holds a line break")
+	}
+	return []byte(password), nil
+}

@@ -1,0 +1,229 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"virga/app/cluster"
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/pki"
+	"virga/core/token"
+)
+
+// Headers that processes of one cloud send each other, and nobody else.
+const (
+	identityHeader  = "X-Virga-Identity"
+	requestIDHeader = "X-Virga-Request-Id"
+	subjectHeader   = "X-Virga-Token"
+)
+
+func insideHeaders() []string { return []string{identityHeader, requestIDHeader, subjectHeader} }
+
+const (
+	// dialTimeout is how long a process may take to accept a connection.
+	dialTimeout = 2 * time.Second
+	// pingAfter is how long a connection may be silent before the other side is asked
+	// whether it is there, and pingTimeout how long it may take to say so.
+	pingAfter, pingTimeout = 5 * time.Second, 4 * time.Second
+	// avoidFor is how long a process that was not reached is asked last.
+	avoidFor = 10 * time.Second
+	// attempts is how many processes are tried for one call.
+	attempts = 3
+)
+
+// others reaches the services of other processes.
+type others struct {
+	living    func(ctx context.Context) ([]cluster.Process, error)
+	look      func()
+	self      string
+	transport *http.Transport
+	turn      atomic.Uint64
+
+	mu      sync.Mutex
+	avoided map[string]time.Time
+}
+
+func newOthers(c *cluster.Cluster, self string, credentials *pki.Credentials) *others {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: pingAfter}
+	return &others{
+		living: c.Living, look: c.Look, self: self, avoided: map[string]time.Time{},
+		transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSClientConfig: credentials.ClientOf(pki.Controller), TLSHandshakeTimeout: dialTimeout,
+			ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true,
+			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		},
+	}
+}
+
+// to is the transport to a service.
+func (o *others) to(service string) http.RoundTripper { return toService{o, service} }
+
+type toService struct {
+	others  *others
+	service string
+}
+
+// RoundTrip implements http.RoundTripper. The identity and the request id in the context go
+// along. Where a process is not reached, or went away before it answered a question that
+// changes nothing, the next is asked.
+func (t toService) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := &onceBody{inner: r.Body}
+	defer body.release()
+	if db.InTx(r.Context()) {
+		return nil, errors.New("call " + r.URL.Path + ": a database transaction is open")
+	}
+	addresses, err := t.others.addresses(r.Context(), t.service)
+	if err != nil {
+		return nil, err
+	}
+	if len(addresses) == 0 {
+		t.others.look()
+		return nil, fmt.Errorf("call %s: no living process serves %s", r.URL.Path, t.service)
+	}
+	var errs []error
+	for _, address := range addresses[:min(len(addresses), attempts)] {
+		sent, connected, err := outgoing(r, address, body)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := t.others.transport.RoundTrip(sent)
+		if err == nil {
+			body.handOver()
+			return resp, nil
+		}
+		errs = append(errs, fmt.Errorf("ask %s: %w", address, err))
+		if r.Context().Err() != nil {
+			break
+		}
+		t.others.avoid(address)
+		if body.begun() || connected.Load() && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			break
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// outgoing is a request as another process gets it. connected tells afterwards whether it may
+// have arrived there.
+func outgoing(r *http.Request, address string, body *onceBody) (out *http.Request, connected *atomic.Bool, err error) {
+	connected = new(atomic.Bool)
+	out = r.Clone(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}))
+	out.URL.Scheme, out.URL.Host, out.Host = "https", address, ""
+	if r.Body != nil && r.Body != http.NoBody {
+		out.Body, out.GetBody = body, nil
+	}
+	if id := api.RequestID(r.Context()); id != "" {
+		out.Header.Set(requestIDHeader, id)
+	}
+	if identity, ok := token.IdentityFrom(r.Context()); ok {
+		text, err := json.Marshal(identity)
+		if err != nil {
+			return nil, nil, fmt.Errorf("pass on who calls: %w", err)
+		}
+		out.Header.Set(identityHeader, base64.RawURLEncoding.EncodeToString(text))
+	}
+	return out, connected, nil
+}
+
+// addresses lists where a service is served by others: in turns, and those last that were
+// not reached a moment ago.
+func (o *others) addresses(ctx context.Context, service string) ([]string, error) {
+	living, err := o.living(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var good, bad []string
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range living {
+		switch {
+		case p.ID == o.self || p.Address == "" || !p.Serves(service):
+		case now.Sub(o.avoided[p.Address]) < avoidFor:
+			bad = append(bad, p.Address)
+		default:
+			good = append(good, p.Address)
+		}
+	}
+	if len(good) > 1 {
+		first := int(o.turn.Add(1) % uint64(len(good)))
+		good = append(good[first:], good[:first]...)
+	}
+	return append(good, bad...), nil
+}
+
+// avoid has a process that was not reached be asked last for a while.
+func (o *others) avoid(address string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	for old, at := range o.avoided {
+		if now.Sub(at) >= avoidFor {
+			delete(o.avoided, old)
+		}
+	}
+	o.avoided[address] = now
+	o.look()
+}
+
+// onceBody is a request's body that several attempts may be made with as long as nobody has
+// read of it.
+type onceBody struct {
+	inner io.ReadCloser
+	read  atomic.Bool
+
+	mu sync.Mutex
+	// given tells that the attempt under way is the one that is answered, closed that it
+	// needs the body no more.
+	given, closed bool
+}
+
+// Read implements io.Reader.
+func (b *onceBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
+	return b.inner.Read(p)
+}
+
+// Close implements io.Closer. An attempt that failed does not take the body from the next.
+func (b *onceBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.given && b.inner != nil {
+		return b.inner.Close()
+	}
+	return nil
+}
+
+func (b *onceBody) begun() bool { return b.read.Load() }
+
+// handOver leaves the body to the attempt that is answered.
+func (b *onceBody) handOver() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.given = true; b.closed && b.inner != nil {
+		_ = b.inner.Close()
+	}
+}
+
+// release closes the body where no attempt was answered.
+func (b *onceBody) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.given && b.inner != nil {
+		_ = b.inner.Close()
+	}
+}
