@@ -16,7 +16,8 @@ import (
 
 // actionNames are the compute API's words for the operations.
 var actionNames = map[string]string{opCreate: "create", opDelete: "delete", opStart: "start", opStop: "stop", opReboot: "reboot",
-	opAttach: "attach_interface", opDetach: "detach_interface"}
+	opAttach: "attach_interface", opDetach: "detach_interface", opResize: "resize", opMigrate: "migrate", opConfirm: "confirmResize",
+	opRevert: "revertResize"}
 
 type actionView struct {
 	Action       string      `json:"action"`
@@ -212,12 +213,12 @@ func eventName(e work.Event) string {
 	return "compute_" + e.Step
 }
 
-// decisionOf is the scheduler's decision table that a create's frame holds, or empty.
+// decisionOf is the scheduler's decision table that the frame of an operation with a step
+// "schedule" holds, or empty.
 func decisionOf(o *work.Operation) string {
-	if o.Kind != opCreate {
-		return ""
+	var frame struct {
+		Decision *decision `json:"decision"`
 	}
-	var frame createFrame
 	if err := json.Unmarshal([]byte(o.Frame), &frame); err != nil || frame.Decision == nil {
 		return ""
 	}

@@ -139,6 +139,10 @@ type Placement interface {
 	// Claim makes the consumer's allocation be these resources of this provider. It is
 	// repeatable; status 409 when they are no longer there.
 	Claim(ctx context.Context, claim Claim) error
+	// Reallocate makes the allocations of several consumers be what the claims say, all of
+	// them or none; a claim without resources takes away what its consumer has. It is
+	// repeatable; status 409 when the resources are not there.
+	Reallocate(ctx context.Context, claims []Claim) error
 	// Release removes the consumer's allocation; none is fine.
 	Release(ctx context.Context, consumerID string) error
 }

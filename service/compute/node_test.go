@@ -3,6 +3,8 @@ package compute_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +25,8 @@ type node struct {
 	// guests are those of which something is on the host.
 	guests map[string]orders.GuestOrder
 	power  map[string]int
+	// disks are what the guests have written, which goes with them to another host.
+	disks  map[string]string
 	reboot map[string]int64
 	// fail, if set, says why an order cannot be carried out.
 	fail func(order orders.GuestOrder) *orders.Error
@@ -36,9 +40,15 @@ type node struct {
 // startNode registers a host and has its agent work until the test ends or stop is called.
 func (r *rig) startNode(name string, memoryMiB int64) *node {
 	r.t.Helper()
-	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, reboot: map[string]int64{},
+	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, disks: map[string]string{}, reboot: map[string]int64{},
 		facts: orders.Host{HostName: name + ".example", HypervisorType: "fake", HypervisorVersion: 1000, VCPUs: 1 << 20, MemoryMiB: memoryMiB, LocalGiB: 1 << 20,
-			HostIP: "192.0.2.7", CPU: orders.CPU{Arch: "x86_64", Model: "test"}, Virt: orders.Virt{Kind: "fake"}, UptimeSeconds: 90_000}}
+			HostIP: "192.0.2.7", TransferURL: "http://" + name, CPU: orders.CPU{Arch: "x86_64", Model: "test"}, Virt: orders.Virt{Kind: "fake"}, UptimeSeconds: 90_000}}
+	r.mu.Lock()
+	if r.nodes == nil {
+		r.nodes = map[string]*node{}
+	}
+	r.nodes[name] = n
+	r.mu.Unlock()
 	n.heartbeat()
 	r.waitFor("the provider of "+name, func() bool {
 		r.world.mu.Lock()
@@ -142,14 +152,45 @@ func (n *node) once() {
 		if order.Settled {
 			continue
 		}
-		report := n.carryOut(order)
+		disk, err := n.fetch(order)
+		if err != nil {
+			n.since = 0 // look at all again, soon
+			time.AfterFunc(5*time.Millisecond, func() { n.rig.bus.Ring(orders.Topic(n.name)) })
+			return
+		}
+		report := n.carryOut(order, disk)
 		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil)
 		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil) // repeats are harmless
 	}
 	n.since = list.Generation
 }
 
-func (n *node) carryOut(order orders.GuestOrder) orders.Report {
+// fetch returns the guest's disk: what is here, or what the host has that the order names.
+func (n *node) fetch(order orders.GuestOrder) (string, error) {
+	n.mu.Lock()
+	disk, there := n.disks[order.ServerID]
+	n.mu.Unlock()
+	switch {
+	case there:
+		return disk, nil
+	case order.Receive == nil:
+		return "disk of " + order.ServerID, nil
+	}
+	n.rig.mu.Lock()
+	source := n.rig.nodes[order.Receive.FromHost]
+	n.rig.mu.Unlock()
+	source.mu.Lock()
+	defer source.mu.Unlock()
+	sum := sha256.Sum256([]byte(order.Receive.Secret))
+	held := source.guests[order.ServerID]
+	if held.Desired != orders.Stopped || held.Send == nil || held.Send.ToHost != n.name || held.Send.SecretSHA256 != hex.EncodeToString(sum[:]) ||
+		order.Receive.URL != source.facts.TransferURL {
+		return "", errors.New("the source does not send")
+	}
+	return source.disks[order.ServerID], nil
+}
+
+func (n *node) carryOut(order orders.GuestOrder, disk string) orders.Report {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.orders = append(n.orders, order)
@@ -162,9 +203,10 @@ func (n *node) carryOut(order orders.GuestOrder) orders.Report {
 	}
 	if order.Desired == orders.Absent {
 		delete(n.guests, order.ServerID)
+		delete(n.disks, order.ServerID)
 		return report
 	}
-	n.guests[order.ServerID] = order
+	n.guests[order.ServerID], n.disks[order.ServerID] = order, disk
 	report.PowerState = map[orders.Desired]int{orders.Running: 1, orders.Stopped: 4}[order.Desired]
 	if order.Reboot != nil {
 		n.reboot[order.ServerID] = order.Reboot.Seq

@@ -174,7 +174,7 @@ func guestBody(row *server) orders.GuestOrder {
 	flavor, image := row.Detail.Flavor, row.Detail.Image
 	body := orders.GuestOrder{
 		Name: row.Name, HostName: row.HostName, NICs: []orders.NIC{},
-		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: flavor.RootGiB,
+		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: guestRootGiB(row),
 			EphemeralGiB: flavor.Ephemeral, SwapMiB: flavor.SwapMiB},
 		Hints: orders.Hints{Machine: image.Properties["hw_machine_type"], CPUModel: image.Properties["hw_cpu_model"],
 			DiskBus: image.Properties["hw_disk_bus"]},

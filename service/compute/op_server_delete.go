@@ -53,6 +53,9 @@ func (s *Service) deleteNetwork(ctx context.Context, run *deleteRun) error {
 }
 
 func (s *Service) deleteClaim(ctx context.Context, run *deleteRun) error {
+	if err := s.releaseMoves(ctx, run.Operation.ResourceID); err != nil {
+		return err
+	}
 	return s.deps.Placement.Release(s.self(ctx), run.Operation.ResourceID)
 }
 
@@ -68,6 +71,9 @@ func (s *Service) deleteForget(_ context.Context, run *deleteRun) error {
 			return err
 		}
 		if err := markServerDeleted(tx, row.ID, s.clock.Now()); err != nil {
+			return err
+		}
+		if err := s.closeMoves(tx, row.ID); err != nil {
 			return err
 		}
 		c := s.ofOperation(run.Operation, "delete")

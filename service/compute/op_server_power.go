@@ -141,10 +141,11 @@ func (s *Service) powerSettle(ctx context.Context, run *powerRun, action string)
 // takeReport brings a server's states in line with what its host reported.
 func (s *Service) takeReport(row *server, order *guestOrder) {
 	vmState := row.VMState
-	switch order.ReportedState {
-	case orders.StateRunning:
+	switch {
+	case vmState == vmResized: // it stays so until it is confirmed or reverted
+	case order.ReportedState == orders.StateRunning:
 		vmState = vmActive
-	case orders.StateStopped:
+	case order.ReportedState == orders.StateStopped:
 		vmState = vmStopped
 	}
 	if vmState == row.VMState && row.PowerState == order.ReportedPower {
@@ -161,7 +162,7 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 
 // desiredOf is the wish that fits a server's stored state.
 func desiredOf(row *server) orders.Desired {
-	if row.VMState == vmStopped || row.VMState == vmError && row.PowerState != powerRunning {
+	if row.VMState == vmStopped || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
 		return orders.Stopped
 	}
 	return orders.Running

@@ -34,6 +34,12 @@ const (
 	ruleLock                 = prefix + "os-lock-server:lock"
 	ruleUnlock               = prefix + "os-lock-server:unlock"
 	ruleUnlockOverride       = prefix + "os-lock-server:unlock:unlock_override"
+	ruleResize               = prefix + "servers:resize"
+	ruleResizeConfirm        = prefix + "servers:confirm_resize"
+	ruleResizeRevert         = prefix + "servers:revert_resize"
+	ruleMigrate              = prefix + "os-migrate-server:migrate"
+	ruleMigrateHost          = prefix + "os-migrate-server:migrate:host"
+	ruleServerMigrations     = prefix + "servers:migrations:"
 	ruleResetState           = prefix + "os-admin-actions:reset_state"
 	ruleForceDelete          = prefix + "os-deferred-delete:force"
 	ruleMetadata             = prefix + "server-metadata:"
@@ -136,6 +142,9 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
 	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)
 	add(checkAdmin, "Go past somebody else's lock.", ruleUnlockOverride)
+	add(checkMember, "Give a server another flavor, and confirm that or take it back.", ruleResize, ruleResizeConfirm, ruleResizeRevert)
+	add(checkAdmin, "Move a server to another host.", ruleMigrate, ruleMigrateHost)
+	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
 	add(checkAdmin, "Set a server's state by hand.", ruleResetState)
 	add(checkMember, "Delete a server at once.", ruleForceDelete)
 	add(checkReader, "Read a server's metadata.", ruleMetadata+"index", ruleMetadata+"show")

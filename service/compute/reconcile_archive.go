@@ -11,13 +11,19 @@ import (
 // operations by itself.
 const keepDeleted = 90 * 24 * time.Hour
 
-// reconcileArchive forgets servers that were deleted long ago, in small transactions.
+// reconcileArchive forgets servers that were deleted long ago and migrations that ended
+// then, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
 	const batch = 200
 	for ctx.Err() == nil {
 		gone := 0
 		err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
-			gone, err = purgeDeleted(tx, s.clock.Now().Add(-keepDeleted), batch)
+			before := s.clock.Now().Add(-keepDeleted)
+			if gone, err = purgeDeleted(tx, before, batch); err != nil {
+				return err
+			}
+			moves, err := purgeMigrations(tx, before, batch)
+			gone = max(gone, moves)
 			return err
 		})
 		if err != nil || gone < batch {

@@ -45,6 +45,7 @@ type rig struct {
 	service *compute.Service
 	badges  badges
 	mu      sync.Mutex
+	nodes   map[string]*node
 	hook    func(o work.Operation, undo, after bool) error
 	halt    func()
 }

@@ -35,12 +35,16 @@ func (s *Service) actions() map[string]serverAction {
 		"unlock":              {ruleUnlock, s.actionUnlock},
 		"os-resetState":       {ruleResetState, s.actionResetState},
 		"forceDelete":         {ruleForceDelete, s.actionForceDelete},
+		"resize":              {ruleResize, s.actionResize},
+		"confirmResize":       {ruleResizeConfirm, s.actionConfirmResize},
+		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
+		"migrate":             {ruleMigrate, s.actionMigrate},
 	}
 }
 
 // notImplementedActions exist in Nova and not here.
-var notImplementedActions = []string{"rebuild", "resize", "confirmResize", "revertResize", "pause", "unpause", "suspend", "resume", "shelve",
-	"shelveOffload", "unshelve", "rescue", "unrescue", "createImage", "createBackup", "evacuate", "migrate", "os-migrateLive", "changePassword",
+var notImplementedActions = []string{"rebuild", "pause", "unpause", "suspend", "resume", "shelve",
+	"shelveOffload", "unshelve", "rescue", "unrescue", "createImage", "createBackup", "evacuate", "os-migrateLive", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
@@ -69,8 +73,9 @@ func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error)
 }
 
 // start admits an operation on a server: the server is read anew, the state checked, and
-// nothing else may go on with it.
-func (s *Service) start(ctx context.Context, r *api.Request, action, kind string, params any, check func(row *server, t task) error) (string, error) {
+// nothing else may go on with it. What is to be true together with that is done by also.
+func (s *Service) start(ctx context.Context, r *api.Request, action, kind string, params any, check func(row *server, t task) error,
+	also ...func(tx *db.Tx, row *server) error) (string, error) {
 	id := r.Param("server_id")
 	operation := ""
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
@@ -94,7 +99,7 @@ func (s *Service) start(ctx context.Context, r *api.Request, action, kind string
 		}
 		if len(unfinished[id]) > 0 {
 			if t.state == "" {
-				return api.Conflict("Cannot '%s' instance %s while an interface is being attached or detached", action, id)
+				return api.Conflict("Cannot '%s' instance %s while another change of it is under way", action, id)
 			}
 			return stateConflict(action, id, "task_state", t.state)
 		}
@@ -102,6 +107,11 @@ func (s *Service) start(ctx context.Context, r *api.Request, action, kind string
 			UserID: r.UserID(), RequestID: r.ID, Params: params})
 		if err != nil {
 			return err
+		}
+		for _, fn := range also {
+			if err := fn(tx, row); err != nil {
+				return err
+			}
 		}
 		return s.recordAdmitted(tx, r, row, operation, action+".start")
 	})

@@ -361,11 +361,7 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 	}
 	row := &c.row
 	row.ImageID, row.FlavorID, row.VCPUs, row.MemoryMiB = image.ID, f.ID, f.VCPUs, f.MemoryMiB
-	root := f.RootGiB
-	if root == 0 {
-		root = (image.VirtualSize + gib - 1) / gib
-	}
-	row.DiskGiB = root + f.Ephemeral + (f.SwapMiB+1023)/1024
+	row.DiskGiB = diskOf(f, image.VirtualSize)
 	row.Detail.Flavor = f.snapshot()
 	row.Detail.Image = imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
 		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
@@ -559,13 +555,18 @@ func (s *Service) takeQuota(tx *db.Tx, c *createRequest) (int, error) {
 }
 
 func checkServerQuota(limits map[string]int64, used usedByProject, count int64, row *server) error {
+	return checkMoreQuota(limits, used, int64(row.VCPUs)*count, count, row.MemoryMiB*count)
+}
+
+// checkMoreQuota tells whether a project may take more than it has.
+func checkMoreQuota(limits map[string]int64, used usedByProject, cores, instances, ram int64) error {
 	var names, asked, taken, allowed []string
 	for _, q := range []struct {
-		name           string
-		used, quantity int64
-	}{{quotaCores, used.Cores, int64(row.VCPUs)}, {quotaInstances, used.Instances, 1}, {quotaRAM, used.RAM, row.MemoryMiB}} {
-		if over(limits[q.name], q.used, q.quantity*count) {
-			names, asked = append(names, q.name), append(asked, fmt.Sprint(q.quantity*count))
+		name       string
+		used, more int64
+	}{{quotaCores, used.Cores, cores}, {quotaInstances, used.Instances, instances}, {quotaRAM, used.RAM, ram}} {
+		if q.more > 0 && over(limits[q.name], q.used, q.more) {
+			names, asked = append(names, q.name), append(asked, fmt.Sprint(q.more))
 			taken, allowed = append(taken, fmt.Sprint(q.used)), append(allowed, fmt.Sprint(limits[q.name]))
 		}
 	}

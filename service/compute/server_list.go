@@ -294,11 +294,12 @@ func (q *serverQuery) byAddress(text string, version int) error {
 var vmStatesOf = map[string][]string{
 	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
 	"REBOOT": {vmActive, vmStopped, vmError}, "HARD_REBOOT": {vmActive, vmStopped, vmError},
+	"RESIZE": {vmActive, vmStopped}, "VERIFY_RESIZE": {vmResized}, "REVERT_RESIZE": {vmResized},
 }
 
 // otherStatuses are statuses of Nova that no server has here.
-var otherStatuses = []string{"MIGRATING", "PASSWORD", "PAUSED", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED",
-	"SOFT_DELETED", "SUSPENDED", "UNKNOWN", "VERIFY_RESIZE"}
+var otherStatuses = []string{"MIGRATING", "PASSWORD", "PAUSED", "REBUILD", "RESCUE", "SHELVED", "SHELVED_OFFLOADED",
+	"SOFT_DELETED", "SUSPENDED", "UNKNOWN"}
 
 func (q *serverQuery) byStatus(values []string, r *api.Request) error {
 	var states, statuses []string

@@ -68,8 +68,25 @@ func taskState(o work.Operation) string {
 			return "rebooting_hard"
 		}
 		return "rebooting"
+	case opResize, opMigrate:
+		return moveTask(o.StepName)
+	case opRevert:
+		return "resize_reverting"
 	}
 	return ""
+}
+
+// moveTask is the task_state that a step of a move is.
+func moveTask(step string) string {
+	switch step {
+	case "schedule", "claim":
+		return "resize_prep"
+	case "stop", "stopped", "transfer", "received":
+		return "resize_migrating"
+	case "network":
+		return "resize_migrated"
+	}
+	return "resize_finish"
 }
 
 // statusOf is the status that users see, from vm_state and task (nova/api/openstack/common.py).
@@ -84,6 +101,14 @@ func statusOf(vmState string, t task) string {
 		case "rebooting_hard":
 			return "HARD_REBOOT"
 		}
+		if strings.HasPrefix(t.state, "resize_") && vmState != vmError {
+			return "RESIZE"
+		}
+	case vmResized:
+		if t.state == "resize_reverting" {
+			return "REVERT_RESIZE"
+		}
+		return "VERIFY_RESIZE"
 	}
 	return map[string]string{vmActive: "ACTIVE", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
 }

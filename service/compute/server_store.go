@@ -13,6 +13,7 @@ const (
 	vmBuilding = "building"
 	vmActive   = "active"
 	vmStopped  = "stopped"
+	vmResized  = "resized"
 	vmError    = "error"
 	vmDeleted  = "deleted"
 )
@@ -59,6 +60,7 @@ type serverDetail struct {
 	Description    *string           `json:"description,omitempty"`
 	Flavor         flavorSnapshot    `json:"flavor"`
 	Image          imageSnapshot     `json:"image"`
+	GrownGiB       int64             `json:"grown_gb,omitempty"` // the root disk grew to this much in its place, whatever the flavor says
 	KeyPublic      string            `json:"key_public,omitempty"`
 	KeyType        string            `json:"key_type,omitempty"`
 	LaunchIndex    int               `json:"launch_index,omitempty"`
@@ -289,6 +291,11 @@ func sumProject(tx *db.Tx, projectID string) (usedByProject, error) {
 	var used usedByProject
 	err := tx.Get(&used, "SELECT COUNT(*) AS instances, COALESCE(SUM(vcpus), 0) AS cores, COALESCE(SUM(memory_mb), 0) AS ram"+
 		" FROM servers WHERE project_id = ? AND deleted_at = 0", projectID)
+	if err != nil {
+		return used, err
+	}
+	moves, err := sumMoves(tx, projectID)
+	used.Cores, used.RAM = used.Cores+moves.Cores, used.RAM+moves.RAM
 	return used, err
 }
 

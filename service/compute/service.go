@@ -46,6 +46,9 @@ type Deps struct {
 	// Owner names this process in leases.
 	Owner string
 
+	// ResizeOnSameHost lets a resize stay on the server's host although there are others.
+	ResizeOnSameHost bool
+
 	Images    Images
 	Networks  Networks
 	Placement Placement
@@ -104,7 +107,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
-		s.interfaceAttach(), s.interfaceDetach()); err != nil {
+		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert()); err != nil {
 		return nil, err
 	}
 	schemas, err := fs.Sub(schemaFiles, "schema")

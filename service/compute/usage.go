@@ -10,11 +10,6 @@ import (
 	"virga/core/db"
 )
 
-// migrationList answers that nothing migrates, which is the truth: there is no migration.
-func (s *Service) migrationList(context.Context, *api.Request) (any, error) {
-	return map[string]any{"migrations": []any{}}, nil
-}
-
 // maxUsageRows bounds the servers that one usage report is made from.
 const maxUsageRows = 100_000
 

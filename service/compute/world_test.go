@@ -3,6 +3,7 @@ package compute_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -290,6 +291,34 @@ func (w placement) Claim(ctx context.Context, claim compute.Claim) error {
 		}
 	}
 	w.allocations[claim.ConsumerID] = claim
+	return nil
+}
+
+func (w placement) Reallocate(ctx context.Context, claims []compute.Claim) error {
+	leave, err := w.enter(ctx, "reallocate")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	next := maps.Clone(w.allocations)
+	for _, claim := range claims {
+		if delete(next, claim.ConsumerID); len(claim.Resources) > 0 {
+			next[claim.ConsumerID] = claim
+		}
+	}
+	before := w.allocations
+	w.allocations = next
+	for _, claim := range claims {
+		if len(claim.Resources) == 0 {
+			continue
+		}
+		for class, r := range w.resources(claim.ProviderID, "") {
+			if r.Used > r.Capacity {
+				w.allocations = before
+				return api.Errorf(http.StatusConflict, "Unable to allocate inventory: %s is exhausted", class)
+			}
+		}
+	}
 	return nil
 }
 

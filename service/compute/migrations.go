@@ -1,0 +1,153 @@
+package compute
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"virga/core/api"
+	"virga/core/db"
+)
+
+// migrationView is a migration in os-migrations.
+type migrationView struct {
+	ID            int64   `json:"id"`
+	UUID          string  `json:"uuid,omitempty"`
+	SourceNode    *string `json:"source_node"`
+	SourceHost    *string `json:"source_compute"`
+	DestNode      *string `json:"dest_node"`
+	DestHost      *string `json:"dest_compute"`
+	DestIP        *string `json:"dest_host"`
+	Status        string  `json:"status"`
+	ServerID      string  `json:"instance_uuid"`
+	OldFlavor     *int64  `json:"old_instance_type_id"`
+	NewFlavor     *int64  `json:"new_instance_type_id"`
+	CreatedAt     string  `json:"created_at"`
+	UpdatedAt     *string `json:"updated_at"`
+	MigrationType string  `json:"migration_type,omitempty"`
+	UserID        string  `json:"user_id,omitempty"`
+	ProjectID     string  `json:"project_id,omitempty"`
+}
+
+func viewMigration(r *api.Request, m *migration) migrationView {
+	d := &m.Detail
+	view := migrationView{ID: m.Num, SourceNode: orNull(d.SourceNode), SourceHost: orNull(m.SourceHost), DestNode: orNull(d.DestNode), DestHost: orNull(m.DestHost),
+		DestIP: orNull(d.DestIP), Status: m.Status, ServerID: m.ServerID, OldFlavor: flavorNumber(d.Old.FlavorID), NewFlavor: flavorNumber(d.New.FlavorID),
+		CreatedAt: microTime(m.CreatedAt), UpdatedAt: optionalMicroTime(m.UpdatedAt)}
+	if r.Version.AtLeast(vMigrationKind) {
+		view.MigrationType = m.Kind
+	}
+	if r.Version.AtLeast(vMigrationPaging) {
+		view.UUID = m.ID
+	}
+	if r.Version.AtLeast(vMigrationOwner) {
+		view.UserID, view.ProjectID = m.UserID, m.ProjectID
+	}
+	return view
+}
+
+// flavorNumber is a flavor's id where the API wants nova's internal number of it, which
+// there is not here: ids that are numbers stand for themselves, others are null.
+func flavorNumber(id string) *int64 {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+const maxMigrations = 1000
+
+// migrationFilters are the query parameters that must equal a column.
+var migrationFilters = map[string]string{"status": "status", "instance_uuid": "server_id", "migration_type": "kind", "source_compute": "source_host"}
+
+func readMigrationFilter(r *api.Request) (*migrationFilter, error) {
+	f := &migrationFilter{limit: maxMigrations, equal: map[string]string{}, host: r.Query.Get("host"), newestFirst: r.Version.AtLeast(vMigrationPaging)}
+	for name, column := range migrationFilters {
+		if value := r.Query.Get(name); value != "" {
+			f.equal[column] = value
+		}
+	}
+	if r.Version.AtLeast(vMigrationOwner) {
+		for _, name := range []string{"user_id", "project_id"} {
+			if value := r.Query.Get(name); value != "" {
+				f.equal[name] = value
+			}
+		}
+	}
+	if r.Version.Before(vMigrationPaging) {
+		return f, nil
+	}
+	page, err := (api.Paging{Max: maxMigrations}).Read(r.Query)
+	if err != nil {
+		return nil, err
+	}
+	f.marker, f.limit = page.Marker, page.Limit
+	times := map[string]*time.Time{"changes-since": &f.since}
+	if r.Version.AtLeast(vChangesBefore) {
+		times["changes-before"] = &f.before
+	}
+	for name, into := range times {
+		if text := r.Query.Get(name); text != "" {
+			if *into, err = parseTime(text); err != nil {
+				return nil, api.BadRequest("Invalid input for query parameters %s. Value: %s. It is not a date and time.", name, oneLine(text, 60))
+			}
+		}
+	}
+	return f, nil
+}
+
+// migrationList answers GET /os-migrations.
+func (s *Service) migrationList(ctx context.Context, r *api.Request) (any, error) {
+	f, err := readMigrationFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	var rows []migration
+	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		rows, err = listMigrations(tx, f)
+		return err
+	})
+	if errors.Is(err, db.ErrMarker) {
+		return nil, api.BadRequest("Marker %s could not be found.", oneLine(f.marker, 60))
+	}
+	if err != nil {
+		return nil, err
+	}
+	views := make([]migrationView, len(rows))
+	for i := range rows {
+		views[i] = viewMigration(r, &rows[i])
+	}
+	var links []linkView
+	if r.Version.AtLeast(vMigrationPaging) && len(rows) == f.limit {
+		links = nextLinks(r, true, rows[len(rows)-1].ID)
+	}
+	return withLinks("migrations", views, links), nil
+}
+
+// serverMigrations answers GET /servers/{id}/migrations: the live migrations at work, of
+// which there are none.
+func (s *Service) serverMigrations(context.Context, *api.Request) (any, error) {
+	return map[string]any{"migrations": []any{}}, nil
+}
+
+// serverMigrationShow answers for one migration of a server as nova does when it is no live one.
+func (s *Service) serverMigrationShow(ctx context.Context, r *api.Request) (any, error) {
+	id, serverID := r.Param("migration_id"), r.Param("server_id")
+	var rows []migration
+	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		rows, err = listMigrations(tx, &migrationFilter{equal: map[string]string{"server_id": serverID}, limit: maxMigrations})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	known := slices.ContainsFunc(rows, func(m migration) bool { return strconv.FormatInt(m.Num, 10) == strings.TrimSpace(id) })
+	if !known {
+		return nil, api.NotFound("Migration %s not found for server %s", oneLine(id, 60), serverID)
+	}
+	return nil, api.NotFound("Migration %s for server %s is not live-migration.", oneLine(id, 60), serverID)
+}

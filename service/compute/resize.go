@@ -1,0 +1,219 @@
+package compute
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/work"
+)
+
+// The actions by which a server gets another flavor or another host.
+
+// actionResize admits a resize to another flavor.
+func (s *Service) actionResize(ctx context.Context, r *api.Request, row *server, argument json.RawMessage) (any, error) {
+	var in struct {
+		FlavorRef flexString `json:"flavorRef"`
+	}
+	if err := json.Unmarshal(argument, &in); err != nil {
+		return nil, api.BadRequest("Invalid input for field/attribute resize.")
+	}
+	id := imageID(string(in.FlavorRef)) // it may be an address
+	f, err := s.visibleFlavor(ctx, r, id)
+	if api.StatusOf(err) == 404 && err != nil {
+		return nil, api.BadRequest("Flavor %s could not be found.", oneLine(id, 60))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkResize(row, f); err != nil {
+		return nil, err
+	}
+	return s.move(ctx, r, row, "resize", opResize, migrationResize, newShape(row, f), "")
+}
+
+// newShape is what a flavor makes of a server.
+func newShape(row *server, f *flavor) shape {
+	return shape{FlavorID: f.ID, VCPUs: f.VCPUs, MemoryMiB: f.MemoryMiB, DiskGiB: diskOf(f, row.Detail.Image.VirtualSize), Flavor: f.snapshot()}
+}
+
+// diskOf is what the disks of a flavor need on the host, in GiB.
+func diskOf(f *flavor, virtualSize int64) int64 {
+	root := f.RootGiB
+	if root == 0 {
+		root = (virtualSize + gib - 1) / gib
+	}
+	return root + f.Ephemeral + (f.SwapMiB+1023)/1024
+}
+
+// checkResize tells whether a server's disks can become those of a flavor.
+func checkResize(row *server, f *flavor) error {
+	now, image := &row.Detail.Flavor, &row.Detail.Image
+	switch {
+	case f.ID == row.FlavorID:
+		return api.BadRequest("When resizing, instances must change flavor!")
+	case f.RootGiB == 0 && now.RootGiB > 0:
+		return api.BadRequest("Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
+	case f.RootGiB > 0 && f.RootGiB < max(now.RootGiB, row.Detail.GrownGiB), f.Ephemeral < now.Ephemeral:
+		return api.BadRequest("Server disk was unable to be resized because: disks cannot be made smaller than they are.")
+	case row.ImageID == "":
+		return nil
+	}
+	return checkImage(&Image{ID: row.ImageID, Status: "active", DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize, MinDisk: image.MinDisk,
+		MinRAM: image.MinRAM}, f)
+}
+
+// actionMigrate admits a cold migration; since 2.56 the host may be named.
+func (s *Service) actionMigrate(ctx context.Context, r *api.Request, row *server, argument json.RawMessage) (any, error) {
+	var in *struct {
+		Host *string `json:"host"`
+	}
+	wanted := ""
+	if r.Version.AtLeast(vMigrateHost) { // before, nova does not look at the argument
+		decoder := json.NewDecoder(bytes.NewReader(argument))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			return nil, api.BadRequest("Invalid input for field/attribute migrate. It is null, or names a host.")
+		}
+		if in != nil && in.Host != nil {
+			wanted = *in.Host
+		}
+	}
+	if wanted != "" {
+		if err := r.May(ruleMigrateHost, serverTarget{row}.PolicyTarget()); err != nil {
+			return nil, err
+		}
+		err := s.db.Read(ctx, func(tx *db.Tx) error {
+			_, err := findHost(tx, wanted)
+			return err
+		})
+		switch {
+		case errors.Is(err, db.ErrNotFound):
+			return nil, api.BadRequest("Compute host %s could not be found.", oneLine(wanted, 60))
+		case err != nil:
+			return nil, err
+		case wanted == row.Host:
+			return nil, api.BadRequest("Cannot migrate to the host where the server exists.")
+		}
+	}
+	return s.move(ctx, r, row, "migrate", opMigrate, migrationCold, shapeOf(row), wanted)
+}
+
+// move admits a move. That no host has room is told at once; whoever takes the room in
+// between is met by the operation.
+func (s *Service) move(ctx context.Context, r *api.Request, row *server, action, kind, migrationKind string, wish shape, wanted string) (any, error) {
+	now := s.clock.Now()
+	m := newMigration{ID: s.clock.ID(), ServerID: row.ID, ProjectID: row.ProjectID, UserID: r.UserID(), Kind: migrationKind, Status: migrationAccepted,
+		SourceHost: row.Host, CreatedAt: now, UpdatedAt: now, Detail: migrationDetail{Old: shapeOf(row), New: wish}}
+	check := func(row *server, t task) error {
+		if row.Host == "" && t.state == "" {
+			return stateConflict(action, row.ID, "vm_state", row.VMState)
+		}
+		return inStates(action, vmActive, vmStopped)(row, t)
+	}
+	if row.Host != "" && (row.VMState == vmActive || row.VMState == vmStopped) {
+		d, err := s.chooseMove(ctx, row, &m, wanted, nil)
+		if err != nil {
+			return nil, unavailable("placement", err)
+		}
+		s.roster.released(row.ID)
+		if d.Chosen == "" && !d.hopeful {
+			if err := s.checkState(ctx, r, row.ID, check); err != nil {
+				return nil, err
+			}
+			return nil, api.BadRequest("%s", d.explain())
+		}
+	}
+	_, err := s.start(ctx, r, action, kind, moveParams{Migration: m.ID, Host: wanted}, check, func(tx *db.Tx, row *server) error {
+		return s.admitMove(tx, &m, row)
+	})
+	return accepted(), err
+}
+
+// checkState tells whether a server may be acted on, before anything else is said about it.
+func (s *Service) checkState(ctx context.Context, r *api.Request, id string, check func(*server, task) error) error {
+	return s.db.Read(ctx, func(tx *db.Tx) error {
+		row, err := findServer(tx, id)
+		if errors.Is(err, db.ErrNotFound) {
+			return noSuchServer(id)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.checkLock(r, row); err != nil {
+			return err
+		}
+		unfinished, err := work.Unfinished(tx, id)
+		if err != nil {
+			return err
+		}
+		return check(row, taskOf(unfinished[id]))
+	})
+}
+
+// admitMove writes the migration of an admitted move, with the server as it is now, and
+// takes the quota that it needs.
+func (s *Service) admitMove(tx *db.Tx, m *newMigration, row *server) error {
+	m.SourceHost, m.Detail.Old, m.Detail.Before = row.Host, shapeOf(row), desiredOf(row)
+	if m.Kind == migrationCold {
+		m.Detail.New = m.Detail.Old
+	}
+	source, err := findHost(tx, row.Host)
+	if errors.Is(err, db.ErrNotFound) {
+		return api.Conflict("The host of instance %s is not there any more.", row.ID)
+	}
+	if err != nil {
+		return err
+	}
+	m.Detail.SourceProvider, m.Detail.SourceNode = source.HypervisorID, source.Facts.HostName
+	m.reserve(&m.Detail.Old, &m.Detail.New)
+	if m.ExtraVCPUs > 0 || m.ExtraMemoryMiB > 0 {
+		limits, err := quotaLimits(tx, row.ProjectID)
+		if err != nil {
+			return err
+		}
+		used, err := sumProject(tx, row.ProjectID)
+		if err != nil {
+			return err
+		}
+		if err := checkMoreQuota(limits, used, m.ExtraVCPUs, 0, m.ExtraMemoryMiB); err != nil {
+			return err
+		}
+	}
+	return insertMigration(tx, m)
+}
+
+func (s *Service) actionConfirmResize(ctx context.Context, r *api.Request, _ *server, _ json.RawMessage) (any, error) {
+	if err := s.endMove(ctx, r, "confirmResize", opConfirm); err != nil {
+		return nil, err
+	}
+	return nil, nil // 204, unlike the other actions
+}
+
+func (s *Service) actionRevertResize(ctx context.Context, r *api.Request, _ *server, _ json.RawMessage) (any, error) {
+	return accepted(), s.endMove(ctx, r, "revertResize", opRevert)
+}
+
+// endMove admits the end of a move that waits for it.
+func (s *Service) endMove(ctx context.Context, r *api.Request, action, kind string) error {
+	_, err := s.start(ctx, r, action, kind, endParams{}, inStates(action, vmResized), func(tx *db.Tx, row *server) error {
+		_, err := findMove(tx, row.ID, migrationFinished)
+		if errors.Is(err, db.ErrNotFound) {
+			return api.BadRequest("Instance has not been resized.")
+		}
+		return err
+	})
+	return err
+}
+
+// guestRootGiB is the size of the root disk that a server's guest is to have: one that grew
+// in a resize that was taken back on the same host does not shrink.
+func guestRootGiB(row *server) int64 {
+	if row.Detail.Flavor.RootGiB == 0 {
+		return row.Detail.GrownGiB
+	}
+	return max(row.Detail.Flavor.RootGiB, row.Detail.GrownGiB)
+}
