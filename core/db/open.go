@@ -21,6 +21,13 @@ import (
 // readers is how many SQLite connections may read side by side.
 const readers = 4
 
+// A part of the cloud holds so many connections to a server at most, and keeps so many
+// while it has nothing to do.
+const (
+	connections     = 16
+	idleConnections = 8
+)
+
 // connectTimeout is how long a server may take to accept a connection.
 const connectTimeout = 10 * time.Second
 
@@ -114,8 +121,8 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 }
 
 func openServer(ctx context.Context, d dialect, pool *sql.DB) (*DB, error) {
-	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(8)
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(idleConnections)
 	db := newDB(d, pool, pool)
 	if err := db.Ping(ctx); err != nil {
 		_ = pool.Close()

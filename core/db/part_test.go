@@ -2,9 +2,11 @@ package db_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -164,6 +166,49 @@ func TestLostConnectionsAreTold(t *testing.T) {
 		if err := d.Read(t.Context(), func(tx *db.Tx) error { return tx.Select(&ids, "SELECT id FROM animals ORDER BY id") }); err != nil ||
 			strings.Join(ids, ",") != "1,5" {
 			t.Errorf("found %v, %v", ids, err)
+		}
+	})
+}
+
+// TestConnectionsThatBrokeUnusedAreReplaced restarts a server between transactions, so that
+// all connections of the pool are dead, and expects nobody to notice.
+func TestConnectionsThatBrokeUnusedAreReplaced(t *testing.T) {
+	dbtest.EachServer(t, func(t *testing.T, engine string) {
+		s := dbtest.Own(t, engine)
+		d, err := db.Open(t.Context(), s.URL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		if err := d.Migrate(t.Context(), "zoo", migrations); err != nil {
+			t.Fatal(err)
+		}
+		for round := range 4 {
+			var inside, done sync.WaitGroup
+			const side = 6
+			inside.Add(side)
+			for i := range side {
+				done.Go(func() {
+					here := sync.OnceFunc(inside.Done)
+					if err := d.Read(t.Context(), func(*db.Tx) error { here(); inside.Wait(); return nil }); err != nil {
+						t.Errorf("round %d: %v", round, err)
+					}
+					here()
+					if err := d.Write(t.Context(), func(tx *db.Tx) error {
+						id := fmt.Sprint(round, " ", i)
+						return tx.Insert("animals", animal{ID: id, Name: id})
+					}); err != nil {
+						t.Errorf("round %d: %v", round, err)
+					}
+				})
+			}
+			done.Wait()
+			if round%2 == 0 {
+				s.Stop(t)
+			} else {
+				s.Kill(t)
+			}
+			s.Start(t)
 		}
 	})
 }

@@ -81,7 +81,7 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 	if err := d.interception.begin(ctx, write); err != nil {
 		return false, fmt.Errorf("begin transaction: %w", err)
 	}
-	sqlTx, err := pool.BeginTx(ctx, opts)
+	sqlTx, err := d.begin(ctx, pool, opts)
 	if err != nil {
 		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", d.unavailable(err))
 	}
@@ -112,6 +112,17 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 		cache.prepare(ctx, pool, text)
 	}
 	return false, nil
+}
+
+// begin takes a connection that lives: those of the pool may have broken while nobody used
+// them, and a transaction without a statement can be begun anew.
+func (d *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql.Tx, error) {
+	for attempt := 0; ; attempt++ {
+		tx, err := pool.BeginTx(ctx, opts)
+		if err == nil || attempt == idleConnections || unreached(err) || !away(err) && !d.dialect.away(err) {
+			return tx, err
+		}
+	}
 }
 
 // Context is the context of the transaction; InTx is true of it.

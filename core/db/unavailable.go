@@ -46,6 +46,13 @@ func away(err error) bool {
 	return false
 }
 
+// unreached tells that no connection was made.
+func unreached(err error) bool {
+	var network *net.OpError
+	var connect *pgconn.ConnectError
+	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &connect)
+}
+
 // The file of an SQLite database does not go away.
 func (sqlite) away(error) bool { return false }
 
@@ -65,8 +72,12 @@ func (postgres) away(err error) bool {
 	return errors.As(err, &connect) || pgconn.SafeToRetry(err)
 }
 
+// mysqlBroken is what the driver says when a connection turns out to be broken before
+// anything was sent; it exports no error for that.
+const mysqlBroken = "bad connection"
+
 func (mysql) away(err error) bool {
-	if errors.Is(err, mysqldriver.ErrInvalidConn) {
+	if errors.Is(err, mysqldriver.ErrInvalidConn) || err.Error() == mysqlBroken {
 		return true
 	}
 	var e *mysqldriver.MySQLError

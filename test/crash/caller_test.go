@@ -24,7 +24,11 @@ type caller struct {
 }
 
 // counters tell in the end that something happened at all.
-type counters struct{ requests, unknown, later, refused, repeated, lookedUp atomic.Int64 }
+type counters struct {
+	requests, unknown, later, refused, repeated, lookedUp atomic.Int64
+	// made and deleted are servers.
+	made, deleted atomic.Int64
+}
 
 const (
 	// answerPatience is how long a living cloud may take for an answer.

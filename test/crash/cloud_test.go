@@ -29,7 +29,8 @@ type cloud struct {
 	// that is dead.
 	databaseURL string
 	lag         time.Duration
-	outages     int
+	// kills and outages count.
+	kills, outages int
 
 	command *exec.Cmd
 	ended   chan error
@@ -125,14 +126,16 @@ func (c *cloud) die() error {
 	}
 	<-c.ended
 	c.ended = nil
+	c.kills++
 	return nil
 }
 
-// killAgainAndAgain has the cloud die that many times and leaves it running. Now and then
-// its database goes away, too.
-func (c *cloud) killAgainAndAgain(t *testing.T, times int, chance *rand.Rand) error {
-	for i := range times {
-		err := c.live(moment(chance))
+// killAgainAndAgain has the cloud die that many times, and then until enough was done, and
+// leaves it running. Now and then its database goes away, too.
+func (c *cloud) killAgainAndAgain(t *testing.T, times int, chance *rand.Rand, enough func() bool) error {
+	began := time.Now()
+	for c.kills < times || !enough() && time.Since(began) < longest {
+		err := c.liveAMoment(chance)
 		if err == nil && c.database != nil && chance.IntN(outageEvery) == 0 {
 			err = c.loseDatabase(t, chance)
 		}
@@ -140,14 +143,17 @@ func (c *cloud) killAgainAndAgain(t *testing.T, times int, chance *rand.Rand) er
 			err = c.die()
 		}
 		if err != nil {
-			return fmt.Errorf("life %d: %w", i, err)
+			return fmt.Errorf("life %d: %w", c.kills, err)
 		}
 		if err := c.start(); err != nil {
-			return fmt.Errorf("life %d: %w", i+1, err)
+			return fmt.Errorf("life %d: %w", c.kills, err)
 		}
 	}
 	return c.awaitReady()
 }
+
+// longest is how long more kills are waited for to have the clients do enough.
+const longest = 2 * time.Minute
 
 // outageEvery is how many lives there are for one loss of the database, by the mean.
 const outageEvery = 10
@@ -164,7 +170,7 @@ func (c *cloud) loseDatabase(t *testing.T, chance *rand.Rand) error {
 	} else {
 		c.database.Stop(t)
 	}
-	if err := c.live(moment(chance)); err != nil {
+	if err := c.live(between(chance, 0, 1500)); err != nil {
 		return err
 	}
 	if chance.IntN(2) == 0 {
@@ -178,19 +184,27 @@ func (c *cloud) loseDatabase(t *testing.T, chance *rand.Rand) error {
 	} else {
 		c.database.Start(t)
 	}
-	return c.live(moment(chance))
+	return c.liveAMoment(chance)
 }
 
-// moment is how long a process lives: some die while they start, most in the middle of work, some after long.
-func moment(chance *rand.Rand) time.Duration {
-	between := func(from, to int) time.Duration { return time.Duration(from+chance.IntN(to-from)) * time.Millisecond }
-	switch n := chance.IntN(10); {
-	case n < 2:
-		return between(0, 60)
-	case n < 8:
-		return between(60, 700)
+// liveAMoment lets the process work: some die while they start, most in the middle of work, some after long.
+func (c *cloud) liveAMoment(chance *rand.Rand) error {
+	n := chance.IntN(10)
+	if n < 3 {
+		return c.live(between(chance, 0, 300))
 	}
-	return between(700, 1800)
+	if err := c.awaitReady(); err != nil {
+		return err
+	}
+	if n < 9 {
+		return c.live(between(chance, 0, 400))
+	}
+	return c.live(between(chance, 400, 1500))
+}
+
+// between is a time of so many milliseconds.
+func between(chance *rand.Rand, from, to int) time.Duration {
+	return time.Duration(chance.Int64N(int64(to-from)*int64(time.Millisecond))) + time.Duration(from)*time.Millisecond
 }
 
 // stop ends the process in good order.

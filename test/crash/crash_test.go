@@ -86,7 +86,8 @@ func kill(t *testing.T, engine string, kills, number int, seed uint64) {
 		working.Go(func() { a.work(done) })
 	}
 	began := time.Now()
-	err := tr.cloud.killAgainAndAgain(t, kills, rand.New(rand.NewPCG(seed, 0)))
+	enough := func() bool { return tr.count.made.Load()+tr.count.deleted.Load() >= int64(least*kills) }
+	err := tr.cloud.killAgainAndAgain(t, kills, rand.New(rand.NewPCG(seed, 0)), enough)
 	close(done)
 	if err != nil {
 		working.Wait()
@@ -94,18 +95,13 @@ func kill(t *testing.T, engine string, kills, number int, seed uint64) {
 	}
 	working.Wait()
 	t.Logf("%d kills in %s, the database away %d times: %d requests, %d times nobody listened, %d without an answer, %d answered 503, %d looked for, %d repeated",
-		kills, time.Since(began).Round(time.Second), tr.cloud.outages, tr.count.requests.Load(), tr.count.refused.Load(), tr.count.unknown.Load(),
+		tr.cloud.kills, time.Since(began).Round(time.Second), tr.cloud.outages, tr.count.requests.Load(), tr.count.refused.Load(), tr.count.unknown.Load(),
 		tr.count.later.Load(), tr.count.lookedUp.Load(), tr.count.repeated.Load())
 	if tr.count.unknown.Load() < int64(kills/10) {
 		t.Errorf("only %d requests were cut off by %d kills: the test does not meet its moments", tr.count.unknown.Load(), kills)
 	}
-	made, deleted := 0, 0
-	for _, a := range tr.actors {
-		made += len(a.servers)
-		deleted += count(a.servers, func(s *server) bool { return s.gone })
-	}
-	if made+deleted < least*kills {
-		t.Errorf("only %d servers were made and %d deleted by %d kills", made, deleted, kills)
+	if made, deleted := tr.count.made.Load(), tr.count.deleted.Load(); !enough() {
+		t.Errorf("only %d servers were made and %d deleted by %d kills", made, deleted, tr.cloud.kills)
 	}
 	tr.settle()
 	tr.keepPromises()

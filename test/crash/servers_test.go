@@ -56,6 +56,7 @@ func (a *actor) createServers() error {
 	if given != nil {
 		given.user = id
 	}
+	a.count.made.Add(int64(number))
 	if number == 1 {
 		a.servers = append(a.servers, &server{id: id, name: name, want: "ACTIVE", port: given})
 		return nil
@@ -102,6 +103,7 @@ func (a *actor) deleteServer() error {
 	refused, err := a.remove(s.path())
 	if err == nil && refused == nil {
 		s.gone = true
+		a.count.deleted.Add(1)
 	}
 	return refusal(err, refused)
 }
