@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"virga/core/conf"
+	"virga/core/token"
+)
+
+// opened is a process that has found its cloud.
+func opened(t *testing.T, c *conf.Config) *cloud {
+	t.Helper()
+	cl, err := newCloud(c, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cl.close() })
+	if err := cl.openCluster(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return cl
+}
+
+// TestKeysOfFoldersAreTakenOver starts in a data folder that keeps the keys of tokens in
+// files: tokens from before stand, and the files are gone.
+func TestKeysOfFoldersAreTakenOver(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir()}
+	files := filepath.Join(c.DataDir, "keys", "fernet")
+	if err := os.MkdirAll(filepath.Join(c.DataDir, "db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(files), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := token.SetUpKeys(files); err != nil {
+		t.Fatal(err)
+	}
+	former, err := token.OpenKeys(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := opened(t, c)
+	now := cl.clock.Now()
+	issued, err := token.NewFernet(former, cl.clock).Issue(token.Payload{UserID: "u", ExpiresAt: now.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := cl.tokenKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.NewFernet(keys, cl.clock).Open(issued.Reveal(), now); err != nil {
+		t.Errorf("a token from before: %v", err)
+	}
+	if _, err := os.Stat(filepath.Dir(files)); !os.IsNotExist(err) {
+		t.Errorf("the files: %v", err)
+	}
+	_ = cl.close()
+	if keys, err = opened(t, c).tokenKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.NewFernet(keys, cl.clock).Open(issued.Reveal(), now); err != nil {
+		t.Errorf("a token from before, at the next start: %v", err)
+	}
+}
+
+// TestRunningProcessesFollowARotation rotates as the command does, beside a process that runs.
+func TestRunningProcessesFollowARotation(t *testing.T) {
+	settings := func() *conf.Config {
+		return &conf.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:1", Host: "here", ExternalCIDR: "172.24.4.0/24", PrivateCIDR: "10.0.0.0/24",
+			TunnelIP: "127.0.0.1"}
+	}
+	c := settings()
+	cl := opened(t, c)
+	keys, err := cl.tokenKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, job := range cl.jobs {
+		wg.Go(func() { _ = job(ctx) })
+	}
+	issued, err := token.NewFernet(keys, cl.clock).Issue(token.Payload{UserID: "u", ExpiresAt: cl.clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := RotateKeys(t.Context(), c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); keys.Count() != 3; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the process has %d keys", keys.Count())
+		}
+	}
+	if _, err := token.NewFernet(keys, cl.clock).Open(issued.Reveal(), cl.clock.Now()); err != nil {
+		t.Errorf("a token from before: %v", err)
+	}
+	cancel()
+	wg.Wait()
+	other := settings()
+	if err := RotateKeys(t.Context(), other, io.Discard); err == nil {
+		t.Error("keys of a folder without a cloud were rotated")
+	}
+	if err := fs.WalkDir(os.DirFS(other.DataDir), ".", func(path string, _ fs.DirEntry, err error) error {
+		if path != "." {
+			t.Errorf("the refused command has left %s", path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
