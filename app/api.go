@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -78,6 +79,8 @@ func serviceOf(path string) string {
 
 // serveHTTP has a server serve until ctx ends; requests under way get a while then.
 func (cl *cloud) serveHTTP(ctx context.Context, group *errgroup.Group, server *http.Server, listener net.Listener) {
+	// Handshakes and broken requests of strangers are theirs to mend.
+	server.ErrorLog = slog.NewLogLogger(cl.log.Handler(), slog.LevelDebug)
 	server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = 10*time.Second, 2*time.Minute, 64<<10
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -22,7 +22,7 @@ func TestCredentialsSurviveHostilePasswords(t *testing.T) {
 		if password.Reveal() != hostile {
 			t.Fatalf("password %q", password.Reveal())
 		}
-		if err := writeCredentials(c, password); err != nil {
+		if err := writeCredentials(c, password, ""); err != nil {
 			t.Fatal(err)
 		}
 		c.AdminPassword = "another one, which comes too late"

@@ -10,11 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 
+	"virga/app/cluster"
 	"virga/core/pki"
 )
 
 // openAuthority opens the cloud's certificate authority, whose key is one of the cloud's
-// secrets, and has it issue this process's certificate.
+// secrets, and the fleet service, and makes this process a member with a certificate.
 func (cl *cloud) openAuthority(ctx context.Context) error {
 	text, err := cl.cluster.Secret(ctx, secretAuthority, func() ([]byte, error) {
 		fresh, err := pki.NewAuthority(cl.clock, "Virga cloud "+cl.cluster.ID())
@@ -29,84 +30,102 @@ func (cl *cloud) openAuthority(ctx context.Context) error {
 	if cl.authority, err = pki.LoadAuthority(cl.clock, text); err != nil {
 		return err
 	}
-	if cl.credentials, err = cl.openCredentials(); err != nil {
+	if err := cl.addFleet(ctx); err != nil {
 		return err
 	}
-	cl.onRun(func(ctx context.Context) error {
-		return cl.credentials.Run(ctx, cl.log, cl.names, cl.issue, nil)
-	})
-	return nil
+	if cl.credentials, err = cl.enrol(ctx, pki.Controller, cl.names); err != nil {
+		return err
+	}
+	if cl.conf.Roles.Node { // towards other nodes it is one of them
+		cl.nodeCredentials, err = cl.enrol(ctx, pki.Node, func() pki.Names { return pki.Names{} })
+	}
+	return err
 }
 
-// openCredentials opens the credentials of this process. What does not fit any more, because
-// the host or the authority is another, is made anew.
-func (cl *cloud) openCredentials() (*pki.Credentials, error) {
-	subject := pki.Subject{Kind: pki.Controller, Name: cl.conf.Host}
-	dir := filepath.Join(cl.conf.DataDir, "pki", "controller", cl.folder.Process())
+// enrol makes this process a member of a kind and keeps its certificate fresh. Credentials
+// that do not fit any more, because the host or the authority is another, are made anew.
+func (cl *cloud) enrol(ctx context.Context, kind pki.Kind, names func() pki.Names) (*pki.Credentials, error) {
+	subject := pki.Subject{Kind: kind, Name: cl.conf.Host}
+	dir := filepath.Join(cl.conf.DataDir, "pki", string(kind), cl.folder.Process())
 	credentials, err := pki.OpenCredentials(dir, cl.clock)
-	if err == nil && credentials.Joined() {
-		pin, _ := credentials.AuthorityPin()
-		if pin.Equal(cl.authority.Pin()) && credentials.Subject() == subject && !credentials.Expired() && cl.named(credentials) {
-			return credentials, nil
+	if err != nil || credentials.Joined() && !cl.fits(credentials, subject) {
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("make certificate: %w", err)
+		}
+		if credentials, err = pki.OpenCredentials(dir, cl.clock); err != nil {
+			return nil, err
 		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, fmt.Errorf("make certificate: %w", err)
-	}
-	if credentials, err = pki.OpenCredentials(dir, cl.clock); err != nil {
-		return nil, err
-	}
-	request, err := credentials.Request(subject, cl.names())
+	// A certificate at each start has the names of now, and the member's row is true.
+	request, err := credentials.Request(subject, names())
 	if err != nil {
 		return nil, err
 	}
-	chain, err := cl.issue(context.Background(), request)
+	chain, err := cl.issue(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	return credentials, credentials.Accept(chain, subject)
+	if err := credentials.Accept(chain, subject); err != nil {
+		return nil, err
+	}
+	cl.onRun(func(ctx context.Context) error { return credentials.Run(ctx, cl.log, names, cl.issue, nil) })
+	return credentials, nil
 }
 
-// named tells whether a certificate has the names under which this process is reached now.
-func (cl *cloud) named(credentials *pki.Credentials) bool {
-	own := pki.Names{DNS: credentials.Certificate().DNSNames}
-	for _, ip := range credentials.Certificate().IPAddresses {
-		if address, ok := netip.AddrFromSlice(ip); ok {
-			own.Addresses = append(own.Addresses, address.Unmap())
-		}
-	}
-	return own.Covers(cl.names())
+func (cl *cloud) fits(credentials *pki.Credentials, subject pki.Subject) bool {
+	pin, _ := credentials.AuthorityPin()
+	return pin.Equal(cl.authority.Pin()) && credentials.Subject() == subject
 }
 
 // issue answers this process's own requests for a certificate.
-func (cl *cloud) issue(_ context.Context, text []byte) ([]byte, error) {
-	request, err := pki.ParseRequest(text)
-	if err != nil {
-		return nil, err
-	}
-	issued, err := cl.authority.Issue(request, pki.Subject{Kind: pki.Controller, Name: cl.conf.Host}, cl.names(), pki.DefaultLife)
-	return issued.Chain, err
+func (cl *cloud) issue(ctx context.Context, request []byte) (chain []byte, err error) {
+	err = cluster.SettleAll(ctx, func() error {
+		chain, err = cl.fleet.Enrol(ctx, request, cl.version)
+		return err
+	})
+	return chain, err
 }
 
-// names are those under which clients reach this process: the host's, and what its settings
-// name.
+// maxAddresses bounds the addresses of a machine that go into a certificate.
+const maxAddresses = 32
+
+// names are those under which clients reach this process: the host's, what its settings
+// name, and the addresses of the machine where it listens on all.
 func (cl *cloud) names() pki.Names {
 	var names pki.Names
 	add := func(host string) {
 		if address, err := netip.ParseAddr(host); err == nil {
-			if !address.IsUnspecified() && !slices.Contains(names.Addresses, address.Unmap()) {
-				names.Addresses = append(names.Addresses, address.Unmap())
+			address = address.Unmap().WithZone("")
+			if !address.IsUnspecified() && !slices.Contains(names.Addresses, address) {
+				names.Addresses = append(names.Addresses, address)
 			}
 		} else if pki.ValidDNSName(host) && !slices.Contains(names.DNS, host) {
 			names.DNS = append(names.DNS, host)
 		}
 	}
-	add(cl.conf.Host)
-	if host, _, err := net.SplitHostPort(cl.conf.Listen); err == nil {
+	for _, host := range []string{cl.conf.Host, "localhost", "127.0.0.1", "::1"} {
+		add(host)
+	}
+	host, _, err := net.SplitHostPort(cl.conf.Listen)
+	if err == nil {
 		add(host)
 	}
 	if u, err := url.Parse(cl.conf.Endpoint); err == nil {
 		add(u.Hostname())
 	}
+	if everyAddress(host) {
+		addresses, _ := net.InterfaceAddrs() // without them the names serve
+		for _, a := range addresses {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && len(names.Addresses) < maxAddresses {
+				add(prefix.Addr().String())
+			}
+		}
+	}
 	return names
+}
+
+// everyAddress tells whether a listener at host listens on all addresses of the machine.
+func everyAddress(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "" || err == nil && address.IsUnspecified()
 }

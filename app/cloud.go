@@ -20,6 +20,7 @@ import (
 	"virga/core/obs"
 	"virga/core/pki"
 	"virga/core/token"
+	"virga/service/fleet"
 )
 
 // part is a service as the wiring sees it.
@@ -48,6 +49,10 @@ type cloud struct {
 	// authority issues certificates to the cloud's own, credentials are this process's.
 	authority   *pki.Authority
 	credentials *pki.Credentials
+	// nodeCredentials are those of the node that this process also is, nil when it is none.
+	nodeCredentials *pki.Credentials
+	// fleet knows the members of the cloud.
+	fleet *fleet.Service
 	// others reaches services of other processes; nil where there are none.
 	others *others
 	// public serves clients, internal (nil where there are no other processes) the cloud's own.

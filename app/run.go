@@ -49,7 +49,7 @@ func Run(ctx context.Context, c *conf.Config, version string, out, logs io.Write
 	}
 	defer func() { err = errors.Join(err, cl.close()) }()
 	for _, open := range []func(context.Context) error{
-		cl.listen, cl.openBus, cl.openCluster, cl.meetOthers, cl.addServices, cl.addNodeRole, cl.keepCredentials,
+		cl.listen, cl.openBus, cl.openCluster, cl.meetOthers, cl.secure, cl.addServices, cl.addNodeBus, cl.addNodeRole, cl.keepCredentials,
 	} {
 		if err := open(ctx); err != nil {
 			return err
@@ -77,7 +77,8 @@ func (cl *cloud) serve(ctx context.Context, out io.Writer) error {
 		for _, job := range cl.jobs {
 			group.Go(func() error { return job(ctx) })
 		}
-		cl.serveHTTP(ctx, group, &http.Server{Handler: cl.front()}, cl.public)
+		front := &http.Server{Handler: cl.members(cl.front()), ConnState: newNewcomers(maxNewcomers).observe}
+		cl.serveHTTP(ctx, group, front, cl.public)
 		cl.tell(out)
 		return nil
 	})

@@ -11,8 +11,8 @@ import (
 	"virga/core/pki"
 )
 
-// topicMembers rings when a member was removed or got another key.
-const topicMembers = "fleet.members"
+// TopicMembers rings when a member was removed or got another key.
+const TopicMembers = "fleet.members"
 
 // ErrRemoved is wrapped by Admit when a key is no member's: it never was, or not any more.
 var ErrRemoved = errors.New("the key is not that of a member of this cloud")
@@ -64,6 +64,9 @@ func (a *admission) forget() {
 	clear(a.known)
 	a.age++
 }
+
+// LookAgain has the next Admit ask the database.
+func (s *Service) LookAgain() { s.admission.forget() }
 
 // Admit tells whether a key is the member's that its certificate is for; an error that
 // wraps ErrRemoved says that it is not. It is asked at every request of a member, and at

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"virga/core/api"
 	"virga/core/db"
@@ -89,7 +91,7 @@ func succeed(tx *db.Tx, key memberKey, next pki.Pin) error {
 
 // membership is the answer that brings a certificate.
 func (s *Service) membership(ctx context.Context, kind pki.Kind, issued pki.Issued) (any, error) {
-	settings, err := s.deps.Settings(ctx)
+	settings, err := s.settings(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tell settings: %w", err)
 	}
@@ -129,15 +131,15 @@ func refusedRequest(err error) error {
 	return err
 }
 
-// Enrol makes the controller of this process a member, or renews its certificate; whoever
+// Enrol makes what this process itself is a member, or renews its certificate; whoever
 // holds the authority needs no token. It is a pki.Renewer's work without a network.
-func (s *Service) Enrol(ctx context.Context, text []byte, version, address string) (chain []byte, err error) {
+func (s *Service) Enrol(ctx context.Context, text []byte, version string) (chain []byte, err error) {
 	request, err := pki.ParseRequest(text)
 	if err != nil {
 		return nil, err
 	}
-	if request.Subject != s.deps.Self || !request.Subject.Valid() {
-		return nil, fmt.Errorf("enrol %s: only %s is enrolled without a token", request.Subject, s.deps.Self)
+	if !slices.Contains(s.deps.Own, request.Subject) {
+		return nil, fmt.Errorf("enrol %s: that is not this process", request.Subject)
 	}
 	var issued pki.Issued
 	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
@@ -145,7 +147,7 @@ func (s *Service) Enrol(ctx context.Context, text []byte, version, address strin
 		if err != nil {
 			return err
 		}
-		m.Version, m.Address = version, address
+		m.Version, m.Address = version, strings.TrimPrefix(s.deps.Address, "https://")
 		issued, err = s.certify(tx, &m, request, request.Names)
 		if err != nil {
 			return err

@@ -321,7 +321,7 @@ func TestControllerEnrolsItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		chain, err := r.service.Enrol(t.Context(), request, "1", "10.0.0.1")
+		chain, err := r.service.Enrol(t.Context(), request, "1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +334,7 @@ func TestControllerEnrolsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.service.Enrol(t.Context(), other, "1", ""); err == nil {
+	if _, err := r.service.Enrol(t.Context(), other, "1"); err == nil {
 		t.Error("another controller was enrolled")
 	}
 	r.want(http.StatusConflict, r.send(r.admin, nil, "DELETE", "/v1/members/controller/c1", nil), nil)

@@ -89,6 +89,9 @@ func (s *Service) tokenCreate(ctx context.Context, r *api.Request) (any, error) 
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
+	if !s.deps.Secure {
+		return nil, api.Conflict("Machines join over TLS, which is off: the cloud listens on loopback alone, or was started with --tls off.")
+	}
 	if body.Kind == string(pki.Controller) && s.deps.Handover == nil {
 		return nil, api.Conflict("Controllers cannot join this cloud: its data is in files of one machine. It needs a database server and a broker.")
 	}

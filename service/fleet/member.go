@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (s *Service) memberShow(ctx context.Context, r *api.Request) (any, error) {
 }
 
 func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error) {
-	if subject := named(r); subject == s.deps.Self && subject.Valid() {
+	if subject := named(r); slices.Contains(s.deps.Own, subject) {
 		return nil, api.Conflict("The %s %s is what answers this request; ask another controller to remove it.", subject.Kind, subject.Name)
 	}
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
@@ -112,7 +113,7 @@ func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error)
 // membersChanged has every process look again whose keys are whose.
 func (s *Service) membersChanged() {
 	s.admission.forget()
-	s.deps.Bus.Ring(topicMembers)
+	s.deps.Bus.Ring(TopicMembers)
 }
 
 // callerAddress is the address that a request came from; it is shown and decides nothing.

@@ -8,6 +8,8 @@ const (
 	ruleMembers = "fleet:members"
 	ruleRemove  = "fleet:members:delete"
 	ruleRenew   = "fleet:renew"
+	// ruleSettings is for members.
+	ruleSettings = "fleet:settings"
 )
 
 func rules() []authz.Rule {
@@ -20,5 +22,7 @@ func rules() []authz.Rule {
 			Operations: []authz.Operation{{Method: "DELETE", Path: "/v1/members/{kind}/{host}"}}},
 		authz.Rule{Name: ruleRenew, Check: "role:node", Description: "Members: renew the own certificate.",
 			Operations: []authz.Operation{{Method: "POST", Path: "/v1/renew"}}},
+		authz.Rule{Name: ruleSettings, Check: "role:node or rule:context_is_admin", Description: "Members: find the controllers.",
+			Operations: []authz.Operation{{Method: "GET", Path: "/v1/settings"}}},
 	)
 }

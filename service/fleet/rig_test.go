@@ -60,10 +60,8 @@ func newRig(t *testing.T) *rig {
 	}
 	r.service, err = fleet.New(t.Context(), fleet.Deps{
 		DB: dbtest.Open(t), Bus: bus.NewLocal(), Clock: r.clock, Log: slog.New(slog.DiscardHandler), Auth: nobody{},
-		Endpoint: "https://cloud/fleet", Authority: r.authority, Life: life, Grace: time.Hour, Self: pki.Subject{Kind: pki.Controller, Name: "c1"},
-		Settings: func(context.Context) (fleet.Settings, error) {
-			return fleet.Settings{CloudID: "the-cloud", Region: "R", Controllers: []string{"https://c1:1"}}, nil
-		},
+		Endpoint: "https://cloud/fleet", Authority: r.authority, Life: life, Grace: time.Hour, Own: []pki.Subject{{Kind: pki.Controller, Name: "c1"}},
+		CloudID: "the-cloud", Region: "R", Address: "https://c1:1", Secure: true,
 		Handover: func(context.Context) (any, error) { return map[string]string{"key": "the cluster key"}, nil },
 	})
 	if err != nil {

@@ -23,5 +23,6 @@ func (s *Service) routes() []api.Route {
 
 		{Method: "POST", Path: "/v1/recover", Public: true, Handle: s.memberRecover, Body: "recover", MaxBody: maxRequest, Doc: "gives a member whose certificate has expired a new one, by its key"},
 		{Method: "POST", Path: "/v1/renew", Policy: ruleRenew, Handle: s.memberRenew, Body: "renew", MaxBody: maxRequest, Doc: "gives the calling member a new certificate"},
+		{Method: "GET", Path: "/v1/settings", Policy: ruleSettings, Handle: s.settingsShow, Doc: "tells a member where controllers are"},
 	}
 }

@@ -51,21 +51,19 @@ type Deps struct {
 	// Grace is how long after its certificate has expired a member can come back by its
 	// key; 0 means 30 days.
 	Grace time.Duration
-	// Self is the controller of this process: it does not remove itself.
-	Self pki.Subject
-	// Settings are told to members with each certificate.
-	Settings func(ctx context.Context) (Settings, error)
+	// Own are the members that this process itself is: they are enrolled without a token and
+	// do not remove themselves.
+	Own []pki.Subject
+	// CloudID and Region are told to members.
+	CloudID, Region string
+	// Address is where members reach this process (https://HOST:PORT); empty: not at all.
+	Address string
+	// Secure tells that the API is served over TLS by the authority's certificate. Without
+	// it nobody can join.
+	Secure bool
 	// Handover is what a new controller is given besides, as JSON; nil: controllers cannot
 	// join. It is never logged nor kept.
 	Handover func(ctx context.Context) (any, error)
-}
-
-// Settings is what a member has to know of the cloud.
-type Settings struct {
-	CloudID string `json:"cloud_id"`
-	Region  string `json:"region"`
-	// Controllers are the addresses (https://HOST:PORT) at which members reach controllers.
-	Controllers []string `json:"controllers"`
 }
 
 const defaultGrace = 30 * 24 * time.Hour
@@ -86,8 +84,8 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.Grace == 0 {
 		deps.Grace = defaultGrace
 	}
-	if deps.Authority == nil || deps.Settings == nil {
-		return nil, errors.New("fleet: an authority and settings are needed")
+	if deps.Authority == nil {
+		return nil, errors.New("fleet: an authority is needed")
 	}
 	if err := deps.DB.Migrate(ctx, "feed", feed.Migrations()); err != nil {
 		return nil, err
@@ -134,27 +132,24 @@ func (s *Service) Ready(ctx context.Context) error {
 	return nil
 }
 
-// pruneEvery is how often tokens that nobody can use any more are forgotten.
-const pruneEvery = time.Hour
-
 // Run keeps what is known of members fresh and forgets old tokens, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	bell := s.deps.Bus.Listen(topicMembers)
+	bell := s.deps.Bus.Listen(TopicMembers)
 	defer bell.Close()
-	ticker := time.NewTicker(pruneEvery)
+	ticker := time.NewTicker(announceEvery)
 	defer ticker.Stop()
 	for {
-		if err := s.pruneTokens(ctx); err != nil && ctx.Err() == nil {
-			s.deps.Log.Warn("forget old join tokens", "error", err)
+		if err := errors.Join(s.announce(ctx), s.pruneTokens(ctx)); err != nil && ctx.Err() == nil {
+			s.deps.Log.Warn("tell where this controller is and forget old join tokens", "error", err)
 		}
-		for pruning := false; !pruning; {
+		for looking := false; !looking; {
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-bell.C:
 				s.admission.forget()
 			case <-ticker.C:
-				pruning = true
+				looking = true
 			}
 		}
 	}

@@ -38,3 +38,9 @@ CREATE TABLE join_tokens (
 );
 CREATE INDEX join_tokens_created ON join_tokens (created_at, id);
 CREATE INDEX join_tokens_expires ON join_tokens (expires_at);
+
+CREATE TABLE controllers (
+  address VARCHAR(255) PRIMARY KEY,
+  seen_at BIGINT NOT NULL
+);
+CREATE INDEX controllers_seen ON controllers (seen_at, address);
