@@ -2,16 +2,12 @@ package network
 
 import (
 	"context"
-	"time"
 
 	"virga/core/api"
 	"virga/core/authz"
 	"virga/core/db"
 	"virga/core/feed"
 )
-
-// deadAfter is how long an agent may be silent before it counts as dead.
-const deadAfter = 30 * time.Second
 
 type loadedAgent struct{ *agent }
 
@@ -40,11 +36,11 @@ func (s *Service) byAlive(l *db.List, values []string) error {
 	if !ok {
 		return badValue("alive", "'%s' cannot be converted to boolean", values[0])
 	}
-	comparison := "heartbeat_at < ?"
+	comparison := "dead_at <= ?"
 	if alive {
-		comparison = "heartbeat_at >= ?"
+		comparison = "dead_at > ?"
 	}
-	l.Where(comparison, s.deps.Clock.Now().Add(-deadAfter))
+	l.Where(comparison, s.deps.Clock.Now())
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (s *Service) showAgent(a *agent) agentView {
 	}
 	return agentView{
 		ID: a.ID, Type: a.Type, Binary: a.Binary, Host: a.Host, Topic: agentTopic, AvailabilityZone: a.AvailabilityZone,
-		Alive: !a.HeartbeatAt.Before(s.deps.Clock.Now().Add(-deadAfter)), AdminUp: a.AdminUp, Description: a.Description,
+		Alive: s.deps.Clock.Now().Before(a.DeadAt), AdminUp: a.AdminUp, Description: a.Description,
 		CreatedAt: agentTime(a.CreatedAt), StartedAt: agentTime(a.StartedAt), HeartbeatAt: agentTime(a.HeartbeatAt),
 		Configurations: configurations, ResourceVersions: map[string]any{},
 	}

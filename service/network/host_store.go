@@ -3,14 +3,13 @@ package network
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"virga/core/db"
 )
 
-// host is a machine that has reported; its generation grows with every change of what
-// should be on it.
+// host is a machine that has reported. Generation is no longer used: the numbers of the
+// table changes took its place.
 type host struct {
 	Name       string `db:"name"`
 	VTEP       string `db:"vtep"`
@@ -29,23 +28,6 @@ func bell(host string) string { return "network.node." + host }
 // portBell is the topic that rings when the status of a port has changed.
 func portBell(id string) string { return "network.port." + id }
 
-// touchHosts raises the generations of hosts and rings their agents once it is committed.
-func (s *Service) touchHosts(tx *db.Tx, names []string) error {
-	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
-	if err := inBatches(names, func(marks string, args []any) error {
-		_, err := tx.Exec("UPDATE hosts SET generation = generation + 1 WHERE name IN "+marks, args...)
-		return err
-	}); err != nil {
-		return fmt.Errorf("raise generations of hosts: %w", err)
-	}
-	tx.AfterCommit(func() {
-		for _, name := range names {
-			s.deps.Bus.Ring(bell(name))
-		}
-	})
-	return nil
-}
-
 // hostsOfNetwork are the hosts that have ports of a network, routers' included.
 func hostsOfNetwork(tx *db.Tx, id string) ([]string, error) {
 	var names []string
@@ -53,42 +35,29 @@ func hostsOfNetwork(tx *db.Tx, id string) ([]string, error) {
 	return names, err
 }
 
-// touchNetwork raises the generations of all hosts that carry a network.
+// touchNetwork tells all hosts that carry a network that it changed.
 func (s *Service) touchNetwork(tx *db.Tx, id string) error {
-	names, err := hostsOfNetwork(tx, id)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	return s.touchHosts(tx, names)
+	return s.changed(tx, changedNetwork, id, "")
 }
 
-// touchGroup raises the generations of the hosts that enforce a security group.
-func (s *Service) touchGroup(tx *db.Tx, id string) error {
-	var names []string
-	if err := tx.Select(&names, "SELECT DISTINCT host FROM port_groups WHERE security_group_id = ? AND host > ''", id); err != nil || len(names) == 0 {
-		return err
+// touchPeers tells all hosts that carry a network that other hosts do than before.
+func (s *Service) touchPeers(tx *db.Tx, id string) error { return s.changed(tx, changedPeers, id, "") }
+
+// touchGroup tells the hosts that enforce a security group that its rules changed.
+func (s *Service) touchGroup(tx *db.Tx, id string) error { return s.changed(tx, changedGroup, id, "") }
+
+// touchMembers tells the hosts that enforce a rule whose remote side is one of the groups
+// that the groups' members changed.
+func (s *Service) touchMembers(tx *db.Tx, groups []string) error {
+	for _, id := range groups {
+		if err := s.changed(tx, changedMembers, id, ""); err != nil {
+			return err
+		}
 	}
-	return s.touchHosts(tx, names)
+	return nil
 }
 
-// touchReferrers raises the generations of the hosts that enforce a rule whose remote side
-// is one of the groups.
-func (s *Service) touchReferrers(tx *db.Tx, groups []string) error {
-	if len(groups) == 0 {
-		return nil
-	}
-	var names []string
-	err := inBatches(groups, func(marks string, args []any) error {
-		return tx.Select(&names, "SELECT DISTINCT host FROM port_groups WHERE host > '' AND security_group_id IN"+
-			" (SELECT security_group_id FROM security_group_rules WHERE remote_group_id IN "+marks+")", args...)
-	})
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	return s.touchHosts(tx, names)
-}
-
-// touchRouter raises the generation of the host that carries a router.
+// touchRouter tells the host that carries a router that it changed.
 func (s *Service) touchRouter(tx *db.Tx, id string) error {
 	if id == "" {
 		return nil
@@ -100,7 +69,7 @@ func (s *Service) touchRouter(tx *db.Tx, id string) error {
 	if name == "" {
 		return nil
 	}
-	return s.touchHosts(tx, []string{name})
+	return s.changed(tx, changedRouter, id, name)
 }
 
 // agent is a process that reports for a host.
@@ -118,6 +87,8 @@ type agent struct {
 	CreatedAt        time.Time      `db:"created_at"`
 	StartedAt        time.Time      `db:"started_at"`
 	HeartbeatAt      time.Time      `db:"heartbeat_at"`
+	// DeadAt is when the agent counts as dead unless a sign of life comes before.
+	DeadAt time.Time `db:"dead_at"`
 }
 
 var agentColumns = db.Columns(agent{}, "")
@@ -144,12 +115,12 @@ func agentOf(tx *db.Tx, host, kind string) (*agent, error) {
 	return &a, err
 }
 
-// liveHosts are the hosts of agents that reported since the given time and are enabled,
-// those with the fewest routers first.
-func liveHosts(tx *db.Tx, since time.Time) ([]string, error) {
+// liveHosts are the hosts of agents that are alive and enabled, those with the fewest
+// routers first.
+func liveHosts(tx *db.Tx, now time.Time) ([]string, error) {
 	var names []string
 	err := tx.Select(&names, "SELECT a.host FROM agents a LEFT JOIN routers r ON r.host = a.host"+
-		" WHERE a.heartbeat_at >= ? AND a.admin_state_up = 1 GROUP BY a.host ORDER BY COUNT(r.id), a.host", since)
+		" WHERE a.dead_at > ? AND a.admin_state_up = 1 GROUP BY a.host ORDER BY COUNT(r.id), a.host", now)
 	return names, err
 }
 
@@ -160,6 +131,30 @@ func deleteAgent(tx *db.Tx, a *agent) error {
 	}
 	_, err := tx.Exec("DELETE FROM hosts WHERE name = ? AND NOT EXISTS (SELECT 1 FROM agents WHERE host = ?)", a.Host, a.Host)
 	return err
+}
+
+// noteSigns writes that the agents of hosts were heard of, and how long that counts; it
+// returns the hosts that there are.
+func noteSigns(tx *db.Tx, names []string, seen, until time.Time) (map[string]int64, error) {
+	found := make(map[string]int64, len(names))
+	return found, inBatches(names, func(marks string, args []any) error {
+		if _, err := tx.Exec("UPDATE agents SET heartbeat_at = ?, dead_at = ? WHERE host IN "+marks, append([]any{seen, until}, args...)...); err != nil {
+			return fmt.Errorf("note signs of life: %w", err)
+		}
+		var there []string
+		err := tx.Select(&there, "SELECT name FROM hosts WHERE name IN "+marks, args...)
+		for _, name := range there {
+			found[name] = 0
+		}
+		return err
+	})
+}
+
+// hostNames are the names of all hosts.
+func hostNames(tx *db.Tx) ([]string, error) {
+	var names []string
+	err := tx.Select(&names, "SELECT name FROM hosts LIMIT 100000")
+	return names, err
 }
 
 // agentsOn counts the agents of a host.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
+	"time"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -14,11 +16,9 @@ import (
 )
 
 const (
-	// reportInterval is how often an agent reports, in seconds.
-	reportInterval = 10
-	agentType      = "Virga node agent"
-	agentBinary    = "virga"
-	defaultZone    = "nova"
+	agentType   = "Virga node agent"
+	agentBinary = "virga"
+	defaultZone = "nova"
 )
 
 // hostTarget is the host that an agent speaks for.
@@ -39,14 +39,13 @@ func (s *Service) hostLoad(_ context.Context, r *api.Request) (api.Target, error
 	return hostTarget{name}, nil
 }
 
-// hostReport takes an agent's report, which is its heartbeat too.
+// hostReport takes an agent's report, which is a sign of life too.
 func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	name := api.Loaded[hostTarget](r).name
 	var report desired.HostReport
 	if err := r.Decode(&report); err != nil {
 		return nil, err
 	}
-	var h host
 	err := s.write(ctx, func(tx *db.Tx) error {
 		changed, err := s.storeHost(tx, name, report.VTEP)
 		if err != nil {
@@ -55,25 +54,82 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 		if err := s.storeAgent(tx, name, &report); err != nil {
 			return err
 		}
-		unplaced, err := unplacedRouters(tx, "")
-		if err != nil {
+		if err := s.placeUnplaced(tx); err != nil || !changed {
 			return err
 		}
-		if err := s.placeAll(tx, unplaced, ""); err != nil {
-			return err
-		}
-		if changed {
-			if err := s.touchNeighbours(tx, name); err != nil {
-				return err
-			}
-		}
-		h, err = getHost(tx, name)
-		return err
+		return s.touchNeighbours(tx, name)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return desired.HostAnswer{Host: h.Name, Generation: h.Generation, ReportInterval: reportInterval}, nil
+	s.pulse.Learn(name, 0)
+	return desired.HostAnswer{Host: name}, nil
+}
+
+// placeUnplaced gives hosts to the routers that have none.
+func (s *Service) placeUnplaced(tx *db.Tx) error {
+	unplaced, err := unplacedRouters(tx, "")
+	if err != nil || len(unplaced) == 0 {
+		return err
+	}
+	return s.placeAll(tx, unplaced, "")
+}
+
+// hostAlive takes a sign of life. It touches the database only for a host of which this
+// process has not heard, and for one that leaves.
+func (s *Service) hostAlive(ctx context.Context, r *api.Request) (any, error) {
+	name := api.Loaded[hostTarget](r).name
+	var sign desired.Alive
+	if err := r.Decode(&sign); err != nil {
+		return nil, err
+	}
+	if sign.Leaving {
+		s.pulse.Forget(name)
+		now := s.deps.Clock.Now()
+		return desired.AliveAnswer{}, s.write(ctx, func(tx *db.Tx) error {
+			_, err := noteSigns(tx, []string{name}, now, now)
+			return err
+		})
+	}
+	_, next, known := s.pulse.Beat(name)
+	if !known {
+		err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+			_, err := getHost(tx, name)
+			return err
+		})
+		if errors.Is(err, db.ErrNotFound) {
+			return desired.AliveAnswer{Report: true}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.pulse.Learn(name, 0)
+		_, next, _ = s.pulse.Beat(name)
+	}
+	rows, _, reaches := s.changes.since(sign.Generation, name)
+	return desired.AliveAnswer{News: !reaches || len(rows) > 0, NextMilliseconds: next.Milliseconds()}, nil
+}
+
+// writeSigns is what pulse has written to the database.
+func (s *Service) writeSigns(ctx context.Context, names []string, seen, until time.Time) (there map[string]int64, err error) {
+	err = s.write(ctx, func(tx *db.Tx) error {
+		if there, err = noteSigns(tx, names, seen, until); err != nil {
+			return err
+		}
+		return s.placeUnplaced(tx)
+	})
+	return there, err
+}
+
+func (s *Service) loadHosts(ctx context.Context) (map[string]int64, error) {
+	found := map[string]int64{}
+	return found, s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+		names, err := hostNames(tx)
+		for _, name := range names {
+			found[name] = 0
+		}
+		return err
+	})
 }
 
 // storeHost writes the host; changed tells whether others must learn its tunnel address.
@@ -84,7 +140,7 @@ func (s *Service) storeHost(tx *db.Tx, name string, vtep netip.Addr) (changed bo
 	}
 	h, err := getHost(tx, name)
 	if errors.Is(err, db.ErrNotFound) {
-		return true, tx.Insert("hosts", host{Name: name, VTEP: text, Generation: 1})
+		return true, tx.Insert("hosts", host{Name: name, VTEP: text})
 	}
 	if err != nil || h.VTEP == text {
 		return false, err
@@ -107,7 +163,7 @@ func (s *Service) storeAgent(tx *db.Tx, name string, report *desired.HostReport)
 	if isNew {
 		a = &agent{ID: s.deps.Clock.ID(), Host: name, Type: kind, AdminUp: true, CreatedAt: now, StartedAt: now}
 	}
-	a.Binary, a.Version, a.HeartbeatAt = agentBinary, report.Version, now
+	a.Binary, a.Version, a.HeartbeatAt, a.DeadAt = agentBinary, report.Version, now, s.pulse.Counts()
 	if report.Binary != "" {
 		a.Binary = report.Binary
 	}
@@ -125,10 +181,11 @@ func (s *Service) storeAgent(tx *db.Tx, name string, report *desired.HostReport)
 	return tx.Update("agents", a, "id")
 }
 
-// hostDesired answers with everything that should be on the host, or that nothing changed.
+// hostDesired answers with what is new on the host since a generation, with everything when
+// none is given or it is not known any more, or that nothing is new.
 func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) {
 	name := api.Loaded[hostTarget](r).name
-	since := int64(-1)
+	since := int64(0)
 	if text := r.Query.Get("since"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
@@ -136,6 +193,14 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 		}
 		since = n
 	}
+	if err := s.changes.refresh(ctx); err != nil {
+		return nil, err
+	}
+	rows, generation, partial := s.changes.since(since, name)
+	if partial && len(rows) == 0 {
+		return &desired.State{Generation: generation, Unchanged: true}, nil
+	}
+	partial = partial && !slices.ContainsFunc(rows, func(row changeRow) bool { return row.Kind == changedHost })
 	var state *desired.State
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		h, err := getHost(tx, name)
@@ -145,12 +210,18 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 		if err != nil {
 			return err
 		}
-		if h.Generation == since {
-			state = &desired.State{Generation: h.Generation, Unchanged: true}
-			return nil
+		var c *hostContent
+		if partial {
+			c, err = loadHostNews(tx, h, rows)
+		} else {
+			c, err = loadHostContent(tx, h)
 		}
-		state, err = s.desiredState(tx, h)
-		return err
+		if err != nil {
+			return err
+		}
+		state = s.desiredState(c, generation)
+		state.Partial = partial
+		return nil
 	})
 	return state, err
 }

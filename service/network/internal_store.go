@@ -14,41 +14,209 @@ import (
 
 // loadHostContent reads everything of one host.
 func loadHostContent(tx *db.Tx, h host) (*hostContent, error) {
-	c := &hostContent{host: h, dhcp: map[string]*port{}, routerPorts: map[string][]*port{}}
+	c := newHostContent(h)
 	ports, err := portsWhere(tx, "host = ?", h.Name)
 	if err != nil {
 		return nil, err
 	}
-	wanted := map[string]bool{}
+	c.sort(ports)
+	if c.routers, err = routersWhere(tx, "host = ?", h.Name); err != nil {
+		return nil, err
+	}
+	ids := sortedKeys(c.carried())
+	if err := c.loadNetworks(tx, ids, ids); err != nil {
+		return nil, err
+	}
+	groups := map[string]bool{}
+	for _, p := range c.guests {
+		for _, id := range p.Groups {
+			groups[id] = true
+		}
+	}
+	return c, c.loadGroups(tx, sortedKeys(groups), nil)
+}
+
+// loadHostNews reads what of a host the changes are about, as it is now, with what the host
+// has not needed until then: the network of its first port there, the groups of such a
+// port, the members of groups that their rules name.
+func loadHostNews(tx *db.Tx, h host, rows []changeRow) (*hostContent, error) {
+	c, asked := newHostContent(h), changedIDs(rows)
+	if err := c.loadChanged(tx, asked); err != nil {
+		return nil, err
+	}
+	fresh := map[string]bool{} // what the host may not have had before
+	for _, id := range slices.Concat(asked[changedPort], c.portsOfRouters()) {
+		fresh[id] = true
+	}
+	networks, err := networksWithPortsOn(tx, h.Name, fresh)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := groupsWithPortsOn(tx, h.Name, fresh)
+	if err != nil {
+		return nil, err
+	}
+	needed, told := c.carried(), map[string]bool{}
+	for id := range needed {
+		told[id] = !networks[id]
+	}
+	for _, id := range slices.Concat(asked[changedNetwork], asked[changedPeers]) {
+		told[id] = networks[id] || needed[id]
+	}
+	for id, tell := range told {
+		if tell {
+			needed[id] = true
+		} else {
+			delete(told, id)
+		}
+	}
+	if err := c.loadNetworks(tx, sortedKeys(needed), sortedKeys(told)); err != nil {
+		return nil, err
+	}
+	enforced := map[string]bool{}
+	for _, p := range c.guests {
+		for _, id := range p.Groups {
+			if !groups[id] {
+				enforced[id] = true
+			}
+			groups[id] = true
+		}
+	}
+	for _, id := range asked[changedGroup] {
+		if groups[id] {
+			enforced[id] = true
+		}
+	}
+	members, err := groupsNamedOn(tx, h.Name, asked[changedMembers])
+	if err != nil {
+		return nil, err
+	}
+	return c, c.loadGroups(tx, sortedKeys(enforced), members)
+}
+
+// changedIDs are the ids of changed objects by kind, each once.
+func changedIDs(rows []changeRow) map[objectKind][]string {
+	asked := map[objectKind][]string{}
+	seen := map[newChange]bool{}
+	for _, row := range rows {
+		key := newChange{row.Kind, row.ObjectID, ""}
+		if !seen[key] {
+			seen[key] = true
+			asked[row.Kind] = append(asked[row.Kind], row.ObjectID)
+		}
+	}
+	return asked
+}
+
+// loadChanged reads the ports and routers that changed, and those on networks that did:
+// addresses, leases and states follow from their networks. What is not on the host any
+// more is noted as gone.
+func (c *hostContent) loadChanged(tx *db.Tx, asked map[objectKind][]string) error {
+	var ports []*port
+	find := func(condition string, ids []string) error {
+		return inBatches(ids, func(marks string, args []any) error {
+			found, err := portsWhere(tx, condition+marks+" AND host = ?", append(args, c.host.Name)...)
+			ports = append(ports, found...)
+			return err
+		})
+	}
+	if err := find("id IN ", asked[changedPort]); err != nil {
+		return err
+	}
+	if err := find("network_id IN ", asked[changedNetwork]); err != nil {
+		return err
+	}
+	routers := slices.Clone(asked[changedRouter])
+	for _, p := range ports {
+		if p.DeviceOwner == ownerRouterInterface || p.DeviceOwner == ownerRouterGateway {
+			routers = append(routers, p.DeviceID)
+		}
+	}
+	slices.Sort(routers)
+	routers = slices.Compact(routers)
+	if err := find("device_id IN ", routers); err != nil {
+		return err
+	}
+	slices.SortFunc(ports, func(a, b *port) int { return strings.Compare(a.ID, b.ID) })
+	c.sort(slices.CompactFunc(ports, func(a, b *port) bool { return a.ID == b.ID }))
+	err := inBatches(routers, func(marks string, args []any) error {
+		found, err := routersWhere(tx, "id IN "+marks+" AND host = ?", append(args, c.host.Name)...)
+		c.routers = append(c.routers, found...)
+		return err
+	})
+	for _, id := range asked[changedPort] {
+		if !slices.ContainsFunc(c.guests, func(p *port) bool { return p.ID == id }) {
+			c.gonePorts = append(c.gonePorts, id)
+		}
+	}
+	for _, id := range routers {
+		if !slices.ContainsFunc(c.routers, func(row *router) bool { return row.ID == id }) {
+			c.goneRouters = append(c.goneRouters, id)
+		}
+	}
+	return err
+}
+
+// sort puts ports where they belong.
+func (c *hostContent) sort(ports []*port) {
 	for _, p := range ports {
 		switch p.DeviceOwner {
 		case ownerDHCP:
 			c.dhcp[p.NetworkID] = p
-			continue
 		case ownerRouterInterface, ownerRouterGateway:
 			c.routerPorts[p.DeviceID] = append(c.routerPorts[p.DeviceID], p)
 		default:
 			c.guests = append(c.guests, p)
 		}
-		wanted[p.NetworkID] = true
 	}
-	ids := sortedKeys(wanted)
+}
+
+// portsOfRouters are the ids of the ports of the routers that were read.
+func (c *hostContent) portsOfRouters() []string {
+	var ids []string
+	for _, ports := range c.routerPorts {
+		for _, p := range ports {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// carried are the networks of the ports that were read.
+func (c *hostContent) carried() map[string]bool {
+	carried := map[string]bool{}
+	for _, p := range c.guests {
+		carried[p.NetworkID] = true
+	}
+	for _, ports := range c.routerPorts {
+		for _, p := range ports {
+			carried[p.NetworkID] = true
+		}
+	}
+	return carried
+}
+
+// loadNetworks reads networks with what ports on them need, and of those that are told to
+// the host also who else carries them.
+func (c *hostContent) loadNetworks(tx *db.Tx, ids, told []string) (err error) {
+	c.told = told
 	if c.networks, err = networksOf(tx, ids); err != nil {
-		return nil, err
+		return err
 	}
 	if c.subnets, err = subnetsOf(tx, ids); err != nil {
-		return nil, err
+		return err
 	}
-	if c.peers, err = peersOf(tx, ids, h.Name); err != nil {
-		return nil, err
+	if err := inBatches(ids, func(marks string, args []any) error {
+		ports, err := portsWhere(tx, "host = ? AND device_owner = '"+ownerDHCP+"' AND network_id IN "+marks, append([]any{c.host.Name}, args...)...)
+		c.sort(ports)
+		return err
+	}); err != nil {
+		return err
 	}
-	if c.routers, err = routersWhere(tx, "host = ?", h.Name); err != nil {
-		return nil, err
+	if c.peers, err = peersOf(tx, told, c.host.Name); err != nil {
+		return err
 	}
-	if err := c.loadFloatingIPs(tx); err != nil {
-		return nil, err
-	}
-	return c, c.loadGroups(tx)
+	return c.loadFloatingIPs(tx)
 }
 
 // peersOf are the tunnel addresses of the other hosts that carry networks, by network.
@@ -88,23 +256,22 @@ func (c *hostContent) loadFloatingIPs(tx *db.Tx) error {
 	})
 }
 
-// loadGroups reads the rules of the guests' groups and the members of the groups that
-// these rules name.
-func (c *hostContent) loadGroups(tx *db.Tx) error {
-	groups, remotes := map[string]bool{}, map[string]bool{}
-	for _, p := range c.guests {
-		for _, id := range p.Groups {
-			groups[id] = true
-		}
-	}
+// loadGroups reads the rules of groups, and the members of the groups that these rules
+// name and of the further ones.
+func (c *hostContent) loadGroups(tx *db.Tx, groups, members []string) error {
+	c.groups = groups
+	remotes := map[string]bool{}
 	var err error
-	if c.rules, err = rulesOf(tx, sortedKeys(groups)); err != nil {
+	if c.rules, err = rulesOf(tx, groups); err != nil {
 		return err
 	}
 	for _, rule := range c.rules {
 		if rule.RemoteGroupID != "" {
 			remotes[rule.RemoteGroupID] = true
 		}
+	}
+	for _, id := range members {
+		remotes[id] = true
 	}
 	c.sets, err = membersOf(tx, sortedKeys(remotes))
 	return err
@@ -155,16 +322,19 @@ func membersOf(tx *db.Tx, groups []string) (map[string][]netip.Prefix, error) {
 	return sets, err
 }
 
-// touchNeighbours raises the generations of a host and of all that share a network with it.
+// touchNeighbours tells a host and all that share a network with it that its tunnel
+// address changed.
 func (s *Service) touchNeighbours(tx *db.Tx, name string) error {
-	var names []string
-	if err := tx.Select(&names, "SELECT DISTINCT host FROM ports WHERE host > '' AND network_id IN (SELECT network_id FROM ports WHERE host = ?)", name); err != nil {
+	networks, err := networksWithPortsOn(tx, name, nil)
+	if err != nil {
 		return err
 	}
-	if !slices.Contains(names, name) {
-		names = append(names, name)
+	for _, id := range sortedKeys(networks) {
+		if err := s.touchPeers(tx, id); err != nil {
+			return err
+		}
 	}
-	return s.touchHosts(tx, names)
+	return s.changed(tx, changedHost, "", name)
 }
 
 // statusRow is what is known of the status of a port or router.

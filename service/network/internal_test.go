@@ -42,7 +42,7 @@ func TestAgentsReportAndDie(t *testing.T) {
 		t.Errorf("a member sees %v", got)
 	}
 	c.refused(403, "PolicyNotAuthorized", alice, "PUT", "/v2.0/agents/"+got.text("agents.0.id"), `{"agent":{"admin_state_up":false}}`)
-	c.clock.Advance(31 * time.Second)
+	c.clock.Advance(11 * time.Second)
 	if got := c.want(200, admin, "GET", "/v2.0/agents?alive=false", ""); got.at("agents.0.alive") != false {
 		t.Errorf("a silent agent %v", got)
 	}
@@ -101,8 +101,9 @@ func TestAHostLearnsWhatItShouldBe(t *testing.T) {
 	}
 	// The second host learns of a peer, and the first of the second's guest in its group.
 	c.port(compute, private, `,"project_id":"red","device_owner":"compute:nova","binding:host_id":"n2"`)
-	one, two := c.desired(node1, state.Generation), c.desired(node2, 0)
-	if one.Unchanged || len(one.AddressSets) != 1 || len(two.Networks[0].Peers) != 1 || two.Networks[0].Peers[0].String() != "192.0.2.1" {
+	news := c.desired(node1, state.Generation)
+	one, two := state.With(news), c.desired(node2, 0)
+	if news.Unchanged || len(news.AddressSets) != 1 || len(news.Ports) != 0 || len(two.Networks[0].Peers) != 1 || two.Networks[0].Peers[0].String() != "192.0.2.1" {
 		t.Errorf("first %+v, second %+v", one, two)
 	}
 	routers := append(one.Routers, two.Routers...)
@@ -115,8 +116,9 @@ func TestAHostLearnsWhatItShouldBe(t *testing.T) {
 		}
 	}
 	c.want(204, admin, "DELETE", "/v2.0/ports/"+p.text("id"), "")
-	after := c.desired(node1, one.Generation)
-	if len(after.Ports) != 0 {
+	news = c.desired(node1, one.Generation)
+	after := one.With(news)
+	if len(after.Ports) != 0 || len(news.GonePorts) != 1 {
 		t.Errorf("after the delete %+v", after.Ports)
 	}
 	for _, n := range after.Networks {

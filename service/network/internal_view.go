@@ -4,38 +4,44 @@ import (
 	"net/netip"
 	"slices"
 
-	"virga/core/db"
 	"virga/service/network/desired"
 )
 
 // metadataAddress is where guests ask for their metadata.
 var metadataAddress = netip.MustParsePrefix("169.254.169.254/32")
 
-// hostContent is what the database holds of one host, read in a few queries.
+// hostContent is what the database holds of one host, or some of that, read in a few queries.
 type hostContent struct {
 	host        host
 	guests      []*port
 	dhcp        map[string]*port // by network
 	routerPorts map[string][]*port
 	routers     []*router
-	networks    map[string]*network
-	subnets     map[string][]*subnet // by network
-	peers       map[string][]netip.Addr
-	floating    map[string][]*floatingIP // by router
-	rules       []*groupRule
-	sets        map[string][]netip.Prefix
+	// networks are those that ports need; told are those of them that the host is told of.
+	networks map[string]*network
+	told     []string
+	subnets  map[string][]*subnet // by network
+	peers    map[string][]netip.Addr
+	floating map[string][]*floatingIP // by router
+	groups   []string
+	rules    []*groupRule
+	sets     map[string][]netip.Prefix
+	// gonePorts and goneRouters are on the host no longer.
+	gonePorts, goneRouters []string
 }
 
-// desiredState turns a host's content into its wire form.
-func (s *Service) desiredState(tx *db.Tx, h host) (*desired.State, error) {
-	c, err := loadHostContent(tx, h)
-	if err != nil {
-		return nil, err
-	}
-	state := &desired.State{Generation: h.Generation, Networks: []desired.Network{}, Ports: []desired.Port{}, Routers: []desired.Router{},
-		SecurityGroups: c.securityGroups(), AddressSets: c.sets}
-	for _, id := range sortedKeys(c.networks) {
-		state.Networks = append(state.Networks, s.desiredNetwork(c, c.networks[id]))
+func newHostContent(h host) *hostContent {
+	return &hostContent{host: h, dhcp: map[string]*port{}, routerPorts: map[string][]*port{}}
+}
+
+// desiredState turns content into its wire form.
+func (s *Service) desiredState(c *hostContent, generation int64) *desired.State {
+	state := &desired.State{Generation: generation, Networks: []desired.Network{}, Ports: []desired.Port{}, Routers: []desired.Router{},
+		SecurityGroups: c.securityGroups(), AddressSets: c.sets, GonePorts: c.gonePorts, GoneRouters: c.goneRouters}
+	for _, id := range c.told {
+		if n := c.networks[id]; n != nil {
+			state.Networks = append(state.Networks, s.desiredNetwork(c, n))
+		}
 	}
 	for _, p := range c.guests {
 		state.Ports = append(state.Ports, s.desiredPort(c, p))
@@ -43,7 +49,7 @@ func (s *Service) desiredState(tx *db.Tx, h host) (*desired.State, error) {
 	for _, row := range c.routers {
 		state.Routers = append(state.Routers, c.desiredRouter(row))
 	}
-	return state, nil
+	return state
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -216,11 +222,13 @@ func (c *hostContent) nextHops(p *port) []netip.Addr {
 }
 
 func (c *hostContent) securityGroups() []desired.SecurityGroup {
-	out := []desired.SecurityGroup{}
+	out := make([]desired.SecurityGroup, len(c.groups))
+	at := make(map[string]*desired.SecurityGroup, len(c.groups))
+	for i, id := range c.groups {
+		out[i].ID, at[id] = id, &out[i]
+		out[i].Rules = []desired.GroupRule{}
+	}
 	for _, rule := range c.rules {
-		if len(out) == 0 || out[len(out)-1].ID != rule.GroupID {
-			out = append(out, desired.SecurityGroup{ID: rule.GroupID})
-		}
 		wire := desired.GroupRule{RemoteGroupID: rule.RemoteGroupID, Rule: desired.Rule{ID: rule.ID, Direction: rule.Direction,
 			EtherType: rule.EtherType, Protocol: rule.Protocol, PortMin: rule.Min, PortMax: rule.Max}}
 		if prefix, err := netip.ParsePrefix(rule.RemotePrefix); err == nil {
@@ -228,8 +236,7 @@ func (c *hostContent) securityGroups() []desired.SecurityGroup {
 		} else {
 			wire.AnyRemote = rule.RemoteGroupID == "" && rule.RemotePrefix == ""
 		}
-		group := &out[len(out)-1]
-		group.Rules = append(group.Rules, wire)
+		at[rule.GroupID].Rules = append(at[rule.GroupID].Rules, wire)
 	}
 	return out
 }

@@ -208,6 +208,9 @@ func (s *Service) removePort(tx *db.Tx, p *port) error {
 	if err := s.portTouches(tx, p); err != nil {
 		return err
 	}
+	if err := s.touchMembers(tx, p.Groups); err != nil {
+		return err
+	}
 	if err := s.releaseFloatingIPs(tx, p.ID); err != nil {
 		return err
 	}
@@ -220,24 +223,27 @@ func (s *Service) removePort(tx *db.Tx, p *port) error {
 	return nil
 }
 
-// portTouches raises the generation of every host that sees something of a port: its own,
-// those whose rules name one of its groups, and where its network is when the host is new
-// or the last port leaves it.
+// portTouches tells every host that sees something of a port: its own, and the others of
+// its network when the host is new there or the last port leaves it.
 func (s *Service) portTouches(tx *db.Tx, p *port) error {
-	if p.Host != "" {
-		others, err := portsOnHost(tx, p.NetworkID, p.Host, p.ID)
-		if err != nil {
-			return err
-		}
-		touch := s.touchNetwork
-		if others > 0 {
-			touch = func(tx *db.Tx, _ string) error { return s.touchHosts(tx, []string{p.Host}) }
-		}
-		if err := touch(tx, p.NetworkID); err != nil {
-			return err
-		}
+	if p.Host == "" {
+		return nil
 	}
-	return s.touchReferrers(tx, p.Groups)
+	kind, id := changedPort, p.ID
+	switch p.DeviceOwner {
+	case ownerDHCP:
+		kind, id = changedNetwork, p.NetworkID
+	case ownerRouterInterface, ownerRouterGateway:
+		kind, id = changedRouter, p.DeviceID
+	}
+	if err := s.changed(tx, kind, id, p.Host); err != nil {
+		return err
+	}
+	others, err := portsOnHost(tx, p.NetworkID, p.Host, p.ID)
+	if err != nil || others > 0 {
+		return err
+	}
+	return s.touchPeers(tx, p.NetworkID)
 }
 
 // ensureDHCPPort gives a network its port for DHCP and metadata on a host as long as a
@@ -261,7 +267,10 @@ func (s *Service) ensureDHCPPort(tx *db.Tx, networkID, host string) error {
 	case p == nil && (guests == 0 || len(subnets) == 0):
 		return nil
 	case guests == 0 || len(subnets) == 0:
-		return deletePort(tx, p.ID)
+		if err := deletePort(tx, p.ID); err != nil {
+			return err
+		}
+		return s.changed(tx, changedNetwork, networkID, host)
 	case p == nil:
 		if p, err = s.newDHCPPort(tx, networkID, host); err != nil {
 			return err
@@ -284,7 +293,10 @@ func (s *Service) ensureDHCPPort(tx *db.Tx, networkID, host string) error {
 		return nil
 	}
 	p.Addresses = kept
-	return replaceAddresses(tx, p)
+	if err := replaceAddresses(tx, p); err != nil {
+		return err
+	}
+	return s.changed(tx, changedNetwork, networkID, host)
 }
 
 func (s *Service) newDHCPPort(tx *db.Tx, networkID, host string) (*port, error) {

@@ -273,6 +273,9 @@ func (s *Service) addPort(tx *db.Tx, m *ipam, plan *portPlan) error {
 	if err := replaceGroups(tx, p, false); err != nil {
 		return err
 	}
+	if err := s.touchMembers(tx, p.Groups); err != nil {
+		return err
+	}
 	return s.portArrives(tx, p)
 }
 

@@ -192,15 +192,20 @@ func (s *Service) changeAddresses(tx *db.Tx, p *port, wanted given[[]fixedIPBody
 	return replaceAddresses(tx, p)
 }
 
-// storeChange writes a changed port and raises the generations of the hosts before and after.
+// storeChange writes a changed port and tells the hosts before and after.
 func (s *Service) storeChange(tx *db.Tx, before, p *port) error {
 	moved := before.Host != p.Host
 	if moved {
 		if err := s.portTouches(tx, before); err != nil {
 			return err
 		}
-	} else if err := s.touchReferrers(tx, before.Groups); err != nil {
-		return err
+	}
+	if !slices.Equal(before.Groups, p.Groups) || !slices.Equal(before.Addresses, p.Addresses) || !slices.Equal(before.Pairs, p.Pairs) {
+		groups := slices.Concat(before.Groups, p.Groups)
+		slices.Sort(groups)
+		if err := s.touchMembers(tx, slices.Compact(groups)); err != nil {
+			return err
+		}
 	}
 	if err := tx.Update("ports", p, "id"); err != nil {
 		return err

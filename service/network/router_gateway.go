@@ -155,7 +155,7 @@ func (s *Service) placeRouter(tx *db.Tx, row *router, preferred string) error {
 	if row.Host != "" {
 		return nil
 	}
-	hosts, err := liveHosts(tx, s.deps.Clock.Now().Add(-deadAfter))
+	hosts, err := liveHosts(tx, s.deps.Clock.Now())
 	if err != nil || len(hosts) == 0 {
 		return err
 	}
@@ -192,8 +192,11 @@ func (s *Service) placeAll(tx *db.Tx, routers []*router, host string) error {
 		if err != nil {
 			return err
 		}
+		if err := s.touchRouter(tx, row.ID); err != nil {
+			return err
+		}
 		for _, p := range ports {
-			if err := s.touchNetwork(tx, p.NetworkID); err != nil {
+			if err := s.touchPeers(tx, p.NetworkID); err != nil {
 				return err
 			}
 		}

@@ -7,7 +7,8 @@ func (s *Service) routes() []api.Route {
 	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionList, Doc: "lists the versions of the API"},
 		{Method: "GET", Path: "/internal/hosts/{host}/desired", Policy: "network:node", Load: s.hostLoad, Handle: s.hostDesired, Doc: "tells a node agent what should be on its host"},
-		{Method: "PUT", Path: "/internal/hosts/{host}", Policy: "network:node", Load: s.hostLoad, Handle: s.hostReport, Body: "internal_host", Doc: "takes a node agent's heartbeat"},
+		{Method: "PUT", Path: "/internal/hosts/{host}", Policy: "network:node", Load: s.hostLoad, Handle: s.hostReport, Body: "internal_host", Doc: "takes what a node agent says of itself"},
+		{Method: "PUT", Path: "/internal/hosts/{host}/alive", Policy: "network:node", Load: s.hostLoad, Handle: s.hostAlive, Body: "internal_alive", Doc: "takes a node agent's sign of life"},
 		{Method: "PUT", Path: "/internal/hosts/{host}/ports", Policy: "network:node", Load: s.hostLoad, Handle: s.hostPorts, Body: "internal_status", MaxBody: 16 << 20, Doc: "takes the statuses of a host's ports"},
 		{Method: "PUT", Path: "/internal/hosts/{host}/routers", Policy: "network:node", Load: s.hostLoad, Handle: s.hostRouters, Body: "internal_status", MaxBody: 16 << 20, Doc: "takes the statuses of a host's routers"},
 		{Method: "GET", Path: "/v2.0", Policy: "get_version", Handle: s.resourceList, Doc: "lists the resources of the API"},

@@ -222,8 +222,14 @@ func (s *Service) groupDelete(ctx context.Context, r *api.Request) (any, error) 
 			return conflict("SecurityGroupInUse", "Security Group %s in use.", g.ID)
 		}
 		// Rules of other groups that name this one as their remote side go with it.
-		if err := s.touchReferrers(tx, []string{g.ID}); err != nil {
+		referring, err := groupsReferringTo(tx, g.ID)
+		if err != nil {
 			return err
+		}
+		for _, id := range referring {
+			if err := s.touchGroup(tx, id); err != nil {
+				return err
+			}
 		}
 		before, err := groupDocument(tx, g.ID)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +19,7 @@ import (
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/feed"
+	"virga/core/pulse"
 	"virga/core/token"
 )
 
@@ -59,6 +62,11 @@ type Service struct {
 	table   *api.Table
 	handler http.Handler
 	feed    *feed.Log
+	// changes is what is new for agents, spread the bells that are to be rung for many of
+	// them, pulse their signs of life.
+	changes *changes
+	spread  *spread
+	pulse   *pulse.Keeper
 }
 
 // New migrates the database and compiles the table.
@@ -69,7 +77,8 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.DNSDomain == "" {
 		deps.DNSDomain = "openstacklocal"
 	}
-	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus)}
+	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus), changes: newChanges(deps.DB, deps.Clock.Now), spread: newSpread()}
+	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadHosts, Write: s.writeSigns})
 	for _, owner := range []struct {
 		name  string
 		files func() (fs.FS, error)
@@ -124,11 +133,46 @@ func (s *Service) Handler() http.Handler { return s.handler }
 // Table is the API as data.
 func (s *Service) Table() *api.Table { return s.table }
 
-// Run waits until ctx ends: the service has no work of its own between requests, since
-// hosts fetch what they should be and every change is complete when it is committed.
+// Run does the service's chores until ctx ends: it shortens the log of changes, besides
+// what Attend does.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { s.Attend(ctx) })
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.deps.DB.Write(ctx, pruneChanges); err != nil && ctx.Err() == nil {
+				s.deps.Log.WarnContext(ctx, "shorten the log of changes", "error", err)
+			}
+		}
+	}
+}
+
+// Attend does until ctx ends what every process needs in which hosts reach the API: it
+// writes their signs of life, follows the log of changes and rings for those that concern
+// many hosts. Run does so, too.
+func (s *Service) Attend(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { s.pulse.Run(ctx) })
+	all.Go(func() { s.ringMany(ctx) })
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.changes.refresh(ctx); err != nil && ctx.Err() == nil {
+				s.deps.Log.WarnContext(ctx, "follow the log of changes", "error", err)
+			}
+		}
+	}
 }
 
 // Ready tells whether the service can answer.

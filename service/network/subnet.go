@@ -367,7 +367,7 @@ func (s *Service) subnetsChanged(tx *db.Tx, networkID string) error {
 			return err
 		}
 	}
-	return s.touchHosts(tx, hosts)
+	return s.touchNetwork(tx, networkID)
 }
 
 func (s *Service) subnetUpdate(ctx context.Context, r *api.Request) (any, error) {

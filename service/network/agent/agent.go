@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"virga/core/bus"
@@ -17,9 +19,11 @@ import (
 
 // Controller is the network service as an agent sees it.
 type Controller interface {
-	// ReportHost is the sign of life; it tells what the host is.
+	// ReportHost tells what the host is.
 	ReportHost(ctx context.Context, host string, report desired.HostReport) (desired.HostAnswer, error)
-	// Desired asks for what should be on the host; Unchanged when nothing did since.
+	// Alive is the sign of life.
+	Alive(ctx context.Context, host string, sign desired.Alive) (desired.AliveAnswer, error)
+	// Desired asks for what is new on the host since a generation, for everything since 0.
 	Desired(ctx context.Context, host string, since int64) (desired.State, error)
 	// ReportPorts and ReportRouters tell what stands.
 	ReportPorts(ctx context.Context, host string, report desired.StatusReport) error
@@ -43,13 +47,15 @@ type Config struct {
 	StartedAt time.Time
 }
 
-// The agent's rhythm: askEvery bounds how long a lost bell can delay a change, repairEvery
-// how long damage from outside stays; retryAfter is how long a failed object waits at first,
-// up to askEvery when it fails again and again.
+// The agent's rhythm: repairEvery bounds how long damage from outside stays; retryAfter is
+// how long a failed object waits at first, up to retryAtMost when it fails again and again.
+// That a bell was lost the agent learns with its next sign of life. Every wholeEvery or so
+// it asks for everything, which mends what nobody thought of.
 const (
-	askEvery    = 5 * time.Second
 	repairEvery = time.Minute
+	wholeEvery  = 10 * time.Minute
 	retryAfter  = time.Second
+	retryAtMost = 5 * time.Second
 )
 
 // Topic is the bell that rings when something for the host changed.
@@ -64,6 +70,18 @@ type Agent struct {
 	there  fabric.Inventory
 	unsure bool
 	said   said
+
+	// What Look knows: state is what should be, wanted the same in the driver's words. Retry
+	// is how long to wait after a failure; the times say when what is due the next time.
+	state  desired.State
+	wanted *wanted
+	retry  time.Duration
+	// behind says that the last question had no answer.
+	behind            bool
+	repairAt, wholeAt time.Time
+	// generation is that of state, for signs of life; heart is what those remember.
+	generation atomic.Int64
+	heart      heart
 
 	mu sync.RWMutex
 	// answers is what the responders answer from, by network.
@@ -99,86 +117,122 @@ func New(cfg Config) *Agent {
 	return a
 }
 
-// Run works until ctx ends. The data plane stays as it is then.
+// Run works until ctx ends. The data plane stays as it is then. It is Beat and Look, each
+// when its time has come, and Leave; whoever has many agents calls those.
 func (a *Agent) Run(ctx context.Context) error {
-	var heart sync.WaitGroup
+	var beating sync.WaitGroup
+	defer beating.Wait()
 	known := make(chan struct{})
-	heart.Go(func() { a.heartbeat(ctx, sync.OnceFunc(func() { close(known) })) })
-	defer heart.Wait()
+	becomeKnown := sync.OnceFunc(func() { close(known) })
+	news := make(chan struct{}, 1)
+	beating.Go(func() {
+		for ctx.Err() == nil {
+			next, changed := a.Beat(ctx)
+			if a.heart.known {
+				becomeKnown()
+			}
+			if changed {
+				select {
+				case news <- struct{}{}:
+				default: // it is going to look anyway
+				}
+			}
+			pause(ctx, next, nil, nil)
+		}
+		a.Leave(ctx)
+	})
 	select {
 	case <-known: // only of a host that has reported is anything desired
 	case <-ctx.Done():
 		return nil
 	}
-	defer a.closeResponders()
+	defer a.Close()
 	bell := a.cfg.Bus.Listen(Topic(a.cfg.Host))
 	defer bell.Close()
-	var state desired.State
-	wanted := wantedOf(&state, nil)
-	var repairAt time.Time
-	retry := retryAfter
-	for ctx.Err() == nil {
-		wait := askEvery
-		news, err := a.cfg.Controller.Desired(ctx, a.cfg.Host, state.Generation)
-		switch {
-		case err != nil:
-			if ctx.Err() == nil {
-				a.cfg.Log.Warn("ask for the host's desired state", "host", a.cfg.Host, "error", err)
-			}
-			wait = retryAfter
-		case !news.Unchanged:
-			state = news
-			wanted = wantedOf(&state, wanted)
-			a.answer(&state)
-		}
-		if time.Now().After(repairAt) {
-			a.applied.forget()
-			a.said.forgetAll()
-			a.unsure = true
-			repairAt = time.Now().Add(repairEvery)
-		}
-		if err == nil && !a.apply(ctx, &state, wanted) {
-			wait, retry = retry, min(2*retry, askEvery)
-		} else {
-			retry = retryAfter
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-bell.C:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+	for ask := true; ctx.Err() == nil; {
+		wait := a.Look(ctx, ask)
+		ask = pause(ctx, wait, bell.C, news)
 	}
 	return nil
 }
 
-// heartbeat reports the host as often as the controller wants it; it calls reported after each report.
-func (a *Agent) heartbeat(ctx context.Context, reported func()) {
-	report := desired.HostReport{
-		Version: a.cfg.Version, VTEP: a.cfg.VTEP, StartedAt: a.cfg.StartedAt,
-		Configurations: map[string]any{"tunnel_types": []string{"vxlan"}},
+// pause waits for d or until one of the channels tells; true for the channels.
+func pause(ctx context.Context, d time.Duration, bell, news <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-bell:
+		return true
+	case <-news:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	if a.cfg.VTEP.IsValid() {
-		report.Configurations["tunneling_ip"] = a.cfg.VTEP.String()
-	}
-	for ctx.Err() == nil {
-		wait := retryAfter
-		answer, err := a.cfg.Controller.ReportHost(ctx, a.cfg.Host, report)
-		if err == nil {
-			reported()
-			wait = max(time.Duration(answer.ReportInterval)*time.Second, retryAfter)
-		} else if ctx.Err() == nil {
-			a.cfg.Log.Warn("report host", "host", a.cfg.Host, "error", err)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
+	return false
 }
+
+// Look makes the data plane as it should be, after it has asked what is new when ask is set
+// or it is time for everything. It returns when to look again, even without a bell and
+// without news from Beat.
+func (a *Agent) Look(ctx context.Context, ask bool) time.Duration {
+	now := time.Now()
+	if a.wanted == nil {
+		a.wanted = wantedOf(&a.state, nil)
+		a.wholeAt = now
+	}
+	if !now.Before(a.wholeAt) || a.state.Generation == 0 {
+		a.generation.Store(0)
+		ask = true
+	}
+	if ask || a.behind {
+		if err := a.ask(ctx); err != nil {
+			if ctx.Err() == nil {
+				a.cfg.Log.Warn("ask for the host's desired state", "host", a.cfg.Host, "error", err)
+			}
+			a.behind = true
+			return retryAfter
+		}
+		a.behind = false
+	}
+	if !now.Before(a.repairAt) {
+		a.applied.forget()
+		a.said.forgetAll()
+		a.unsure = true
+		a.repairAt = now.Add(repairEvery)
+	}
+	if a.apply(ctx, &a.state, a.wanted) {
+		a.retry = retryAfter
+		return time.Until(a.repairAt)
+	}
+	wait := max(a.retry, retryAfter)
+	a.retry = min(2*wait, retryAtMost)
+	return wait
+}
+
+// ask fetches what is new.
+func (a *Agent) ask(ctx context.Context) error {
+	since := a.generation.Load()
+	news, err := a.cfg.Controller.Desired(ctx, a.cfg.Host, since)
+	if err != nil {
+		return err
+	}
+	if since == 0 {
+		// Not all agents at the same time, though they were started together.
+		a.wholeAt = time.Now().Add(wholeEvery/2 + rand.N(wholeEvery))
+	}
+	if news.Unchanged {
+		a.state.Generation = news.Generation
+	} else {
+		a.state = a.state.With(news)
+		a.wanted = wantedOf(&a.state, a.wanted)
+		a.answer(&a.state)
+	}
+	a.generation.Store(a.state.Generation)
+	return nil
+}
+
+// Close ends what answers guests; Look is not called any more.
+func (a *Agent) Close() { a.closeResponders() }
 
 // report tells the controller the statuses that it does not know yet.
 func (a *Agent) report(ctx context.Context, what string, now, said desired.StatusReport,

@@ -37,6 +37,7 @@ type controller struct {
 	routers desired.StatusReport
 	known   bool
 	early   bool // asked before anything was reported
+	left    bool // told that the agent ends
 	came    chan struct{}
 }
 
@@ -44,7 +45,14 @@ func (c *controller) ReportHost(context.Context, string, desired.HostReport) (de
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known = true
-	return desired.HostAnswer{ReportInterval: 10}, nil
+	return desired.HostAnswer{}, nil
+}
+
+func (c *controller) Alive(_ context.Context, _ string, sign desired.Alive) (desired.AliveAnswer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = c.left || sign.Leaving
+	return desired.AliveAnswer{NextMilliseconds: 3000, News: sign.Generation != c.state.Generation}, nil
 }
 
 func (c *controller) Desired(_ context.Context, _ string, since int64) (desired.State, error) {

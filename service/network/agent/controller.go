@@ -21,6 +21,13 @@ func (c *HTTPController) ReportHost(ctx context.Context, host string, report des
 	return answer, err
 }
 
+// Alive implements Controller.
+func (c *HTTPController) Alive(ctx context.Context, host string, sign desired.Alive) (desired.AliveAnswer, error) {
+	var answer desired.AliveAnswer
+	err := c.Client.Do(ctx, http.MethodPut, "/internal/hosts/"+url.PathEscape(host)+"/alive", sign, &answer)
+	return answer, err
+}
+
 // Desired implements Controller.
 func (c *HTTPController) Desired(ctx context.Context, host string, since int64) (desired.State, error) {
 	var state desired.State

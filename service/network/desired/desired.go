@@ -1,7 +1,8 @@
 // Package desired is the wire form of what the network service wants to be on one host,
 // and of what a host reports back.
 //
-// It owns the JSON of the routes /internal/hosts/…; it owns no decision and no state.
+// It owns the JSON of the routes /internal/hosts/… and how an answer with what is new
+// completes the one before; it owns no decision and keeps no state.
 // The network service writes it, node agents read it; the data plane's own vocabulary is
 // the package fabric, whose field names and JSON names this one keeps where both speak of
 // the same thing. It imports nothing of Virga.
@@ -12,16 +13,27 @@ import (
 	"time"
 )
 
-// State is everything that should be on one host.
+// State is what should be on one host: everything, or, when Partial is set, what is new.
+//
+// An agent that has everything as of one generation asks for what is new since and has
+// everything as of the next when it puts the objects of the answer in the place of those
+// with the same ids, drops those that are gone, and then every network, group and address
+// set that nothing refers to any more. The objects are levels: the same ones may come
+// again, and come as they are now, not as they were at the change.
 type State struct {
-	// Generation grows whenever something that touches the host changes.
+	// Generation is what the next question names; it grows with the changes in the cloud.
 	Generation int64 `json:"generation"`
-	// Unchanged is true when the host asked for news since the current generation; all
-	// lists are empty then.
-	Unchanged bool      `json:"unchanged,omitempty"`
-	Networks  []Network `json:"networks"`
-	Ports     []Port    `json:"ports"`
-	Routers   []Router  `json:"routers"`
+	// Unchanged is true when there is nothing new; all lists are empty then.
+	Unchanged bool `json:"unchanged,omitempty"`
+	// Partial says that the lists hold only what is new; GonePorts and GoneRouters are no
+	// longer on the host.
+	Partial     bool     `json:"partial,omitempty"`
+	GonePorts   []string `json:"gone_ports,omitempty"`
+	GoneRouters []string `json:"gone_routers,omitempty"`
+
+	Networks []Network `json:"networks"`
+	Ports    []Port    `json:"ports"`
+	Routers  []Router  `json:"routers"`
 	// SecurityGroups are the groups that ports of this host are in.
 	SecurityGroups []SecurityGroup `json:"security_groups"`
 	// AddressSets holds, by security group id, the addresses of the members of every group
@@ -206,7 +218,25 @@ type FloatingIP struct {
 	Fixed    netip.Addr `json:"fixed"`
 }
 
-// HostReport is what an agent tells of itself every ReportInterval: PUT /internal/hosts/{host}.
+// Alive is the body of PUT /internal/hosts/{host}/alive: a sign of life.
+type Alive struct {
+	// Generation is that of the state which the agent has.
+	Generation int64 `json:"generation"`
+	// Leaving says that it is the last sign: the agent ends, in good order.
+	Leaving bool `json:"leaving,omitempty"`
+}
+
+// AliveAnswer is the answer to a sign of life.
+type AliveAnswer struct {
+	// News is true when there may be something new since the agent's generation.
+	News bool `json:"news,omitempty"`
+	// NextMilliseconds is when to come next. A host that misses three times counts as dead.
+	NextMilliseconds int64 `json:"next_milliseconds"`
+	// Report asks for a report of the host, which is not known.
+	Report bool `json:"report,omitempty"`
+}
+
+// HostReport is what an agent tells of itself when it begins and now and then: PUT /internal/hosts/{host}.
 type HostReport struct {
 	// AgentType, Binary and Version are shown by the agents API; empty ones get the
 	// words of Virga's own agent.
@@ -224,10 +254,7 @@ type HostReport struct {
 
 // HostAnswer is the answer to a report.
 type HostAnswer struct {
-	Host       string `json:"host"`
-	Generation int64  `json:"generation"`
-	// ReportInterval is the number of seconds until the next report.
-	ReportInterval int `json:"report_interval"`
+	Host string `json:"host"`
 }
 
 // The words of Status.

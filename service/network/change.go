@@ -1,0 +1,248 @@
+package network
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"virga/core/db"
+)
+
+// How agents learn what is new for them. Every transaction that changes something which
+// hosts see writes a row for each object into the table changes: with a host where the
+// object is on one, without where several may have to do with it. An agent asks what is new
+// since a number and gets the objects as they are now. A bell rings at once for changes of
+// one host. For changes of many hosts it rings a little later and once for all that came
+// in between, the later the more hosts there are: a group or network of a thousand hosts
+// changes with every new server in it.
+
+const (
+	// followEvery is how often the log is read for answering signs of life, pruneEvery how
+	// often it is shortened.
+	followEvery = 2 * time.Second
+	pruneEvery  = 10 * time.Minute
+	// changesKept is how many changes the log keeps; an agent that slept through more gets
+	// everything.
+	changesKept = 20_000
+	// gapPatience is how long a number that is missing in the log may still appear: a
+	// transaction that took it and has not ended. What one that lasts longer did an agent
+	// learns when it asks for everything, which it does every few minutes.
+	gapPatience = 10 * time.Second
+	// ringsPerSecond is at how many hosts bells ring for changes of many hosts.
+	ringsPerSecond = 250
+	shortestSpread = 20 * time.Millisecond
+	longestSpread  = 5 * time.Second
+)
+
+// changes is the newest part of the log, in memory.
+type changes struct {
+	db    *db.DB
+	now   func() time.Time
+	mu    sync.Mutex
+	begun bool
+	// rows are in the order of their numbers; all with a number greater than before are there.
+	rows   []changeRow
+	before int64
+	seen   int64
+	gaps   map[int64]time.Time
+}
+
+func newChanges(d *db.DB, now func() time.Time) *changes {
+	return &changes{db: d, now: now, gaps: map[int64]time.Time{}}
+}
+
+// refresh reads what came since the last time. What was committed before it is in rows then.
+func (c *changes) refresh(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var fresh []changeRow
+	begin := false
+	err := c.db.Read(ctx, func(tx *db.Tx) (err error) {
+		begin = !c.begun
+		if c.begun {
+			if fresh, err = changesFrom(tx, c.seen, slices.Collect(maps.Keys(c.gaps))); err != nil {
+				return err
+			}
+			// The last row seen is gone: the log was shortened, or an older database is back.
+			begin = c.seen > 0 && !slices.ContainsFunc(fresh, func(row changeRow) bool { return row.Seq == c.seen })
+		}
+		if begin {
+			fresh, err = lastChanges(tx, changesKept)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if begin {
+		c.begin(fresh)
+		return nil
+	}
+	now := c.now()
+	for _, row := range fresh {
+		if row.Seq == c.seen {
+			continue
+		}
+		delete(c.gaps, row.Seq)
+		for missing := c.seen + 1; missing < row.Seq; missing++ {
+			c.gaps[missing] = now
+		}
+		c.insert(row)
+		c.seen = max(c.seen, row.Seq)
+	}
+	maps.DeleteFunc(c.gaps, func(_ int64, noticed time.Time) bool { return now.Sub(noticed) > gapPatience })
+	if extra := len(c.rows) - changesKept; extra > changesKept/4 {
+		c.before = c.rows[extra-1].Seq
+		c.rows = slices.Clone(c.rows[extra:])
+	}
+	return nil
+}
+
+// begin takes the newest rows of the log, newest first.
+func (c *changes) begin(rows []changeRow) {
+	slices.Reverse(rows)
+	c.rows, c.begun, c.before, c.seen = rows, true, 0, 0
+	clear(c.gaps)
+	if len(rows) == 0 {
+		return
+	}
+	// Of what stands before there may be rows that are not committed yet.
+	c.before, c.seen = rows[0].Seq-1, rows[len(rows)-1].Seq
+	for i, row := range rows[1:] {
+		for missing := rows[i].Seq + 1; missing < row.Seq; missing++ {
+			c.gaps[missing] = c.now()
+		}
+	}
+}
+
+func (c *changes) insert(row changeRow) {
+	at := len(c.rows)
+	for at > 0 && c.rows[at-1].Seq > row.Seq {
+		at--
+	}
+	c.rows = slices.Insert(c.rows, at, row)
+}
+
+// stable is the number up to which nothing is missing that may still appear.
+func (c *changes) stable() int64 {
+	stable := c.seen
+	for missing := range c.gaps {
+		stable = min(stable, missing-1)
+	}
+	return stable
+}
+
+// since returns the changes after a number that may concern a host, and the number to ask
+// from the next time. Known is false when the log does not reach back that far, or the
+// number is from a database that is no more.
+func (c *changes) since(seq int64, host string) (rows []changeRow, next int64, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next = c.stable()
+	if seq <= 0 || seq < c.before || seq > c.seen {
+		return nil, next, false
+	}
+	from, _ := slices.BinarySearchFunc(c.rows, seq+1, func(row changeRow, seq int64) int { return int(row.Seq - seq) })
+	for _, row := range c.rows[from:] {
+		if row.Host == "" || row.Host == host {
+			rows = append(rows, row)
+		}
+	}
+	return rows, max(next, min(seq, c.seen)), true
+}
+
+// spread collects changes of many hosts until their bells are rung.
+type spread struct {
+	mu   sync.Mutex
+	due  map[objectKind]map[string]bool
+	last time.Time
+	wait time.Duration
+	bell chan struct{}
+}
+
+func newSpread() *spread {
+	return &spread{due: map[objectKind]map[string]bool{}, wait: shortestSpread, bell: make(chan struct{}, 1)}
+}
+
+func (p *spread) add(kind objectKind, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.due[kind] == nil {
+		p.due[kind] = map[string]bool{}
+	}
+	p.due[kind][id] = true
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the collection.
+func (p *spread) take() map[objectKind]map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.due
+	p.due = map[objectKind]map[string]bool{}
+	return due
+}
+
+// note keeps in mind how many bells rang, which says when the next may.
+func (p *spread) note(rang int) {
+	p.wait = min(max(time.Duration(rang)*time.Second/ringsPerSecond, shortestSpread), longestSpread)
+}
+
+// changed notes in the transaction that an object changed: on a host, or for all hosts that
+// have to do with it.
+func (s *Service) changed(tx *db.Tx, kind objectKind, id, host string) error {
+	if err := insertChange(tx, newChange{kind, id, host}); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() {
+		if host != "" {
+			s.deps.Bus.Ring(bell(host))
+			return
+		}
+		s.spread.add(kind, id)
+	})
+	return nil
+}
+
+// ringMany rings the bells of the hosts that collected changes concern, until ctx ends.
+func (s *Service) ringMany(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.spread.bell:
+		}
+		timer := time.NewTimer(s.spread.wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		due, names := s.spread.take(), map[string]bool{}
+		err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+			for kind, ids := range due {
+				found, err := hostsThatSee(tx, kind, sortedKeys(ids))
+				if err != nil {
+					return err
+				}
+				for _, name := range found {
+					names[name] = true
+				}
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil { // their signs of life tell the hosts
+			s.deps.Log.WarnContext(ctx, "ring for changes of many hosts", "error", err)
+		}
+		for name := range names {
+			s.deps.Bus.Ring(bell(name))
+		}
+		s.spread.note(len(names))
+	}
+}
