@@ -244,7 +244,8 @@ func (d *Driver) sameTunnel(tunnel *netlink.Vxlan, network fabric.Network) bool 
 	return tunnel.VxlanId == int(network.SegmentID) && tunnel.Port == d.config.VXLANPort && tunnel.SrcAddr.Equal(network.LocalVTEP.AsSlice())
 }
 
-// syncPeers makes the tunnel's flood list (the entries of the zero MAC) equal to the peers; unicast destinations are learned.
+// syncPeers makes the tunnel's flood list (the entries of the zero MAC) equal to the peers. Unicast destinations are learned, and
+// forgotten with the peer that they were learned of: a port that left it for another host is found there by the next flood.
 func syncPeers(tunnel netlink.Link, peers []netip.Addr) error {
 	index := tunnel.Attrs().Index
 	entries, err := netlink.NeighList(index, unix.AF_BRIDGE)
@@ -255,11 +256,13 @@ func syncPeers(tunnel netlink.Link, peers []netip.Addr) error {
 	var have []netip.Addr
 	for _, entry := range entries {
 		peer, ok := netip.AddrFromSlice(entry.IP)
-		if !ok || entry.HardwareAddr.String() != flood.String() {
+		if !ok {
 			continue
 		}
 		if peer = peer.Unmap(); slices.Contains(peers, peer) {
-			have = append(have, peer)
+			if entry.HardwareAddr.String() == flood.String() {
+				have = append(have, peer)
+			}
 			continue
 		}
 		if err := netlink.NeighDel(&entry); err != nil && !errors.Is(err, unix.ENOENT) {
