@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -119,13 +120,15 @@ func (c *controller) ReportGuest(_ context.Context, _, serverID string, report o
 type images struct {
 	mu     sync.Mutex
 	opened int
+	// deleted says that the image service has the image no more.
+	deleted bool
 }
 
 func (i *images) Open(_ context.Context, id string) (io.ReadCloser, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.opened++
-	if id != imageID {
+	if id != imageID || i.deleted {
 		return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)
 	}
 	return io.NopCloser(bytes.NewReader(content)), nil
@@ -138,13 +141,22 @@ type rig struct {
 	images     *images
 	driver     *fake.Driver
 	options    fake.Options
-	stop       func()
+	// name is the host's; others fetch disks from it over the exchange, it fetches by transfers.
+	name      string
+	exchange  *agent.Exchange
+	transfers http.RoundTripper
+	stop      func()
 }
 
 func newRig(t *testing.T, options fake.Options) *rig {
 	t.Helper()
+	return newRigAt(t, host, options, &agent.Exchange{})
+}
+
+func newRigAt(t *testing.T, name string, options fake.Options, exchange *agent.Exchange) *rig {
+	t.Helper()
 	options.Clock, options.Dir = clock.System{}, t.TempDir()
-	r := &rig{t: t, bus: bus.NewLocal(), images: &images{}, options: options,
+	r := &rig{t: t, name: name, exchange: exchange, transfers: exchange.Client(name).Transport, bus: bus.NewLocal(), images: &images{}, options: options,
 		controller: &controller{orders: map[string]orders.GuestOrder{}, changed: map[string]int64{}, came: make(chan struct{}, 1),
 			alive: make(chan struct{}, 1), refusals: make(chan struct{}, 1000)}}
 	r.start()
@@ -160,7 +172,9 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.driver = driver
-	a := agent.New(agent.Config{Host: host, Driver: driver, Controller: r.controller, Images: r.images, Bus: r.bus, Log: slog.New(slog.DiscardHandler)})
+	a := agent.New(agent.Config{Host: r.name, Driver: driver, Controller: r.controller, Images: r.images, Bus: r.bus, Log: slog.New(slog.DiscardHandler),
+		TransferURL: r.exchange.URL(r.name), Transfers: &http.Client{Transport: r}})
+	r.exchange.Add(r.name, a)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
@@ -171,6 +185,11 @@ func (r *rig) start() {
 		}
 		r.stop = func() {}
 	}
+}
+
+// RoundTrip is how the host reaches others.
+func (r *rig) RoundTrip(request *http.Request) (*http.Response, error) {
+	return r.transfers.RoundTrip(request)
 }
 
 func (r *rig) order(change func(*orders.GuestOrder)) { r.orderFor(server, change) }
@@ -188,7 +207,7 @@ func (r *rig) orderFor(server string, change func(*orders.GuestOrder)) {
 	change(&o)
 	r.controller.orders[server], r.controller.changed[server] = o, r.controller.generation
 	r.controller.mu.Unlock()
-	r.bus.Ring(orders.Topic(host))
+	r.bus.Ring(orders.Topic(r.name))
 }
 
 // until waits for a report that meets the condition.
