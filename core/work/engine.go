@@ -211,8 +211,9 @@ func (e *Engine) wakeAfter(tx *db.Tx, o *Operation) error {
 }
 
 // WaitForOthers is a step's condition: it returns a Wait while other operations that
-// were started before this one are alive on the same resource. Its own parents, which may
-// wait for it, do not count.
+// were started before this one are alive on the same resource. Those that this one has
+// preempted are among them whatever the clocks of the processes that started them say. Its
+// own parents, which may wait for it, do not count.
 func (e *Engine) WaitForOthers(ctx context.Context, o Operation) error {
 	var others int
 	err := e.cfg.DB.Read(ctx, func(tx *db.Tx) error {
@@ -222,7 +223,7 @@ func (e *Engine) WaitForOthers(ctx context.Context, o Operation) error {
 		}
 		marks, ids := db.In(append(own, o.ID))
 		return tx.Get(&others, "SELECT COUNT(*) FROM operations WHERE resource_id = ? AND finished_at = 0"+
-			" AND (created_at < ? OR (created_at = ? AND id < ?)) AND id NOT IN "+marks,
+			" AND (cancelled = 1 OR created_at < ? OR (created_at = ? AND id < ?)) AND id NOT IN "+marks,
 			append([]any{o.ResourceID, o.CreatedAt, o.CreatedAt, o.ID}, ids...)...)
 	})
 	if err != nil {

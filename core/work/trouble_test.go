@@ -288,3 +288,25 @@ func TestStartedHereNeedsNoClaim(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// TestThePreemptedAreWaitedForWhateverTheClock has a delete start in a process whose clock is
+// behind that of the one which started what is to be deleted.
+func TestThePreemptedAreWaitedForWhateverTheClock(t *testing.T) {
+	r := newRig(t, "")
+	first := r.startOn("paint", "w9")
+	r.exec("UPDATE operations SET created_at = ? WHERE id = ?", time.Now().Add(time.Second), first)
+	stood := make(chan work.State, 1)
+	remove := r.startKind(one("remove", func(ctx context.Context, run *work.Run[params, frame]) error {
+		if err := r.engine.WaitForOthers(ctx, run.Operation); err != nil {
+			return err
+		}
+		stood <- r.find(first).State
+		return nil
+	}))
+	r.exec("UPDATE operations SET resource_id = 'w9' WHERE id = ?", remove)
+	r.write(func(tx *db.Tx) error { return r.engine.Preempt(tx, "w9", remove) })
+	r.run(remove)
+	if state := <-stood; state != work.Failed {
+		t.Errorf("the other was %s", state)
+	}
+}
