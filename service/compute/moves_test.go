@@ -233,7 +233,14 @@ func TestResizesThatCannotBe(t *testing.T) {
 	m := newMoving(t)
 	m.act(`{"resize":{"flavorRef":"1"}}`).want(400, "must change flavor")
 	m.act(`{"resize":{"flavorRef":"nothing"}}`).want(400, "Flavor nothing could not be found")
-	m.act(`{"resize":{"flavorRef":2}}`).want(403, "Quota exceeded for ram").want(403, "")
+	m.do(admin(), latest, "PUT", "/v2.1/os-quota-sets/"+projectID, `{"quota_set":{"ram":2047}}`).want(200, "")
+	m.act(`{"resize":{"flavorRef":2}}`).want(403, "Quota exceeded for ram: Requested 1536, but already used 512 of 2047 ram")
+	m.do(admin(), latest, "PUT", "/v2.1/os-quota-sets/"+projectID, `{"quota_set":{"ram":2048}}`).want(200, "")
+	m.act(`{"resize":{"flavorRef":2}}`).want(202, "")
+	m.waitStatus(m.id, "VERIFY_RESIZE")
+	m.act(`{"resize":{"flavorRef":"1"}}`).want(400, "cannot be made smaller")
+	m.do(member(projectID), latest, "POST", "/v2.1/servers", createBody("")).want(403, "Quota exceeded for ram")
+	m.gone()
 }
 
 func TestAMoveToAHostThatCannotGoesElsewhereOrBack(t *testing.T) {
