@@ -19,6 +19,7 @@ import (
 	"virga/core/clock"
 	"virga/core/conf"
 	"virga/core/token"
+	"virga/core/vault"
 )
 
 // Names of the cloud's secrets.
@@ -26,6 +27,7 @@ const (
 	secretTokenKeys     = "token-keys"
 	secretAdminPassword = "admin-password"
 	secretAuthority     = "authority"
+	secretVault         = "vault"
 )
 
 // tokenKeys are the keys that seal tokens, as the cloud has them now and later. Those that a
@@ -60,6 +62,15 @@ func (cl *cloud) tokenKeys(ctx context.Context) (*token.Keys, error) {
 		})
 	})
 	return keys, nil
+}
+
+// openVault opens the vault for what users deposit.
+func (cl *cloud) openVault(ctx context.Context) (*vault.Vault, error) {
+	key, err := cl.cluster.Secret(ctx, secretVault, func() ([]byte, error) { return vault.NewKey(), nil })
+	if err != nil {
+		return nil, err
+	}
+	return vault.New(key)
 }
 
 // keepKeys is how many token keys remain after a rotation: tokens outlive three rotations.

@@ -80,13 +80,17 @@ func (cl *cloud) addIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	safe, err := cl.openVault(ctx)
+	if err != nil {
+		return err
+	}
 	d, err := cl.openDB(ctx, "identity")
 	if err != nil {
 		return err
 	}
 	s, err := identity.New(ctx, identity.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Owner: cl.owner(),
-		Endpoint: cl.endpoint("identity"), AuthenticateURI: cl.endpoint("identity"), Keys: keys,
+		Endpoint: cl.endpoint("identity"), AuthenticateURI: cl.endpoint("identity"), Keys: keys, Vault: safe,
 	})
 	if err != nil {
 		return err
@@ -141,7 +145,7 @@ func (cl *cloud) addPlacement(ctx context.Context) error {
 		return err
 	}
 	s, err := placement.New(ctx, placement.Deps{
-		DB: d, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth,
+		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth,
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("placement"),
 	})
 	if err != nil {

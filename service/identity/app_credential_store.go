@@ -42,6 +42,9 @@ func insertAppCredential(c *change, row appCredentialRow) error {
 }
 
 func removeAppCredential(c *change, row appCredentialRow) error {
+	if err := removeCredentialsWhere(c, "app_cred_id", row.ID); err != nil {
+		return err
+	}
 	if _, err := c.Exec("DELETE FROM application_credentials WHERE id = ?", row.ID); err != nil {
 		return err
 	}

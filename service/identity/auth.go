@@ -17,6 +17,7 @@ const (
 	methodPassword      = "password"
 	methodToken         = "token"
 	methodAppCredential = "application_credential"
+	methodTOTP          = "totp"
 )
 
 // claim is what one authentication method has proved.
@@ -99,7 +100,7 @@ func (s *Service) authenticate(ctx context.Context, body *authBody) (claim, []st
 		if !slices.Contains(methods, method) {
 			methods = append(methods, method)
 		}
-		if len(methods) > 3 {
+		if len(methods) > 4 {
 			break // there are no more that are supported
 		}
 	}
@@ -138,7 +139,9 @@ func (s *Service) prove(ctx context.Context, method string, body *authBody) (cla
 		return s.proveToken(ctx, identity.Token.ID.Reveal())
 	case method == methodAppCredential && identity.AppCredential != nil:
 		return s.proveAppCredential(ctx, identity.AppCredential)
-	case method == methodPassword || method == methodToken || method == methodAppCredential:
+	case method == methodTOTP && identity.TOTP != nil:
+		return s.proveTOTP(ctx, identity.TOTP)
+	case slices.Contains([]string{methodPassword, methodToken, methodAppCredential, methodTOTP}, method):
 		return claim{}, api.BadRequest("Expecting to find %s in identity.", method)
 	}
 	e := s.unauthorized()

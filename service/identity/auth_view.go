@@ -15,6 +15,7 @@ type authBody struct {
 			Password      *passwordBody      `json:"password"`
 			Token         *tokenBody         `json:"token"`
 			AppCredential *appCredentialAuth `json:"application_credential"`
+			TOTP          *totpBody          `json:"totp"`
 		} `json:"identity"`
 		Scope json.RawMessage `json:"scope"`
 	} `json:"auth"`
@@ -34,6 +35,15 @@ type passwordBody struct {
 type userPassword struct {
 	nameBody
 	Password secretText `json:"password"`
+}
+
+type totpBody struct {
+	User userPasscode `json:"user"`
+}
+
+type userPasscode struct {
+	nameBody
+	Passcode secretText `json:"passcode"`
 }
 
 type tokenBody struct {

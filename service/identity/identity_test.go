@@ -20,6 +20,7 @@ import (
 	"virga/core/db"
 	"virga/core/db/dbtest"
 	"virga/core/token"
+	"virga/core/vault"
 	"virga/service/identity"
 )
 
@@ -35,12 +36,19 @@ type cloud struct {
 	clock   *clock.Seeded
 	service *identity.Service
 	db      *db.DB
+	vault   *vault.Vault
+	// owners counts those that newOwner made.
+	owners int
 }
 
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	c := &cloud{t: t, folder: t.TempDir(), clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 678000, time.UTC)),
 		address: dbtest.URL(t, dbtest.Engine(t))}
+	var err error
+	if c.vault, err = vault.New(vault.NewKey()); err != nil {
+		t.Fatal(err)
+	}
 	if err := token.SetUpKeys(filepath.Join(c.folder, "keys")); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +71,7 @@ func (c *cloud) start() {
 	}
 	c.service, err = identity.New(ctx, identity.Deps{
 		DB: c.db, Bus: bus.NewLocal(), Clock: c.clock, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		Endpoint: "http://cloud/identity", Keys: keys, HashCost: 4, Owner: "test",
+		Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, HashCost: 4, Owner: "test",
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -188,5 +188,16 @@ func credentialRules() []authz.Rule {
 		rule("list_application_credentials", adminReader+" or rule:owner", withoutDomain(), "List the application credentials of a user."),
 		rule("create_application_credential", "rule:owner", []string{"project"}, "Create an application credential for oneself."),
 		rule("delete_application_credential", admin+" or rule:owner", withoutDomain(), "Delete an application credential."),
+		rule("get_credential", adminReader+" or "+ownCredential, everyScope(), "Show a credential."),
+		rule("list_credentials", adminReader+" or "+ownCredential, everyScope(), "List credentials: one's own, or all."),
+		rule("create_credential", admin+" or "+ownCredential, everyScope(), "Create a credential."),
+		rule("update_credential", admin+" or "+ownCredential, everyScope(), "Change a credential."),
+		rule("delete_credential", admin+" or "+ownCredential, everyScope(), "Delete a credential."),
+		rule("ec2_get_credential", adminReader+" or rule:owner", everyScope(), "Show an EC2 key pair."),
+		rule("ec2_list_credentials", adminReader+" or rule:owner", everyScope(), "List a user's EC2 key pairs."),
+		rule("ec2_create_credential", admin+" or rule:owner", everyScope(), "Create an EC2 key pair."),
+		rule("ec2_delete_credential", admin+" or rule:owner", everyScope(), "Delete an EC2 key pair."),
+		rule("ec2tokens_validate", "rule:service_or_admin", everyScope(), "Find out whose EC2 key has signed a request."),
+		rule("s3tokens_validate", "rule:service_or_admin", everyScope(), "Find out whose key has signed a request to an object store."),
 	}
 }

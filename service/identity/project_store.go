@@ -115,6 +115,9 @@ func subtreeOf(tx *db.Tx, id string) ([]projectRow, error) {
 // application credentials. The caller has the cache forget them.
 func removeProjects(c *change, rows []projectRow) error {
 	for _, row := range rows {
+		if err := removeCredentialsWhere(c, "project_id", row.ID); err != nil {
+			return err
+		}
 		for _, text := range []string{
 			"DELETE FROM assignments WHERE target_id = ?",
 			"DELETE FROM project_tags WHERE project_id = ?",

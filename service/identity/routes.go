@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -97,6 +97,23 @@ func (s *Service) userRoutes() []api.Route {
 		{Method: "PUT", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:add_user_to_group", Load: s.loadMembership, Handle: s.memberAdd, Status: http.StatusNoContent, Doc: "adds a user to a group"},
 		{Method: "GET", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:check_user_in_group", Load: s.loadMembership, Handle: s.memberShow, Status: http.StatusNoContent, Doc: "checks whether a user is in a group"},
 		{Method: "DELETE", Path: "/v3/groups/{group_id}/users/{user_id}", Policy: "identity:remove_user_from_group", Load: s.loadMembership, Handle: s.memberRemove, Doc: "takes a user out of a group"},
+	}
+}
+
+// credentialRoutes are the rows of credentials for other than this API.
+func (s *Service) credentialRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/credentials", Policy: "identity:list_credentials", Load: s.ownCredentials, Handle: s.credentialList, Doc: "lists credentials"},
+		{Method: "POST", Path: "/v3/credentials", Policy: "identity:create_credential", Load: s.ownCredentials, Handle: s.credentialCreate, Body: "credential_create", Status: http.StatusCreated, Doc: "creates a credential"},
+		{Method: "GET", Path: "/v3/credentials/{credential_id}", Policy: "identity:get_credential", Load: s.loadCredential(), Handle: s.credentialShow, Doc: "shows a credential"},
+		{Method: "PATCH", Path: "/v3/credentials/{credential_id}", Policy: "identity:update_credential", Load: s.loadCredential(), Handle: s.credentialUpdate, Body: "credential_update", Doc: "changes a credential"},
+		{Method: "DELETE", Path: "/v3/credentials/{credential_id}", Policy: "identity:delete_credential", Load: s.loadCredential(), Handle: s.credentialDelete, Doc: "deletes a credential"},
+		{Method: "GET", Path: "/v3/users/{user_id}/credentials/OS-EC2", Policy: "identity:ec2_list_credentials", Load: s.loadUser(), Handle: s.ec2List, Doc: "lists a user's EC2 key pairs"},
+		{Method: "POST", Path: "/v3/users/{user_id}/credentials/OS-EC2", Policy: "identity:ec2_create_credential", Load: s.loadUser(), Handle: s.ec2Create, Body: "ec2_create", Status: http.StatusCreated, Doc: "creates an EC2 key pair"},
+		{Method: "GET", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Policy: "identity:ec2_get_credential", Load: s.loadEC2, Handle: s.ec2Show, Doc: "shows an EC2 key pair"},
+		{Method: "DELETE", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Policy: "identity:ec2_delete_credential", Load: s.loadEC2, Handle: s.credentialDelete, Doc: "deletes an EC2 key pair"},
+		{Method: "POST", Path: "/v3/ec2tokens", Policy: "identity:ec2tokens_validate", Handle: s.ec2Authenticate, Body: "signed_request", Doc: "tells a service whose key has signed a request"},
+		{Method: "POST", Path: "/v3/s3tokens", Policy: "identity:s3tokens_validate", Handle: s.s3Authenticate, Body: "signed_request", Doc: "tells an object store whose key has signed a request"},
 	}
 }
 

@@ -32,7 +32,7 @@ func TestOtherProcessesHearOfChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := identity.New(ctx, identity.Deps{
-			DB: d, Bus: shared, Clock: c.clock, Log: slog.New(slog.DiscardHandler), Endpoint: "http://cloud/identity", Keys: keys, HashCost: 4,
+			DB: d, Bus: shared, Clock: c.clock, Log: slog.New(slog.DiscardHandler), Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, HashCost: 4,
 		})
 		if err != nil {
 			t.Fatal(err)

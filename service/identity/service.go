@@ -19,6 +19,7 @@ import (
 	"virga/core/db"
 	"virga/core/feed"
 	"virga/core/token"
+	"virga/core/vault"
 )
 
 //go:embed migrations/*.sql
@@ -58,6 +59,8 @@ type Deps struct {
 	Owner string
 	// Keys seal and open tokens.
 	Keys *token.Keys
+	// Vault seals what users deposit: credentials, seeds of one-time passwords.
+	Vault *vault.Vault
 	// TokenLifetime is how long tokens last; 0 means one hour.
 	TokenLifetime time.Duration
 	// HashCost is bcrypt's cost for new passwords; 0 means 12.
