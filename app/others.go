@@ -84,11 +84,14 @@ func (t toService) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("call " + r.URL.Path + ": a database transaction is open")
 	}
 	addresses, err := t.others.addresses(r.Context(), t.service)
+	if err == nil && len(addresses) == 0 { // it may have come this moment
+		t.others.look()
+		addresses, err = t.others.addresses(r.Context(), t.service)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(addresses) == 0 {
-		t.others.look()
 		return nil, fmt.Errorf("call %s: no living process serves %s", r.URL.Path, t.service)
 	}
 	var errs []error

@@ -30,6 +30,7 @@ func (cl *cloud) meetOthers(ctx context.Context) error {
 	}
 	cl.process.Bus = busAMQP
 	cl.others = newOthers(cl.cluster, cl.process.ID, cl.credentials)
+	cl.onRun(cl.cluster.Watch)
 	return cl.listenInside(ctx)
 }
 

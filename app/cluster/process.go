@@ -101,7 +101,11 @@ func (c *Cluster) Beat(ctx context.Context, p Process) error {
 func (c *Cluster) leave(ctx context.Context, p Process) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatEvery)
 	defer cancel()
-	if err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return deleteProcess(tx, p.ID) }); err != nil {
+	err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicProcesses) })
+		return deleteProcess(tx, p.ID)
+	})
+	if err != nil {
 		c.cfg.Log.WarnContext(ctx, "take this process off the list", "error", err)
 	}
 	return nil
@@ -139,6 +143,12 @@ func (c *Cluster) Living(ctx context.Context) ([]Process, error) {
 	}
 	c.peers.list, c.peers.readAt = list, now
 	return list, nil
+}
+
+// Watch has Living see processes that come and go as soon as they say so, until ctx ends.
+func (c *Cluster) Watch(ctx context.Context) error {
+	c.each(ctx, topicProcesses, time.Minute, func(context.Context) { c.Look() })
+	return nil
 }
 
 // Look has the next Living read the list anew.
