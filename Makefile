@@ -19,10 +19,10 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps test test-e2e test-engines test-crash release-schemas test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## install what lacks, build, start the cloud, boot a first server (VIRT=fake: without root and guests)
 	@packaging/make/up
@@ -54,6 +54,9 @@ test-crash: build ## kill the cloud at random moments and compare what it says w
 test-engines: ## run the tests of what keeps data on PostgreSQL and MariaDB
 	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-engines
 
+release-schemas: build ## keep the tables of a release, with rows, and list its migrations (RELEASE=v0.2)
+	RELEASE=$(RELEASE) VIRGA_BIN=$(CURDIR)/bin/virga $(GO) test -tags release -count=1 -run TestWriteRelease ./test/schemas
+
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
 
@@ -72,6 +75,7 @@ lint-vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
 	$(GO) vet -tags crash ./test/crash
+	$(GO) vet -tags release ./test/schemas
 
 lint-shell:
 	@if command -v shellcheck > /dev/null; then \
