@@ -191,7 +191,7 @@ func TestSeveralServersAreMadeAtOnceAsFarAsTheQuotaAllows(t *testing.T) {
 func TestPowerActions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.perform("server_create")
+	s.perform()
 	s.waitStatus(s.id, "ACTIVE")
 	path := "/v2.1/servers/" + s.id + "/action"
 	s.do(member(projectID), latest, "POST", path, `{"os-start":null}`).want(409, "Cannot 'start' instance "+s.id+" while it is in vm_state active")
@@ -208,7 +208,7 @@ func TestPowerActions(t *testing.T) {
 		return s.node.reboot[s.id] == 1
 	})
 	s.do(member(projectID), latest, "POST", path, `{"reboot":{"type":"warm"}}`).want(400, "reboot")
-	s.do(member(projectID), latest, "POST", path, `{"resize":{"flavorRef":"2"}}`).want(400, "not supported here")
+	s.do(member(projectID), latest, "POST", path, `{"pause":null}`).want(400, "not supported here")
 	s.do(member(projectID), latest, "POST", path, `{"dance":null}`).want(400, "There is no such action: dance")
 	s.do(member(projectID), latest, "POST", path, `{"os-stop":null,"os-start":null}`).want(400, "")
 	s.do(member(projectID), latest, "POST", path, `{"os-getConsoleOutput":{"length":2}}`).want(200, `{"output":"two\nthree\n"}`)
@@ -250,7 +250,7 @@ func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
 		s.do(member(projectID), latest, "GET", "/v2.1/servers/detail?status="+status, "").want(200, s.id)
 		out <- struct{}{}
 	}
-	s.perform("server_create")
+	s.perform()
 	expect("server_create/schedule", "BUILD", "scheduling")
 	expect("server_create/claim", "BUILD", "scheduling")
 	expect("server_create/network", "BUILD", "networking")
@@ -271,7 +271,7 @@ func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
 func TestAGuestThatStopsByItselfIsFollowed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.perform("server_create")
+	s.perform()
 	s.waitStatus(s.id, "ACTIVE")
 	order := s.node.lastOrder(t, s.id)
 	path := "/internal/hosts/host1/guests/" + s.id

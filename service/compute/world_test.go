@@ -65,7 +65,7 @@ func (w *world) enter(ctx context.Context, call string) (func(), error) {
 
 func (w *world) id() string {
 	w.nextID++
-	return fmt.Sprintf("00000000-0000-4000-8000-%012d", w.nextID)
+	return fmt.Sprintf("%08d-0000-4000-8000-%012d", w.nextID, w.nextID)
 }
 
 // list tells what servers have left outside, as a set.

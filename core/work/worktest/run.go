@@ -2,6 +2,8 @@ package worktest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 
@@ -67,7 +69,7 @@ func (s suite[W]) missing() (problems []string) {
 // one, is outside.
 func (s suite[W]) inBubble(t *testing.T, test func(t *testing.T, w W)) {
 	t.Helper()
-	url := dbtest.URL(t, dbtest.Engine(t))
+	url := address(t)
 	synctest.Test(t, func(t *testing.T) {
 		d, err := db.Open(t.Context(), url)
 		if err != nil {
@@ -76,6 +78,23 @@ func (s suite[W]) inBubble(t *testing.T, test func(t *testing.T, w W)) {
 		t.Cleanup(func() { _ = d.Close() })
 		test(t, s.open(t, d))
 	})
+}
+
+// address is where a fresh database is; an SQLite file is in memory where the machine has
+// a place for that, because the proofs are many and most of their time would go to the disk.
+func address(t *testing.T) string {
+	t.Helper()
+	const memory = "/dev/shm"
+	engine := dbtest.Engine(t)
+	if info, err := os.Stat(memory); engine != "sqlite" || err != nil || !info.IsDir() {
+		return dbtest.URL(t, engine)
+	}
+	folder, err := os.MkdirTemp(memory, "virga-proof-")
+	if err != nil {
+		return dbtest.URL(t, engine)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return "sqlite:" + filepath.Join(folder, "proof.sqlite")
 }
 
 // prove makes one proof at one border.

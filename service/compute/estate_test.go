@@ -1,0 +1,357 @@
+package compute_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"virga/core/api"
+	"virga/core/bus"
+	"virga/core/clock"
+	"virga/core/db"
+	"virga/core/token"
+	"virga/core/work"
+	"virga/core/work/worktest"
+	"virga/service/compute/agent"
+	"virga/service/compute/hypervisor"
+	"virga/service/compute/hypervisor/fake"
+)
+
+const ownPortID = "66666666-6666-4666-8666-666666666666"
+
+// estate is the world of the proofs: the service, its neighbours in memory, and two hosts
+// with the shipping agent over a hypervisor that only remembers. One server lives in it.
+type estate struct {
+	*rig
+	hosts    map[string]*estateHost
+	exchange agent.Exchange
+	// entrance is where the agents find the service; nothing while it is dead.
+	mu       sync.Mutex
+	entrance http.RoundTripper
+}
+
+type estateHost struct {
+	driver *fake.Driver
+	cut    atomic.Bool
+}
+
+var _ worktest.World = (*estate)(nil)
+
+// imageContent is what the estate's image holds.
+var imageContent = []byte("the disk of a tiny guest")
+
+func newEstate(t *testing.T, d *db.DB) *estate {
+	t.Helper()
+	e := &estate{rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld()}, hosts: map[string]*estateHost{}}
+	e.world.ports[ownPortID] = ownPort
+	sum := sha512.Sum512(imageContent)
+	image := e.world.images[imageID]
+	image.Size, image.SHA512, image.DiskFormat, image.VirtualSize = int64(len(imageContent)), hex.EncodeToString(sum[:]), "raw", int64(len(imageContent))
+	e.world.images[imageID] = image
+	e.Live()
+	t.Cleanup(func() { e.rig.halt() })
+	if err := e.service.Seed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"host1", "host2"} {
+		e.addHost(name)
+	}
+	e.waitFor("the providers of the hosts", func() bool {
+		e.world.mu.Lock()
+		defer e.world.mu.Unlock()
+		return len(e.world.providers) == len(e.hosts)
+	})
+	return e
+}
+
+// addHost starts the agent of a host; it ends with the test.
+func (e *estate) addHost(name string) {
+	e.t.Helper()
+	driver, err := fake.New(fake.Options{Clock: clock.System{}, HostName: name})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	h := &estateHost{driver: driver}
+	e.hosts[name] = h
+	identity := &token.Identity{UserID: "node:" + name, Roles: []token.Role{{Name: "node"}}}
+	a := agent.New(agent.Config{Host: name, HostIP: "192.0.2.7", Driver: driver, Bus: e.bus, Log: slog.New(slog.DiscardHandler), Images: estateImages{},
+		TransferURL: e.exchange.URL(name), Transfers: &http.Client{Transport: link{h, e.exchange.Client(name).Transport}},
+		Controller: &agent.HTTPController{Client: api.Client{Base: "http://cloud/compute",
+			HTTP: &http.Client{Transport: link{h, as{e, identity}}}}}})
+	e.exchange.Add(name, a)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	e.t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, driver.Close()); err != nil {
+			e.t.Error(err)
+		}
+	})
+}
+
+// link is a host's cable.
+type link struct {
+	host *estateHost
+	to   http.RoundTripper
+}
+
+func (l link) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.host.cut.Load() {
+		return nil, errors.New("no route to host")
+	}
+	resp, err := l.to.RoundTrip(r)
+	if err == nil && l.host.cut.Load() { // it was cut while the answer was on its way
+		_ = resp.Body.Close()
+		return nil, errors.New("no route to host")
+	}
+	return resp, err
+}
+
+// as calls the service with an identity.
+type as struct {
+	estate   *estate
+	identity *token.Identity
+}
+
+func (a as) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.estate.mu.Lock()
+	entrance := a.estate.entrance
+	a.estate.mu.Unlock()
+	if entrance == nil {
+		return nil, errors.New("connection refused")
+	}
+	return entrance.RoundTrip(r.WithContext(token.WithIdentity(r.Context(), a.identity)))
+}
+
+type estateImages struct{}
+
+func (estateImages) Open(_ context.Context, id string) (io.ReadCloser, error) {
+	if id != imageID {
+		return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)
+	}
+	return io.NopCloser(bytes.NewReader(imageContent)), nil
+}
+
+func (e *estate) Engine() *work.Engine { return e.service.Engine() }
+func (e *estate) DB() *db.DB           { return e.db }
+
+func (e *estate) SetHook(hook worktest.Hook) { e.setHook(hook) }
+
+func (e *estate) enter(entrance http.RoundTripper) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.entrance = entrance
+}
+
+// Die ends the service; the hosts live on.
+func (e *estate) Die() {
+	e.enter(nil)
+	e.halt()
+}
+
+func (e *estate) Live() {
+	e.begin()
+	e.enter(e.local().Transport)
+}
+
+// Cut takes the server's host off the network, all hosts for a server on none.
+func (e *estate) Cut(serverID string) {
+	where := ""
+	for _, s := range e.servers() {
+		if s.ID == serverID {
+			where = s.Host
+		}
+	}
+	for name, h := range e.hosts {
+		if where == "" || where == name {
+			h.cut.Store(true)
+		}
+	}
+}
+
+func (e *estate) Mend() {
+	for _, h := range e.hosts {
+		h.cut.Store(false)
+	}
+}
+
+// Delete is accepted at any time. It may be called by a hook in the middle of a step.
+func (e *estate) Delete(serverID string) {
+	if a := e.do(member(projectID), latest, "DELETE", "/v2.1/servers/"+serverID, ""); a.status != 204 && a.status != 404 {
+		e.t.Errorf("the delete: status %d: %s", a.status, a.text)
+	}
+}
+
+// storedServer is what the database says of a server.
+type storedServer struct {
+	ID    string `db:"id"`
+	Host  string `db:"host"`
+	Power int    `db:"power_state"`
+	NICs  []struct {
+		PortID string `json:"port_id"`
+	} `db:"nics,json"`
+}
+
+func (e *estate) servers() (rows []storedServer) {
+	if err := e.db.Read(context.Background(), func(tx *db.Tx) error {
+		return tx.Select(&rows, "SELECT id, host, power_state, nics FROM servers WHERE deleted_at = 0 ORDER BY id")
+	}); err != nil {
+		e.t.Error(err)
+	}
+	return rows
+}
+
+// Transitional are the servers that the API shows with a task or as being built.
+func (e *estate) Transitional() (ids []string) {
+	list, _ := e.do(admin(), latest, "GET", "/v2.1/servers/detail?all_tenants=1", "").want(200, "").at("servers").([]any)
+	for _, s := range list {
+		s, _ := s.(map[string]any)
+		if s["OS-EXT-STS:task_state"] != nil || s["status"] == "BUILD" {
+			ids = append(ids, s["id"].(string))
+		}
+	}
+	return ids
+}
+
+// Views are sentences on allocations, ports, guests and the orders for them.
+func (e *estate) Views() (store, world worktest.Set) {
+	store, world = worktest.Set{}, worktest.Set{}
+	for _, s := range e.servers() {
+		if s.Host != "" {
+			store["allocation of "+s.ID+" on "+s.Host] = true
+			store[guestSentence(s.ID, s.Host, s.Power == int(hypervisor.Running))] = true
+		}
+		for _, nic := range s.NICs {
+			store["port "+nic.PortID+" of "+s.ID+" on "+s.Host] = true
+		}
+	}
+	e.addMigrations(store)
+	for name, h := range e.hosts {
+		guests, err := h.driver.ListGuests(context.Background())
+		if err != nil {
+			e.t.Error(err)
+		}
+		for _, g := range guests {
+			world[guestSentence(g.ID, name, g.Power == hypervisor.Running)] = true
+		}
+		for _, o := range e.ordersOf(name) {
+			if _, err := h.driver.GetGuest(context.Background(), o); err != nil {
+				world["order for "+o+" on "+name+", where it is not"] = true
+			}
+		}
+	}
+	e.world.describe(world)
+	return store, world
+}
+
+// addMigrations adds what a finished move keeps at the host that the server came from until
+// it is confirmed or taken back.
+func (e *estate) addMigrations(store worktest.Set) {
+	var rows []struct {
+		ID     string `db:"id"`
+		Server string `db:"server_id"`
+		Source string `db:"source_host"`
+		Dest   string `db:"dest_host"`
+	}
+	if err := e.db.Read(context.Background(), func(tx *db.Tx) error {
+		return tx.Select(&rows, "SELECT m.id, m.server_id, m.source_host, m.dest_host FROM migrations m JOIN servers s ON s.id = m.server_id"+
+			" WHERE m.status = 'finished' AND s.deleted_at = 0")
+	}); err != nil {
+		e.t.Error(err)
+	}
+	for _, m := range rows {
+		store["allocation of "+m.ID+" on "+m.Source] = true
+		if m.Source != m.Dest {
+			store[guestSentence(m.Server, m.Source, false)] = true
+		}
+	}
+}
+
+func guestSentence(id, host string, running bool) string {
+	return fmt.Sprintf("guest %s on %s, running: %t", id, host, running)
+}
+
+// ordersOf are the servers for which a host has orders.
+func (e *estate) ordersOf(host string) (ids []string) {
+	if err := e.db.Read(context.Background(), func(tx *db.Tx) error {
+		return tx.Select(&ids, "SELECT server_id FROM guest_orders WHERE host = ?", host)
+	}); err != nil {
+		e.t.Error(err)
+	}
+	return ids
+}
+
+// describe adds what the neighbours hold.
+func (w *world) describe(into worktest.Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, claim := range w.allocations {
+		into["allocation of "+id+" on "+w.providers[claim.ProviderID].name] = true
+	}
+	for id, p := range w.ports {
+		if p.DeviceID != "" {
+			into["port "+id+" of "+p.DeviceID+" on "+p.HostID] = true
+		}
+	}
+}
+
+// create has a server with a port of its own and one that the user made.
+func (e *estate) create() string {
+	return e.do(member(projectID), latest, "POST", "/v2.1/servers", twoNICs).want(202, "").str("server", "id")
+}
+
+// is waits until the estate's server has a status.
+func (e *estate) is(status string) {
+	e.waitFor("the server to be "+status, func() bool {
+		rows := e.servers()
+		return len(rows) == 1 && len(e.Transitional()) == 0 && e.show(rows[0].ID).str("server", "status") == status
+	})
+}
+
+// only is the id of the estate's server.
+func (e *estate) only() string {
+	e.t.Helper()
+	rows := e.servers()
+	if len(rows) != 1 {
+		e.t.Fatalf("there are %d servers", len(rows))
+	}
+	return rows[0].ID
+}
+
+// act asks for an action on the estate's server.
+func (e *estate) act(body string) string {
+	id := e.only()
+	e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", body).want(202, "")
+	return id
+}
+
+// active makes the server and waits until it runs.
+func (e *estate) active() {
+	e.create()
+	e.is("ACTIVE")
+}
+
+func (e *estate) resize() string { return e.act(`{"resize":{"flavorRef":"2"}}`) }
+
+// resized has the server wait for its owner's word after a resize.
+func (e *estate) resized() {
+	e.active()
+	e.resize()
+	e.is("VERIFY_RESIZE")
+}
+
+func (e *estate) stopped() {
+	e.active()
+	e.act(`{"os-stop":null}`)
+	e.is("SHUTOFF")
+}
