@@ -92,6 +92,8 @@ func (a Account) read() (*cloudEntry, error) {
 type remote struct {
 	http  *http.Client
 	token token.Secret
+	// identity is the address of the identity service that let us in, without version.
+	identity string
 	// roots are the addresses of the services, without versions, in order.
 	roots []string
 }
@@ -138,7 +140,7 @@ func (a Account) logIn(ctx context.Context) (*remote, error) {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxCatalog)).Decode(&answer); err != nil {
 		return nil, fmt.Errorf("log in at %s: read the catalog: %w", base, err)
 	}
-	r := &remote{http: client, token: token.Secret(resp.Header.Get("X-Subject-Token"))}
+	r := &remote{http: client, token: token.Secret(resp.Header.Get("X-Subject-Token")), identity: base}
 	for _, service := range answer.Token.Catalog {
 		for _, e := range service.Endpoints {
 			root := versionSuffix.ReplaceAllString(strings.TrimSuffix(e.URL, "/"), "")

@@ -42,11 +42,16 @@ func (cl *cloud) openAuthority(ctx context.Context) error {
 	return err
 }
 
+// credentialsFolder has the folders with the credentials of the processes of a kind.
+func credentialsFolder(dataDir string, kind pki.Kind) string {
+	return filepath.Join(dataDir, "pki", string(kind))
+}
+
 // enrol makes this process a member of a kind and keeps its certificate fresh. Credentials
 // that do not fit any more, because the host or the authority is another, are made anew.
 func (cl *cloud) enrol(ctx context.Context, kind pki.Kind, names func() pki.Names) (*pki.Credentials, error) {
 	subject := pki.Subject{Kind: kind, Name: cl.conf.Host}
-	dir := filepath.Join(cl.conf.DataDir, "pki", string(kind), cl.folder.Process())
+	dir := filepath.Join(credentialsFolder(cl.conf.DataDir, kind), cl.folder.Process())
 	credentials, err := pki.OpenCredentials(dir, cl.clock)
 	if err != nil || credentials.Joined() && !cl.fits(credentials, subject) {
 		if err := os.RemoveAll(dir); err != nil {

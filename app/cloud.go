@@ -51,6 +51,9 @@ type cloud struct {
 	credentials *pki.Credentials
 	// nodeCredentials are those of the node that this process also is, nil when it is none.
 	nodeCredentials *pki.Credentials
+	// controllers are the ways to the controllers of a node that has joined a cloud; nil where
+	// this process is a controller itself.
+	controllers *controllers
 	// fleet knows the members of the cloud.
 	fleet *fleet.Service
 	// others reaches services of other processes; nil where there are none.
@@ -67,10 +70,8 @@ type cloud struct {
 
 // newCloud takes the data folder into use.
 func newCloud(c *conf.Config, version string, log *slog.Logger) (*cloud, error) {
-	// Others may pass through the data folder, because the hypervisor runs guests under a
-	// user of its own; all folders below but that of the guests are closed to them.
-	if err := os.MkdirAll(c.DataDir, 0o711); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
+	if err := makeDataDir(c.DataDir); err != nil {
+		return nil, err
 	}
 	cl := &cloud{conf: c, version: version, log: log, metrics: obs.NewRegistry(), health: &obs.Health{}, bus: bus.NewLocal(), clock: clock.System{}}
 	used, err := folder.Open(c.DataDir, folder.Use{Alone: c.Server() == "", Node: c.Roles.Node, NewID: cl.clock.ID})
@@ -81,6 +82,15 @@ func newCloud(c *conf.Config, version string, log *slog.Logger) (*cloud, error) 
 	cl.onClose(func() error { used.Close(); return nil })
 	cl.edge = &api.Edge{Clock: cl.clock, Services: map[string]http.Handler{}, Fallback: cl.ownPages()}
 	return cl, nil
+}
+
+// makeDataDir makes the data folder. Others may pass through it, because the hypervisor runs
+// guests under a user of its own; all folders below but that of the guests are closed to them.
+func makeDataDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	return nil
 }
 
 func (cl *cloud) onClose(fn func() error) { cl.closers = append(cl.closers, fn) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 
 	"virga/core/api"
+	"virga/core/pki"
 	computeagent "virga/service/compute/agent"
 	"virga/service/compute/hypervisor"
 	fakevirt "virga/service/compute/hypervisor/fake"
@@ -79,7 +81,7 @@ func (cl *cloud) openFakes(guests string) (drivers, error) {
 }
 
 // addNodeRole makes this machine a host where the process has the role for it.
-func (cl *cloud) addNodeRole(context.Context) error {
+func (cl *cloud) addNodeRole(ctx context.Context) error {
 	if !cl.conf.Roles.Node {
 		return nil
 	}
@@ -87,29 +89,55 @@ func (cl *cloud) addNodeRole(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return cl.addNode(d)
+	return cl.addNode(ctx, d)
+}
+
+// nodeClient is a client for a service that acts as this machine's node.
+func (cl *cloud) nodeClient(service string) api.Client {
+	if cl.controllers != nil {
+		return cl.controllers.client(service)
+	}
+	return cl.client(service, nodeIdentity(cl.conf.Host), nil)
 }
 
 // addNode adds the agents that make this machine a host for guests and networks.
-func (cl *cloud) addNode(d drivers) error {
+func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 	vtep, err := netip.ParseAddr(cl.conf.TunnelIP)
 	if err != nil {
 		return fmt.Errorf("tunnel-ip: %w", err)
 	}
-	identity := nodeIdentity(cl.conf.Host)
 	networking := networkagent.New(networkagent.Config{
 		Host: cl.conf.Host, VTEP: vtep, Version: cl.version, Driver: d.fabric, Bus: cl.bus, Log: cl.log, StartedAt: cl.clock.Now(),
-		Controller: &networkagent.HTTPController{Client: cl.client("network", identity, nil)},
-		Metadata:   metadata{cl.client("compute", identity, nil)},
+		Controller: &networkagent.HTTPController{Client: cl.nodeClient("network")},
+		Metadata:   metadata{cl.nodeClient("compute")},
 	})
-	computing := computeagent.New(computeagent.Config{
+	config := computeagent.Config{
 		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
-		Controller: &computeagent.HTTPController{Client: cl.client("compute", identity, nil)},
-		Images:     images{cl.client("image", identity, nil)},
-	})
+		Controller: &computeagent.HTTPController{Client: cl.nodeClient("compute")},
+		Images:     images{cl.nodeClient("image")},
+	}
+	var listener net.Listener
+	if cl.meetsNodes() {
+		if listener, err = cl.listenToNodes(ctx); err != nil {
+			return err
+		}
+		config.TransferURL = "https://" + listener.Addr().String()
+		config.Transfers = &http.Client{Transport: newTransport(cl.nodeCredentials, pki.Node), CheckRedirect: noRedirect}
+	}
+	computing := computeagent.New(config)
+	if listener != nil {
+		cl.onRun(func(ctx context.Context) error {
+			return cl.serveNodes(ctx, listener, computing.TransferHandler(peerHost))
+		})
+	}
 	cl.health.Add("node", computing.Ready)
 	cl.jobs = append(cl.jobs, networking.Run, computing.Run)
 	return nil
+}
+
+// meetsNodes tells whether there can be nodes in other processes.
+func (cl *cloud) meetsNodes() bool {
+	return cl.controllers != nil || cl.conf.Secure() || cl.conf.Shared()
 }
 
 // metadata asks the compute service for the documents of a server.

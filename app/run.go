@@ -47,7 +47,15 @@ func Run(ctx context.Context, c *conf.Config, version string, out, logs io.Write
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cl.close()) }()
+	defer func() {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = nil // who ended it before it served knows that it did not
+		}
+		err = errors.Join(err, cl.close())
+	}()
+	if c.Roles.Node && !c.Roles.Controls() && c.Server() == "" {
+		return cl.runNode(ctx, out)
+	}
 	for _, open := range []func(context.Context) error{
 		cl.listen, cl.openBus, cl.openCluster, cl.meetOthers, cl.secure, cl.addServices, cl.addNodeBus, cl.addNodeRole, cl.keepCredentials,
 	} {
@@ -87,11 +95,14 @@ func (cl *cloud) serve(ctx context.Context, out io.Writer) error {
 
 // tell says in one line what runs and where.
 func (cl *cloud) tell(out io.Writer) {
-	what := ""
+	line := fmt.Sprintf("virga %s serves on %s", cl.version, cl.conf.Endpoint)
 	if cl.conf.Roles.String() != conf.AllRoles().String() {
-		what = " with the roles " + cl.conf.Roles.String()
+		line += fmt.Sprintf(", here at %s with the roles %s", cl.conf.Listen, cl.conf.Roles)
 	}
-	fmt.Fprintf(out, "virga %s serves on %s%s (credentials: %s)\n", cl.version, cl.conf.Endpoint, what, cl.conf.DataDir+"/clouds.yaml")
+	if cl.conf.Roles.Serves("identity") {
+		line += fmt.Sprintf(" (credentials: %s)", cl.conf.DataDir+"/clouds.yaml")
+	}
+	fmt.Fprintln(out, line)
 }
 
 // sow makes what a fresh cloud begins with. Neighbours in other processes may still be on

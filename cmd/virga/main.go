@@ -22,7 +22,11 @@ type commands struct {
 
 	Up      up           `cmd:"" help:"Run a whole cloud in this process."`
 	Run     run          `cmd:"" help:"Run some of a cloud's roles in this process, with others elsewhere."`
+	Join    join         `cmd:"" help:"Make this machine a node of a cloud, and run it."`
+	Token   joinTokens   `cmd:"" help:"Let machines join."`
+	Member  members      `cmd:"" help:"See and remove the machines of a cloud."`
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
+	Sim     sim          `cmd:"" help:"Simulate a cloud of many hosts and measure it."`
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
 	Keys    keys         `cmd:"" help:"Rotate the keys that tokens are sealed with."`
 	Version printVersion `cmd:"" help:"Print the version."`

@@ -54,7 +54,7 @@ type Config struct {
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
 	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`
-	NodeListen   string `name:"node-listen" env:"VIRGA_NODE_LISTEN" placeholder:"ADDRESS:PORT" help:"Address and port where other nodes fetch disks from this one, under mutual TLS; default: --tunnel-ip and port 8781."`
+	NodeListen   string `name:"node-listen" env:"VIRGA_NODE_LISTEN" placeholder:"ADDRESS:PORT" help:"Address and port where other nodes fetch disks from this one, under mutual TLS; default: --tunnel-ip and port 8781 (on loopback one that the system chooses)."`
 	ExternalNAT  bool   `name:"external-nat" env:"VIRGA_EXTERNAL_NAT" help:"Masquerade traffic of a fresh cloud's external network behind this machine's own address, so that guests reach the world."`
 
 	AdminPassword string `name:"admin-password" env:"VIRGA_ADMIN_PASSWORD" help:"Password of the user admin when the data folder is new; default: a random one." json:"-"`

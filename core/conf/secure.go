@@ -70,7 +70,11 @@ func (c *Config) completeSecurity() error {
 		return fmt.Errorf("certificate-life: %s is not between %s and %s", c.CertificateLife, minLife, maxLife)
 	}
 	if c.NodeListen == "" {
-		c.NodeListen = net.JoinHostPort(c.TunnelIP, "8781")
+		port := "8781" // one that firewalls can be told of
+		if loopback(c.TunnelIP) {
+			port = "0"
+		}
+		c.NodeListen = net.JoinHostPort(c.TunnelIP, port)
 	}
 	host, _, err := net.SplitHostPort(c.NodeListen)
 	if err != nil {

@@ -200,6 +200,15 @@ func (c *Credentials) nextKey() (*ecdsa.PrivateKey, error) {
 	return b.key, nil
 }
 
+// AcceptFrom is Accept for the first certificate, which must be of the authority with the pin.
+func (c *Credentials) AcceptFrom(authority Pin, chain []byte, subject Subject) error {
+	b, err := parseBundle(chain)
+	if err != nil || len(b.certificates) == 0 || !PinOf(b.certificates[len(b.certificates)-1]).Equal(authority) {
+		return fmt.Errorf("accept certificate: it does not come with that of the authority %s", authority)
+	}
+	return c.Accept(chain, subject)
+}
+
 // Accept takes the certificate that answers the last request and uses it from now on; the
 // chain is the certificate and that of the authority in PEM. A certificate for somebody
 // else, or of another authority than that of the certificate before, is refused.

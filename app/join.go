@@ -1,0 +1,154 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"virga/app/cluster"
+	"virga/app/folder"
+	"virga/core/clock"
+	"virga/core/conf"
+	"virga/core/pki"
+	"virga/core/token"
+	"virga/service/fleet"
+)
+
+// JoinParams say which cloud a machine is to join and as what.
+type JoinParams struct {
+	// URL is the address of a controller.
+	URL string
+	// Token is the text of a join token; it may be missing where the machine has joined.
+	Token token.Secret
+	Kind  pki.Kind
+	// Only leaves the node to a later `virga run --roles node`.
+	Only bool
+}
+
+// Join makes this machine a member of a cloud and, unless told otherwise, runs the node until
+// ctx ends. A machine that has joined already goes on with that.
+func Join(ctx context.Context, p JoinParams, c *conf.Config, version string, out, logs io.Writer) error {
+	c.Roles = conf.Roles{Node: true}
+	if err := c.Complete(); err != nil {
+		return err
+	}
+	if err := join(ctx, p, c, version, out); err != nil {
+		return err
+	}
+	if p.Kind == pki.Controller {
+		fmt.Fprintf(out, "Start it with virga run --roles … and the settings database and bus of the other controllers, data-dir %s and host %s.\n", c.DataDir, c.Host)
+		return nil
+	}
+	if p.Only {
+		fmt.Fprintf(out, "Start it with virga run --roles node, data-dir %s and host %s.\n", c.DataDir, c.Host)
+		return nil
+	}
+	return Run(ctx, c, version, out, logs)
+}
+
+// join makes the machine a member, unless it is one. It may be killed and called again at
+// any point: the token serves the key that is in the folder from the beginning.
+func join(ctx context.Context, p JoinParams, c *conf.Config, version string, out io.Writer) (err error) {
+	if err := makeDataDir(c.DataDir); err != nil {
+		return err
+	}
+	used, err := folder.Open(c.DataDir, folder.Use{Alone: true, NewID: clock.System{}.ID})
+	if err != nil {
+		return err
+	}
+	defer used.Close()
+	if known, err := cluster.BelongsTo(c.DataDir); err != nil || known != "" && p.Kind == pki.Node {
+		return errors.Join(err, fmt.Errorf("join: %s is the data folder of a controller of the cloud %s; a node needs one of its own", c.DataDir, known))
+	}
+	address, err := controllerAddress(p.URL)
+	if err != nil {
+		return err
+	}
+	credentials, err := pki.OpenCredentials(joinedFolder(c.DataDir, p.Kind), clock.System{})
+	if err != nil {
+		return err
+	}
+	subject := pki.Subject{Kind: p.Kind, Name: c.Host}
+	if credentials.Joined() {
+		return rejoin(credentials, subject, p, c, out)
+	}
+	shown, err := fleet.ParseToken(p.Token.Reveal())
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	request, err := credentials.Request(subject, pki.Names{})
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	var answer fleet.Membership
+	body := map[string]string{"token": p.Token.Reveal(), "request": string(request), "version": version}
+	if err := askStranger(ctx, address, shown.Authority, "/fleet/v1/join", body, &answer); err != nil {
+		return fmt.Errorf("join the cloud at %s: %w", address, refusal(err))
+	}
+	if err := keepMembership(c, p.Kind, address, &answer); err != nil {
+		return fmt.Errorf("join the cloud at %s: %w", address, err)
+	}
+	if err := credentials.AcceptFrom(shown.Authority, []byte(answer.Certificate), subject); err != nil {
+		return fmt.Errorf("join the cloud at %s: %w", address, err)
+	}
+	fmt.Fprintf(out, "%s has joined the cloud %s as a %s; its certificate is renewed by itself (this one expires %s).\n",
+		c.Host, answer.Settings.CloudID, p.Kind, credentials.Certificate().NotAfter.Format("2006-01-02 15:04 MST"))
+	return nil
+}
+
+// joinedFolder is where the credentials of a member that has joined are.
+func joinedFolder(dataDir string, kind pki.Kind) string {
+	return filepath.Join(credentialsFolder(dataDir, kind), "joined")
+}
+
+// rejoin is what join does on a machine that is a member: nothing, if it is the one that is
+// meant.
+func rejoin(credentials *pki.Credentials, subject pki.Subject, p JoinParams, c *conf.Config, out io.Writer) error {
+	if credentials.Subject() != subject {
+		return fmt.Errorf("join: %s has joined as %s already, not as %s", c.DataDir, credentials.Subject(), subject)
+	}
+	if p.Token != "" {
+		shown, err := fleet.ParseToken(p.Token.Reveal())
+		if err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+		if pin, _ := credentials.AuthorityPin(); !pin.Equal(shown.Authority) {
+			return fmt.Errorf("join: %s has joined another cloud than the token leads to", c.DataDir)
+		}
+	}
+	fmt.Fprintf(out, "%s has joined already.\n", subject.Name)
+	return nil
+}
+
+// keepMembership writes what a member was told, before it has its certificate: with the
+// certificate the folder is complete.
+func keepMembership(c *conf.Config, kind pki.Kind, address string, answer *fleet.Membership) error {
+	if kind == pki.Controller {
+		var given handover
+		if err := json.Unmarshal(answer.Handover, &given); err != nil || given.ClusterKey == "" {
+			return errors.New("the answer has no cluster key")
+		}
+		return folder.Write(cluster.KeyPath(c.DataDir), []byte(given.ClusterKey+"\n"))
+	}
+	if len(answer.Settings.Controllers) == 0 { // it was reached at this one, after all
+		answer.Settings.Controllers = []string{address}
+	}
+	return writeMembership(c.DataDir, answer.Settings)
+}
+
+// controllerAddress reads the address of a controller: https://HOST:PORT or HOST:PORT.
+func controllerAddress(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("join: %q is not an address like https://controller.example:8780", text)
+	}
+	return "https://" + u.Host, nil
+}
