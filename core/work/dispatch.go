@@ -152,6 +152,14 @@ func (e *Engine) free(owner string, until time.Time, id string, epoch int64, now
 	return !until.After(now) || owner == e.cfg.Owner && e.hands.orphaned(id, epoch)
 }
 
+type operationKey struct{}
+
+// OperationOf is the id of the operation that a step's context belongs to, or empty.
+func OperationOf(ctx context.Context) string {
+	id, _ := ctx.Value(operationKey{}).(string)
+	return id
+}
+
 // employ has a worker carry an operation that was taken, as soon as one is idle; claimed
 // is the operation when it is claimed already. It is false when ctx ended before.
 func (e *Engine) employ(ctx context.Context, workers *sync.WaitGroup, id string, claimed *Operation) bool {
@@ -162,7 +170,7 @@ func (e *Engine) employ(ctx context.Context, workers *sync.WaitGroup, id string,
 		return false
 	}
 	workers.Go(func() {
-		soon := e.carry(ctx, id, claimed)
+		soon := e.carry(context.WithValue(ctx, operationKey{}, id), id, claimed)
 		<-e.slots
 		if asked := e.hands.leave(id); asked || soon {
 			e.hands.lookAgain()

@@ -53,6 +53,9 @@ type Config struct {
 	TransferURL string
 	// Transfers calls the TransferHandlers of other hosts, as this host; nil: no disks can be fetched from them.
 	Transfers *http.Client
+	// Chance draws a duration below the one given, for pauses that must not be the same on all
+	// hosts; nil: by chance. A simulation that is to run again the same way gives its own.
+	Chance func(below time.Duration) time.Duration
 }
 
 const (

@@ -18,6 +18,14 @@ const (
 	leaveWithin = 2 * time.Second
 )
 
+// chance draws a duration below the one given.
+func (c *Config) chance(below time.Duration) time.Duration {
+	if c.Chance != nil {
+		return c.Chance(below)
+	}
+	return rand.N(below)
+}
+
 // heart is what the signs of life remember; Beat alone uses it.
 type heart struct {
 	// said is the last description that the controller took; nil: none, or it forgot.
@@ -47,7 +55,7 @@ func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 	h.beats++
 	next = time.Duration(answer.NextMilliseconds) * time.Millisecond
 	// A tenth by chance: hosts that were started together do not come together for ever.
-	return next - rand.N(next/10+1), answer.Generation != a.since.Load()
+	return next - a.cfg.chance(next/10+1), answer.Generation != a.since.Load()
 }
 
 func (a *Agent) beat(ctx context.Context) (orders.AliveAnswer, error) {
@@ -62,7 +70,7 @@ func (a *Agent) beat(ctx context.Context) (orders.AliveAnswer, error) {
 				return orders.AliveAnswer{}, err
 			}
 			if h.said == nil {
-				h.beats = rand.N(reportBeats / 2)
+				h.beats = int(a.cfg.chance(reportBeats / 2))
 			} else {
 				h.beats = 0
 			}

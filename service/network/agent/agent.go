@@ -45,6 +45,18 @@ type Config struct {
 	Log      *slog.Logger
 	// StartedAt is shown by the agents API.
 	StartedAt time.Time
+
+	// Chance draws a duration below the one given, for pauses that must not be the same on all
+	// hosts; nil: by chance. A simulation that is to run again the same way gives its own.
+	Chance func(below time.Duration) time.Duration
+}
+
+// chance draws a duration below the one given.
+func (c *Config) chance(below time.Duration) time.Duration {
+	if c.Chance != nil {
+		return c.Chance(below)
+	}
+	return rand.N(below)
 }
 
 // The agent's rhythm: repairEvery bounds how long damage from outside stays; retryAfter is
@@ -218,7 +230,7 @@ func (a *Agent) ask(ctx context.Context) error {
 	}
 	if since == 0 {
 		// Not all agents at the same time, though they were started together.
-		a.wholeAt = time.Now().Add(wholeEvery/2 + rand.N(wholeEvery))
+		a.wholeAt = time.Now().Add(wholeEvery/2 + a.cfg.chance(wholeEvery))
 	}
 	if news.Unchanged {
 		a.state.Generation = news.Generation

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"virga/service/network/desired"
@@ -38,7 +37,7 @@ func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 	}
 	next = time.Duration(answer.NextMilliseconds) * time.Millisecond
 	// A tenth by chance: hosts that were started together do not come together for ever.
-	return next - rand.N(next/10+1), answer.News
+	return next - a.cfg.chance(next/10+1), answer.News
 }
 
 func (a *Agent) beat(ctx context.Context) (desired.AliveAnswer, error) {
@@ -57,7 +56,7 @@ func (a *Agent) beat(ctx context.Context) (desired.AliveAnswer, error) {
 		}
 		h.beats = 0
 		if !h.known {
-			h.beats = rand.N(reportBeats / 2)
+			h.beats = int(a.cfg.chance(reportBeats / 2))
 		}
 		h.known = true
 	}
