@@ -1,6 +1,9 @@
 package compute
 
 import (
+	"slices"
+
+	"virga/core/api/events"
 	"virga/core/api/operations"
 	"virga/core/authz"
 )
@@ -97,7 +100,7 @@ const (
 
 // policyRules are the defaults of the service's policy.
 func policyRules() []authz.Rule {
-	rules := append(authz.BaseRules(), operations.Rules("compute")...)
+	rules := slices.Concat(authz.BaseRules(), operations.Rules("compute"), events.Rules("compute"))
 	add := func(check, description string, names ...string) {
 		for _, name := range names {
 			rules = append(rules, authz.Rule{Name: name, Check: check, Description: description})

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/authz"
 	"virga/core/bus"
 	"virga/core/clock"
@@ -72,6 +73,7 @@ type Service struct {
 	log     *slog.Logger
 	engine  *work.Engine
 	feed    *feed.Log
+	events  *events.Desk
 	table   *api.Table
 	handler http.Handler
 	// fresh remembers when the network information of servers was last looked at.
@@ -108,6 +110,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
 		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert()); err != nil {
+		return nil, err
+	}
+	if s.events, err = s.newDesk(); err != nil {
 		return nil, err
 	}
 	schemas, err := fs.Sub(schemaFiles, "schema")

@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/authz"
 	"virga/core/bus"
 	"virga/core/clock"
@@ -78,6 +79,7 @@ type Service struct {
 	hasher  *hasher
 	catalog catalogCache
 	feed    *feed.Log
+	events  *events.Desk
 }
 
 // New migrates the database and makes the service; it serves at once and needs Run only
@@ -103,6 +105,10 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.caching = token.NewCaching(validator{s}, s.cache, validateTimeout)
 	s.hasher = newHasher(deps.HashCost, runtime.GOMAXPROCS(0))
+	var err error
+	if s.events, err = s.newDesk(); err != nil {
+		return nil, err
+	}
 	policy, err := authz.NewEnforcer(rules(s.routes()), deps.PolicyOverrides)
 	if err != nil {
 		return nil, fmt.Errorf("identity policy: %w", err)

@@ -1,6 +1,11 @@
 package image
 
-import "virga/core/authz"
+import (
+	"slices"
+
+	"virga/core/api/events"
+	"virga/core/authz"
+)
 
 // Checks that several rules share. Node agents and services may read every image: they
 // cache images for servers whose owners could see them when the server was made.
@@ -53,7 +58,7 @@ func rules() []authz.Rule {
 		{Name: "image:see_all", Check: checkInside,
 			Description: "List the images of all projects, private ones included.", Operations: ops("GET", "/v2/images")},
 	}
-	return append(authz.BaseRules(), own...)
+	return slices.Concat(authz.BaseRules(), own, events.Rules("image"))
 }
 
 func ops(method, path string) []authz.Operation {

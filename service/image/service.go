@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/authz"
 	"virga/core/bus"
 	"virga/core/clock"
@@ -68,6 +69,7 @@ type Service struct {
 	schemas    map[string]any
 	uploads    *uploads
 	feed       *feed.Log
+	events     *events.Desk
 }
 
 // New migrates the database and makes the service's API.
@@ -90,6 +92,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus)}
 	if s.schemas, err = publicSchemas(folder(schemaFiles, "schema")); err != nil {
+		return nil, err
+	}
+	if s.events, err = s.newDesk(); err != nil {
 		return nil, err
 	}
 	s.table = &api.Table{

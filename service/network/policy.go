@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"virga/core/api/events"
 	"virga/core/authz"
 )
 
@@ -26,7 +27,7 @@ type policyRow struct {
 
 // policyRules are all rules of the service by the names that the network API gives them.
 func policyRules() []authz.Rule {
-	rules := authz.BaseRules()
+	rules := append(authz.BaseRules(), events.Rules("network")...)
 	for _, rows := range [][]policyRow{sharedPolicy, networkPolicy, subnetPolicy, portPolicy, routerPolicy, floatingIPPolicy,
 		groupPolicy, operatorPolicy, tagPolicy} {
 		for _, row := range rows {

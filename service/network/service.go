@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
@@ -62,6 +63,7 @@ type Service struct {
 	table   *api.Table
 	handler http.Handler
 	feed    *feed.Log
+	events  *events.Desk
 	// changes is what is new for agents, spread the bells that are to be rung for many of
 	// them, pulse their signs of life.
 	changes *changes
@@ -96,6 +98,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	policy, err := newEnforcer(deps.PolicyOverrides)
 	if err != nil {
+		return nil, fmt.Errorf("start network service: %w", err)
+	}
+	if s.events, err = s.newDesk(); err != nil {
 		return nil, fmt.Errorf("start network service: %w", err)
 	}
 	files, err := fs.Sub(schemas, "schema")

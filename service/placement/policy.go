@@ -1,6 +1,11 @@
 package placement
 
-import "virga/core/authz"
+import (
+	"slices"
+
+	"virga/core/api/events"
+	"virga/core/authz"
+)
 
 // adminOrService guards what only the cloud's services and its administrators do.
 const adminOrService = "rule:admin_or_service_api"
@@ -20,7 +25,7 @@ func rules() []authz.Rule {
 		{Name: "admin_or_project_reader_or_service_api", Check: "role:admin or rule:project_reader_api or role:service",
 			Scopes: projectScope(), Description: "Readers of the project that is asked about, services and administrators."},
 	}
-	return append(all, apiRules()...)
+	return slices.Concat(all, apiRules(), events.Rules("placement"))
 }
 
 // apiRules are the rules that rows of the table name.

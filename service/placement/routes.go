@@ -40,7 +40,7 @@ func (s *Service) routes() []api.Route {
 
 		{Method: "GET", Path: "/resource_providers/{uuid}/allocations", Policy: "placement:resource_providers:allocations:list", Handle: s.providerAllocationList, Doc: "lists the allocations on a provider"},
 	}
-	return checked(append(rows, s.consumerRoutes()...))
+	return append(checked(append(rows, s.consumerRoutes()...)), s.events.Routes()...)
 }
 
 // consumerRoutes are the rows from /resource_providers/{uuid}/traits on.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/authz"
 	"virga/core/bus"
 	"virga/core/clock"
@@ -60,6 +61,7 @@ type Service struct {
 	names   standardNames
 	image   *image
 	feed    *feed.Log
+	events  *events.Desk
 	pruning time.Duration
 }
 
@@ -85,6 +87,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	s := &Service{
 		deps: deps, feed: feed.NewLog("placement", deps.Bus), prefix: strings.TrimSuffix(endpoint.Path, "/"), names: newStandardNames(),
 		image: newImage(deps.DB, deps.Clock), pruning: pruneEvery,
+	}
+	if s.events, err = s.newDesk(); err != nil {
+		return nil, err
 	}
 	s.table = &api.Table{
 		Service: "placement", Type: "placement", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: versions(),

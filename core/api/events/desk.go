@@ -97,9 +97,9 @@ func New(c Config) (*Desk, error) {
 func Rules(service string) []authz.Rule {
 	operation := []authz.Operation{{Method: http.MethodGet, Path: Path}}
 	return []authz.Rule{
-		{Name: service + ruleIndex, Check: "rule:context_is_admin or role:reader", Operations: operation,
+		{Name: service + ruleIndex, Check: "role:admin or role:reader", Operations: operation,
 			Description: "Hear of changes of the resources of one's own project, as far as one may see those resources."},
-		{Name: service + ruleAll, Check: "rule:context_is_admin", Operations: operation,
+		{Name: service + ruleAll, Check: "role:admin", Operations: operation,
 			Description: "Hear of every change, with everything that is known of it."},
 	}
 }
