@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -90,15 +91,7 @@ func (a *Agent) apply(ctx context.Context, state *desired.State, wanted *wanted)
 		a.cfg.Log.Warn("list the data plane", "host", a.cfg.Host, "error", err)
 	}
 	cleared := a.clear(ctx, there, wanted) && err == nil
-	whole := true
-	for _, network := range wanted.networks {
-		status := a.ensure(ctx, object{kindNetwork, network.ID}, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) })
-		whole = whole && settled(status)
-	}
-	for _, set := range wanted.sets {
-		status := a.ensure(ctx, object{kindSet, set.ID}, set, func() error { return a.cfg.Driver.EnsureAddressSet(ctx, set) })
-		whole = whole && settled(status)
-	}
+	whole := a.prepare(ctx, wanted)
 	whole = a.respond(ctx, state) && whole
 	ports, routers := a.connect(ctx, wanted)
 	sets := names(wanted.sets, func(s fabric.AddressSet) string { return s.ID })
@@ -117,6 +110,30 @@ func (a *Agent) apply(ctx context.Context, state *desired.State, wanted *wanted)
 		a.cfg.Log.Warn("report statuses", "host", a.cfg.Host, "error", err)
 	}
 	return whole && cleared && err == nil
+}
+
+// prepare ensures what ports and routers rest on, several at once, so that one that takes
+// its time does not hold up the others.
+func (a *Agent) prepare(ctx context.Context, wanted *wanted) bool {
+	var group errgroup.Group
+	group.SetLimit(side)
+	var wrong atomic.Bool
+	each := func(which object, wish any, call func() error) {
+		group.Go(func() error {
+			if !settled(a.ensure(ctx, which, wish, call)) {
+				wrong.Store(true)
+			}
+			return nil
+		})
+	}
+	for _, network := range wanted.networks {
+		each(object{kindNetwork, network.ID}, network, func() error { return a.cfg.Driver.EnsureNetwork(ctx, network) })
+	}
+	for _, set := range wanted.sets {
+		each(object{kindSet, set.ID}, set, func() error { return a.cfg.Driver.EnsureAddressSet(ctx, set) })
+	}
+	_ = group.Wait() // none of them returns an error
+	return !wrong.Load()
 }
 
 // settled tells whether trying again is of no use: what can never stand as it is (ERROR) waits for a change or for the next repair.
