@@ -244,3 +244,31 @@ func (n *node) lastOrder(t *testing.T, serverID string) orders.GuestOrder {
 	t.Fatalf("host %s has no order for server %s", n.name, serverID)
 	return orders.GuestOrder{}
 }
+
+// TestSignsOfLifeReachTheDatabase has os-services tell that a host is there, from signs of
+// life alone, and that it left.
+func TestSignsOfLifeReachTheDatabase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	n := r.startNode("host1", 4096)
+	service := func(field string) string {
+		return r.do(admin(), latest, "GET", "/v2.1/os-services", "").want(200, "").str("services", 0, field)
+	}
+	first := service("updated_at")
+	r.waitFor("a later time of update", func() bool { return service("updated_at") > first })
+	if service("state") != "up" {
+		t.Error("the host is down")
+	}
+	n.stop()
+	if status := n.call("PUT", "/internal/hosts/host1/alive", orders.Alive{Leaving: true}, nil); status != 200 {
+		t.Fatalf("leaving: status %d", status)
+	}
+	if service("state") != "down" {
+		t.Error("a host that left is up")
+	}
+	var answer orders.AliveAnswer
+	other := &node{rig: r, name: "stranger"}
+	if status := other.call("PUT", "/internal/hosts/stranger/alive", orders.Alive{}, &answer); status != 200 || !answer.Report {
+		t.Errorf("a host that nobody knows: status %d, %+v", status, answer)
+	}
+}

@@ -72,12 +72,12 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 	r := s.roster
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	began := time.Now()
 	if err := r.refresh(ctx, s); err != nil {
 		return nil, err
 	}
 	now := s.clock.Now()
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
-	began := time.Now()
 	d := decide(r.hosts, w, now)
 	s.deciding.Observe(time.Since(began).Seconds())
 	if d.Chosen != "" {

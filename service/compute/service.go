@@ -99,7 +99,8 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus), roster: newRoster(),
 		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
-			Help: "Time that the scheduler takes to look at all hosts and choose one.", Buckets: prometheus.ExponentialBuckets(0.00005, 2, 12)})}
+			Help:    "Time that the scheduler takes to learn what changed, look at all hosts and choose one.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 1.25, 40)})}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(s.deciding); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
@@ -158,6 +159,7 @@ func (s *Service) Table() *api.Table { return s.table }
 func (s *Service) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
+	all.Go(func() { s.Attend(ctx) })
 	if s.engine.Carries(work.Conductor) {
 		for _, r := range s.reconcilers() {
 			all.Go(func() { r.run(ctx, s) })
