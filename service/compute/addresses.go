@@ -82,7 +82,7 @@ func (s *Service) freshen(ctx context.Context, rows []*server) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	changed, err := s.refreshAddresses(ctx, ids)
+	changed, err := s.refreshAddresses(ctx, ids, false)
 	if err != nil {
 		s.log.WarnContext(ctx, "refresh addresses", "error", err)
 		return
@@ -105,15 +105,16 @@ func (s *Service) reconcileAddresses(ctx context.Context) error {
 			return err
 		}
 		after = ids[len(ids)-1]
-		if _, err := s.refreshAddresses(ctx, s.fresh.stale(ids, s.clock.Now())); err != nil {
+		if _, err := s.refreshAddresses(ctx, s.fresh.stale(ids, s.clock.Now()), true); err != nil {
 			return err
 		}
 	}
 }
 
 // refreshAddresses asks the network service about the ports of servers and stores what
-// changed; it returns the interfaces of the servers that did.
-func (s *Service) refreshAddresses(ctx context.Context, ids []string) (map[string][]nic, error) {
+// changed; it returns the interfaces of the servers that did. Names of security groups that
+// are known are asked for again only when renamed is to be found out.
+func (s *Service) refreshAddresses(ctx context.Context, ids []string, renamed bool) (map[string][]nic, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -142,7 +143,11 @@ func (s *Service) refreshAddresses(ctx context.Context, ids []string) (map[strin
 	for _, p := range ports {
 		seen[p.ID] = p
 	}
-	names, err := s.groupNames(ctx, rows, ports)
+	known := rows
+	if renamed {
+		known = nil
+	}
+	names, err := s.groupNames(ctx, known, ports)
 	if err != nil {
 		return nil, err
 	}
@@ -177,10 +182,10 @@ func (s *Service) storeAddresses(ctx context.Context, before, changed map[string
 	})
 }
 
-// groupNames finds the names of security groups that the cache does not know yet.
-func (s *Service) groupNames(ctx context.Context, rows []*server, ports []Port) (map[string]string, error) {
+// groupNames finds the names of the ports' security groups, where the rows do not have them.
+func (s *Service) groupNames(ctx context.Context, known []*server, ports []Port) (map[string]string, error) {
 	names := map[string]string{}
-	for _, row := range rows {
+	for _, row := range known {
 		for _, n := range row.NICs {
 			for _, g := range n.Groups {
 				names[g.ID] = g.Name

@@ -1,29 +1,41 @@
-package compute
+package compute_test
 
-import "testing"
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
 
-// TestAttachDuringARefreshIsSeen: a refresh stores what it found only when the server has
-// the same interfaces as before; one more or one less is a change that counts more.
-func TestAttachDuringARefreshIsSeen(t *testing.T) {
-	nics := func(ids ...string) (list []nic) {
-		for _, id := range ids {
-			list = append(list, nic{PortID: id})
+// TestRenamedSecurityGroupsAreSeen renames a group whose name servers remember.
+func TestRenamedSecurityGroupsAreSeen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.startNode("host1", 4096)
+	id := r.create("")
+	r.waitStatus(id, "ACTIVE")
+	r.show(id).want(200, `"security_groups":[{"name":"default"}]`)
+	r.halt()
+	asked := make(chan struct{})
+	var once sync.Once
+	r.world.mu.Lock()
+	r.world.groups[projectID][0].Name = "renamed"
+	r.world.refuse = func(call string) error {
+		if call == "security groups" {
+			once.Do(func() { close(asked) })
 		}
-		return list
+		return nil
 	}
-	for _, c := range []struct {
-		now, before []nic
-		same        bool
-	}{
-		{nics("a"), nics("a"), true},
-		{nics("b", "a"), nics("a", "b"), true},
-		{nil, nil, true},
-		{nics("a", "attached"), nics("a"), false},
-		{nics("a"), nics("a", "detached"), false},
-		{nics("a", "new"), nics("a", "old"), false},
-	} {
-		if sameInterfaces(c.now, c.before) != c.same {
-			t.Errorf("now %v, before %v: same is %v", c.now, c.before, !c.same)
+	r.world.mu.Unlock()
+	r.begin() // the sweep over all servers comes first
+	<-asked
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		shown := r.show(id)
+		if strings.Contains(shown.text, `"security_groups":[{"name":"renamed"}]`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("shown: %s", shown.text)
 		}
 	}
 }
