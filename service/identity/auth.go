@@ -30,6 +30,8 @@ type claim struct {
 	parent *token.Identity
 	// appCredential is the credential that was shown, or that the shown token stands on.
 	appCredential, project string
+	// trust is the one under which a shown key pair was made.
+	trust string
 }
 
 // tokenIssue answers POST /v3/auth/tokens.
@@ -63,6 +65,9 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 	}
 	identity, payload, err := s.scoped(ctx, payload, scope, proved)
 	if err != nil {
+		return nil, s.refusal(err)
+	}
+	if err := s.spendTrust(ctx, payload.TrustID); err != nil {
 		return nil, s.refusal(err)
 	}
 	if err := s.recordLineage(ctx, r, proved.parent, payload); err != nil {

@@ -104,6 +104,9 @@ func (s *Service) chooseScope(tx *db.Tx, p *token.Payload, scope *scopeBody, pro
 	if proved.appCredential != "" {
 		return chooseDelegated(tx, p, scope, proved)
 	}
+	if proved.parent != nil && proved.parent.Trust.ID != "" && (scope == nil || scope.Trust == nil) {
+		return api.Forbidden("You are not authorized to perform the requested action: rescope a trust-scoped token.")
+	}
 	switch {
 	case scope == nil:
 		user, err := userByID(tx, p.UserID)
@@ -122,7 +125,7 @@ func (s *Service) chooseScope(tx *db.Tx, p *token.Payload, scope *scopeBody, pro
 	case scope.System != nil:
 		p.System = true
 	case scope.Trust != nil:
-		return denied("trust %s is not there", scope.Trust.ID)
+		return s.chooseTrust(tx, p, scope.Trust.ID, proved)
 	}
 	return nil
 }

@@ -97,6 +97,7 @@ type tokenView struct {
 	Roles         []domainView      `json:"roles,omitempty"`
 	Catalog       json.RawMessage   `json:"catalog,omitempty"`
 	AppCredential *tokenAppCredView `json:"application_credential,omitempty"`
+	Trust         *tokenTrustView   `json:"OS-TRUST:trust,omitempty"`
 }
 
 type tokenUserView struct {
@@ -157,6 +158,10 @@ func viewToken(id *token.Identity, catalog json.RawMessage) map[string]tokenView
 		for _, rule := range id.AppCred.AccessRules {
 			view.AppCredential.AccessRules = append(view.AppCredential.AccessRules, accessRuleView(rule))
 		}
+	}
+	if id.Trust.ID != "" {
+		view.Trust = &tokenTrustView{ID: id.Trust.ID, Impersonation: id.Trust.Impersonation,
+			TrustorUser: map[string]string{"id": id.Trust.TrustorID}, TrusteeUser: map[string]string{"id": id.Trust.TrusteeID}}
 	}
 	return map[string]tokenView{"token": view}
 }

@@ -25,6 +25,8 @@ func TestDerivedTestsHold(t *testing.T) {
 	endpoint := c.must(201, "POST", "/v3/endpoints", admin, object{"endpoint": object{"service_id": service, "interface": "public", "url": "http://x"}}).id("endpoint")
 	credential := c.must(201, "POST", "/v3/credentials", admin, object{"credential": object{"type": "cert", "blob": "b"}}).id("credential")
 	access, _ := c.keyPair(&member{user: owner.UserID, scoped: admin, project: owner.Project.ID})
+	trust := c.must(201, "POST", "/v3/OS-TRUST/trusts", admin, object{"trust": object{
+		"trustor_user_id": owner.UserID, "trustee_user_id": user, "impersonation": true}}).id("trust")
 	(&apitest.Subject{
 		Table: c.service.Table(), Handler: c.service.Handler(), Owner: owner,
 		Stranger: &token.Identity{
@@ -35,9 +37,9 @@ func TestDerivedTestsHold(t *testing.T) {
 			return map[string]string{
 				"user_id": user, "group_id": group, "project_id": project, "domain_id": domain, "role_id": role, "implied_role_id": implied,
 				"service_id": service, "endpoint_id": endpoint, "region_id": "RegionOne", "value": "red",
-				"credential_id": credential, "access": access,
+				"credential_id": credential, "trust_id": trust, "access": access,
 			}
 		},
-		Open: []string{"GET /v3/regions/{region_id}", "GET /v3/credentials", "POST /v3/credentials"},
+		Open: []string{"GET /v3/regions/{region_id}", "GET /v3/credentials", "POST /v3/credentials", "POST /v3/OS-TRUST/trusts"},
 	}).Run(t)
 }

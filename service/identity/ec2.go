@@ -151,10 +151,17 @@ func (s *Service) authenticateSigned(ctx context.Context, r *api.Request, verifi
 	}
 	now := s.deps.Clock.Now()
 	since := s.cache.Generation()
+	scope := &scopeBody{Project: &nameBody{ID: proved.project}}
+	if proved.trust != "" { // the token is that of the trust under which the key pair was made
+		scope = &scopeBody{Trust: &nameBody{ID: proved.trust}}
+	}
 	identity, payload, err := s.scoped(ctx, token.Payload{
 		UserID: proved.userID, Methods: []string{methodEC2}, AuditIDs: []string{token.NewAuditID()}, AppCredID: proved.appCredential,
-		ProjectID: proved.project, IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime),
-	}, &scopeBody{Project: &nameBody{ID: proved.project}}, proved)
+		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime),
+	}, scope, proved)
+	if err == nil {
+		err = s.spendTrust(ctx, payload.TrustID)
+	}
 	if err != nil {
 		return nil, s.refusal(err)
 	}
@@ -183,7 +190,7 @@ func (s *Service) proveSigned(ctx context.Context, signed *signedRequest, verifi
 	if err != nil {
 		return claim{}, err
 	}
-	if row.Type != credentialEC2 || row.TrustID != "" {
+	if row.Type != credentialEC2 {
 		return claim{}, denied("credential %s gives no token", row.ID)
 	}
 	blob, err := s.openEC2(row)
@@ -193,5 +200,5 @@ func (s *Service) proveSigned(ctx context.Context, signed *signedRequest, verifi
 	if !verifies(signed, blob.Secret.Secret) || !signed.fresh(s.deps.Clock.Now()) {
 		return claim{}, denied("the signature with access key %s is wrong or too old", signed.Access)
 	}
-	return claim{userID: user.ID, validAfter: user.ValidAfter, appCredential: row.AppCredID, project: row.ProjectID}, nil
+	return claim{userID: user.ID, validAfter: user.ValidAfter, appCredential: row.AppCredID, project: row.ProjectID, trust: row.TrustID}, nil
 }

@@ -44,7 +44,7 @@ func withoutDomain() []string { return []string{"system", "project"} }
 // rules are keystone's rules with its default checks, and the operations of routes that
 // each of them governs.
 func rules(routes []api.Route) []authz.Rule {
-	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), events.Rules("identity"))
+	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), events.Rules("identity"))
 	for i := range all {
 		for _, row := range routes {
 			if row.Policy == all[i].Name {
@@ -181,6 +181,21 @@ func catalogRules() []authz.Rule {
 		}
 	}
 	return all
+}
+
+func trustRules() []authz.Rule {
+	const trustor, trustee = "user_id:%(target.trust.trustor_user_id)s", "user_id:%(target.trust.trustee_user_id)s"
+	return []authz.Rule{
+		rule("ask_for_trusts", "", nil, "Ask for a list of trusts; which list is given is decided by the rules of the three lists."),
+		rule("list_trusts", adminReader, withoutDomain(), "List all trusts."),
+		rule("list_trusts_for_trustor", adminReader+" or "+trustor, everyScope(), "List the trusts of a trustor."),
+		rule("list_trusts_for_trustee", adminReader+" or "+trustee, everyScope(), "List the trusts of a trustee."),
+		rule("create_trust", trustor, []string{"project"}, "Create a trust."),
+		rule("get_trust", adminReader+" or "+trustor+" or "+trustee, everyScope(), "Show a trust."),
+		rule("delete_trust", admin+" or "+trustor, everyScope(), "Delete a trust."),
+		rule("list_roles_for_trust", adminReader+" or "+trustor+" or "+trustee, everyScope(), "List the roles of a trust."),
+		rule("get_role_for_trust", adminReader+" or "+trustor+" or "+trustee, everyScope(), "Show a role of a trust."),
+	}
 }
 
 func credentialRules() []authz.Rule {

@@ -115,6 +115,9 @@ func subtreeOf(tx *db.Tx, id string) ([]projectRow, error) {
 // application credentials. The caller has the cache forget them.
 func removeProjects(c *change, rows []projectRow) error {
 	for _, row := range rows {
+		if err := removeTrustsWhere(c, "project_id", row.ID); err != nil {
+			return err
+		}
 		if err := removeCredentialsWhere(c, "project_id", row.ID); err != nil {
 			return err
 		}

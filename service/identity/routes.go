@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -114,6 +114,19 @@ func (s *Service) credentialRoutes() []api.Route {
 		{Method: "DELETE", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Policy: "identity:ec2_delete_credential", Load: s.loadEC2, Handle: s.credentialDelete, Doc: "deletes an EC2 key pair"},
 		{Method: "POST", Path: "/v3/ec2tokens", Policy: "identity:ec2tokens_validate", Handle: s.ec2Authenticate, Body: "signed_request", Doc: "tells a service whose key has signed a request"},
 		{Method: "POST", Path: "/v3/s3tokens", Policy: "identity:s3tokens_validate", Handle: s.s3Authenticate, Body: "signed_request", Doc: "tells an object store whose key has signed a request"},
+	}
+}
+
+// trustRoutes are the rows of trusts.
+func (s *Service) trustRoutes() []api.Route {
+	one := "/v3/OS-TRUST/trusts/{trust_id}"
+	return []api.Route{
+		{Method: "GET", Path: "/v3/OS-TRUST/trusts", Policy: "identity:ask_for_trusts", Handle: s.trustList, Doc: "lists trusts"},
+		{Method: "POST", Path: "/v3/OS-TRUST/trusts", Policy: "identity:create_trust", Load: s.ownTrusts, Handle: s.trustCreate, Body: "trust", Status: http.StatusCreated, Doc: "creates a trust"},
+		{Method: "GET", Path: one, Policy: "identity:get_trust", Load: s.loadTrust, Handle: s.trustShow, Doc: "shows a trust"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_trust", Load: s.loadTrust, Handle: s.trustDelete, Doc: "deletes a trust"},
+		{Method: "GET", Path: one + "/roles", Policy: "identity:list_roles_for_trust", Load: s.loadTrust, Handle: s.trustRoleList, Doc: "lists the roles of a trust"},
+		{Method: "GET", Path: one + "/roles/{role_id}", Policy: "identity:get_role_for_trust", Load: s.loadTrust, Handle: s.trustRoleShow, Doc: "shows a role of a trust"},
 	}
 }
 

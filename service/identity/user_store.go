@@ -67,6 +67,11 @@ func removeUsers(c *change, ids []string) error {
 		if err != nil {
 			return err
 		}
+		for _, column := range []string{"trustor_id", "trustee_id", "root_trustor_id"} {
+			if err := removeTrustsWhere(c, column, id); err != nil {
+				return err
+			}
+		}
 		if err := removeCredentialsWhere(c, "user_id", id); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func (s *Service) standing(tx *db.Tx, p token.Payload) (standing, error) {
 	if err != nil {
 		return standing{}, err
 	}
-	if void || p.TrustID != "" {
+	if void {
 		return standing{}, denied("the token is revoked")
 	}
 	identity := &token.Identity{
@@ -88,6 +88,11 @@ func (s *Service) standing(tx *db.Tx, p token.Payload) (standing, error) {
 	}
 	if err := setScope(tx, identity, p, home); err != nil {
 		return standing{}, err
+	}
+	if p.TrustID != "" {
+		if err := s.entrust(tx, identity, p.TrustID); err != nil {
+			return standing{}, err
+		}
 	}
 	if p.AppCredID != "" {
 		if err := s.restrict(tx, identity, p.AppCredID); err != nil {

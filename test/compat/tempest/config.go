@@ -68,8 +68,8 @@ func simulated() featureSwitches {
 		return list
 	}
 	return featureSwitches{
-		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials"),
-			off("api_v2", "api_v2_admin", "trust", "access_rules", "domain_specific_drivers", "security_compliance")),
+		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "trust"),
+			off("api_v2", "api_v2_admin", "access_rules", "domain_specific_drivers", "security_compliance")),
 		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config"),
 			off("enable_instance_password", "resize", "pause", "suspend", "shelve", "rescue", "snapshot", "cold_migration", "live_migration", "change_password",
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
