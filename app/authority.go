@@ -73,8 +73,15 @@ func (cl *cloud) enrol(ctx context.Context, kind pki.Kind, names func() pki.Name
 	if err := credentials.Accept(chain, subject); err != nil {
 		return nil, err
 	}
-	cl.onRun(func(ctx context.Context) error { return credentials.Run(ctx, cl.log, names, cl.issue, nil) })
+	cl.onRun(func(ctx context.Context) error { return credentials.Run(ctx, cl.log, names, cl.issue, cl.renewed) })
 	return credentials, nil
+}
+
+// renewed has calls to other processes show the newest certificate.
+func (cl *cloud) renewed() {
+	if cl.others != nil {
+		cl.others.reconnect()
+	}
 }
 
 func (cl *cloud) fits(credentials *pki.Credentials, subject pki.Subject) bool {

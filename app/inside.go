@@ -45,11 +45,20 @@ func (cl *cloud) listenInside(ctx context.Context) error {
 // requestID is what a request id of ours looks like.
 var requestID = regexp.MustCompile(`^req-[0-9a-f-]{36}$`)
 
-// inside is what other processes of the cloud talk to. They say for whom they call.
-func (cl *cloud) inside() http.Handler {
+// inside is what other processes of the cloud talk to. They say for whom they call. Whether
+// a process's host is still a member is asked of admit each time.
+func (cl *cloud) inside(admit func(context.Context, connectedMember) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if peer, ok := pki.Peer(r.TLS); !ok || peer.Kind != pki.Controller {
+		peer, ok := pki.Peer(r.TLS)
+		if !ok || peer.Kind != pki.Controller {
 			http.Error(w, "only for controllers of this cloud", http.StatusForbidden)
+			return
+		}
+		if err := admit(r.Context(), memberOf(r, peer)); err != nil {
+			cl.log.WarnContext(r.Context(), "refuse a controller", "controller", peer.Name, "error", err)
+			w.Header().Set("Connection", "close")
+			w.Header().Set("Retry-After", "2")
+			http.Error(w, "this controller is not admitted now", http.StatusServiceUnavailable)
 			return
 		}
 		ctx, subject := r.Context(), r.Header.Get(subjectHeader)

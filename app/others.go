@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -44,26 +43,42 @@ const (
 
 // others reaches the services of other processes.
 type others struct {
-	living    func(ctx context.Context) ([]cluster.Process, error)
-	look      func()
-	self      string
-	transport *http.Transport
-	turn      atomic.Uint64
+	living      func(ctx context.Context) ([]cluster.Process, error)
+	look        func()
+	self        string
+	credentials *pki.Credentials
+	turn        atomic.Uint64
 
-	mu      sync.Mutex
-	avoided map[string]time.Time
+	mu        sync.Mutex
+	transport *http.Transport
+	avoided   map[string]time.Time
 }
 
 func newOthers(c *cluster.Cluster, self string, credentials *pki.Credentials) *others {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: pingAfter}
-	return &others{
-		living: c.Living, look: c.Look, self: self, avoided: map[string]time.Time{},
-		transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSClientConfig: credentials.ClientOf(pki.Controller), TLSHandshakeTimeout: dialTimeout,
-			ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true,
-			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		},
+	o := &others{living: c.Living, look: c.Look, self: self, credentials: credentials, avoided: map[string]time.Time{}}
+	o.reconnect()
+	return o
+}
+
+// reconnect has new calls use new connections, which show the newest certificate; calls
+// under way are left alone.
+func (o *others) reconnect() {
+	fresh := newTransport(o.credentials, pki.Controller)
+	fresh.ForceAttemptHTTP2, fresh.MaxIdleConnsPerHost = true, 64
+	fresh.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	o.mu.Lock()
+	old := o.transport
+	o.transport = fresh
+	o.mu.Unlock()
+	if old != nil {
+		old.CloseIdleConnections()
 	}
+}
+
+func (o *others) current() *http.Transport {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.transport
 }
 
 // to is the transport to a service.
@@ -100,7 +115,7 @@ func (t toService) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, err := t.others.transport.RoundTrip(sent)
+		resp, err := t.others.current().RoundTrip(sent)
 		if err == nil {
 			body.handOver()
 			return resp, nil

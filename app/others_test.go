@@ -102,7 +102,7 @@ func otherProcess(t *testing.T, credentials *pki.Credentials) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: cl.inside()}
+	server := &http.Server{Handler: cl.inside(func(context.Context, connectedMember) error { return nil })}
 	settings := credentials.ServerOf(pki.Controller)
 	settings.NextProtos = []string{"h2", "http/1.1"}
 	go func() { _ = server.Serve(tls.NewListener(listener, settings)) }()

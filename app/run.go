@@ -70,7 +70,7 @@ func Run(ctx context.Context, c *conf.Config, version string, out, logs io.Write
 func (cl *cloud) serve(ctx context.Context, out io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if cl.internal != nil {
-		cl.serveHTTP(ctx, group, &http.Server{Handler: cl.inside()}, cl.internal)
+		cl.serveHTTP(ctx, group, &http.Server{Handler: cl.inside(cl.admit)}, cl.internal)
 	}
 	if err := cl.announce(ctx, group); err != nil {
 		return errors.Join(err, group.Wait())
