@@ -3,11 +3,14 @@ package cloud
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,6 +43,11 @@ type Cloud struct {
 	mu    sync.Mutex
 	roles map[string]string
 	count int
+
+	settings conf.Config
+	stop     context.CancelFunc
+	ended    chan struct{}
+	outcome  error
 }
 
 // Journal keeps what is written to it.
@@ -62,44 +70,81 @@ func (j *Journal) String() string {
 	return j.text.String()
 }
 
-// Start runs a cloud until the test ends. A record of level ERROR in its log fails the test.
-func Start(t testing.TB) *Cloud {
+// Start runs a cloud until the test ends, with settings that may be changed before. A record
+// of level ERROR in its log fails the test.
+func Start(t testing.TB, change ...func(*conf.Config)) *Cloud {
 	t.Helper()
-	address := freeAddress(t)
-	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
+	address := FreeAddress(t)
 	c := &Cloud{Base: "http://" + address, Address: address, DataDir: filepath.Join(t.TempDir(), "data"), Host: "host-of-tests", Log: &Journal{},
-		http:  &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		roles: map[string]string{}}
-	settings := &conf.Config{DataDir: c.DataDir, Listen: address, Region: "RegionOne", Host: c.Host, Virt: "fake", ExternalCIDR: "172.24.4.0/24",
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true, TLSClientConfig: c.trust()}
+	c.http = &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.settings = conf.Config{DataDir: c.DataDir, Listen: address, Region: "RegionOne", Host: c.Host, Virt: "fake", ExternalCIDR: "172.24.4.0/24",
 		PrivateCIDR: "10.0.0.0/24", TunnelIP: "127.0.0.1", AdminPassword: AdminPassword, LogLevel: "debug", LogFormat: "text"}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	var outcome error
-	go func() {
-		defer close(ended)
-		outcome = app.Up(ctx, settings, "test", io.Discard, c.Log)
-	}()
+	for _, fn := range change {
+		fn(&c.settings)
+	}
+	if c.settings.Secure() {
+		c.Base = "https://" + address
+	}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		stop()
-		<-ended
-		if outcome != nil {
-			t.Errorf("the cloud ended with %v", outcome)
-		}
+		c.Stop(t)
 		for line := range strings.Lines(c.Log.String()) {
 			if strings.Contains(line, "level=ERROR") {
 				t.Errorf("in the log: %s", line)
 			}
 		}
 	})
-	c.Await(t, "the cloud is ready", func() error { return c.ready(ended) })
+	c.Run(t)
 	c.Admin = &Client{cloud: c, Name: "admin", Project: "admin", Password: AdminPassword}
 	c.Admin.LogIn(t)
 	return c
 }
 
-// freeAddress finds a port that nobody listens on.
-func freeAddress(t testing.TB) string {
+// Run runs the cloud again after Stop.
+func (c *Cloud) Run(t testing.TB) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	settings, ended := c.settings, make(chan struct{})
+	c.stop, c.ended = stop, ended
+	go func() {
+		defer close(ended)
+		c.outcome = app.Up(ctx, &settings, "test", io.Discard, c.Log)
+	}()
+	c.Await(t, "the cloud is ready", func() error { return c.ready(ended) })
+}
+
+// Stop ends the cloud's processes as their operator would.
+func (c *Cloud) Stop(t testing.TB) {
+	t.Helper()
+	if c.stop == nil {
+		return
+	}
+	c.http.CloseIdleConnections()
+	c.stop()
+	<-c.ended
+	c.stop = nil
+	if c.outcome != nil {
+		t.Errorf("the cloud ended with %v", c.outcome)
+	}
+}
+
+// trust is what a client with the cloud's cacert does.
+func (c *Cloud) trust() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, VerifyConnection: func(state tls.ConnectionState) error { //nolint:gosec // the file is there only once the cloud serves
+		text, err := os.ReadFile(filepath.Join(c.DataDir, "ca.pem"))
+		if err != nil {
+			return err
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(text)
+		_, err = state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: "127.0.0.1"})
+		return err
+	}}
+}
+
+// FreeAddress finds a port that nobody listens on.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
