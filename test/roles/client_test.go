@@ -2,6 +2,7 @@ package roles
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,6 +11,9 @@ import (
 )
 
 type fields = map[string]any
+
+// browser takes any certificate: who is there is not what is looked at.
+var browser = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
 // client talks to a cloud by way of one process.
 type client struct {
@@ -41,7 +45,7 @@ func (c *client) ask(method, path string, body any) (int, http.Header, []byte) {
 	if c.token != "" {
 		r.Header.Set("X-Auth-Token", c.token)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := browser.Do(r)
 	if err != nil {
 		return 0, nil, nil
 	}

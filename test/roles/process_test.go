@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,6 +76,15 @@ type fleet struct {
 	binary, database, bus string
 	// key is the data folder whose cluster key the next processes get.
 	key string
+	// secure has APIs be served over TLS.
+	secure bool
+}
+
+func (f *fleet) scheme() string {
+	if f.secure {
+		return "https"
+	}
+	return "http"
 }
 
 // process is one of them.
@@ -116,7 +126,7 @@ func (f *fleet) prepare(name, roles string) *process {
 	}
 	defer func() { _ = listener.Close() }()
 	p := &process{fleet: f, name: name, roles: roles, dir: filepath.Join(f.t.TempDir(), name), address: listener.Addr().String()}
-	p.base = "http://" + p.address
+	p.base = f.scheme() + "://" + p.address
 	if f.key != "" {
 		text, err := os.ReadFile(filepath.Join(f.key, "secrets", "cluster-key"))
 		if err != nil {
@@ -160,9 +170,21 @@ func (f *fleet) start(name, roles string, args ...string) *process {
 // launch starts the process and does not wait for it.
 func (p *process) launch(args ...string) {
 	p.fleet.t.Helper()
-	all := append([]string{"run", "--roles", p.roles, "--virt", "fake", "--data-dir", p.dir, "--listen", p.address, "--host", p.name}, args...)
-	p.command = exec.Command(p.fleet.binary, all...)
-	p.command.Env = append(os.Environ(), "VIRGA_ADMIN_PASSWORD="+adminPassword, "VIRGA_DATABASE="+p.fleet.database, "VIRGA_BUS="+p.fleet.bus)
+	p.execute([]string{"VIRGA_ADMIN_PASSWORD=" + adminPassword, "VIRGA_DATABASE=" + p.fleet.database, "VIRGA_BUS=" + p.fleet.bus},
+		append([]string{"run", "--roles", p.roles}, args...))
+}
+
+// join starts the process as a node that joins, without knowledge of database and broker.
+func (p *process) join(controller *process, token string) {
+	p.fleet.t.Helper()
+	p.execute([]string{"VIRGA_JOIN_TOKEN=" + token}, []string{"join", controller.base, "--tls", "off"})
+}
+
+// execute starts the process with what all have.
+func (p *process) execute(environ, args []string) {
+	p.fleet.t.Helper()
+	p.command = exec.Command(p.fleet.binary, append(args, "--virt", "fake", "--data-dir", p.dir, "--listen", p.address, "--host", p.name)...)
+	p.command.Env = append(os.Environ(), environ...)
 	p.command.Stdout, p.command.Stderr = &p.out, &p.out
 	if err := p.command.Start(); err != nil {
 		p.fleet.t.Fatal(err)
@@ -181,7 +203,7 @@ func (p *process) ready() {
 			p.fleet.t.Fatalf("%s ended with %v:\n%s", p.name, err, p.out.String())
 		default:
 		}
-		answer, err := http.Get(p.base + "/readyz")
+		answer, err := browser.Get(p.base + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -233,6 +255,14 @@ func (p *process) refused(args ...string) string {
 	}
 	p.command = nil
 	return p.out.String()
+}
+
+// token has a controller make a join token.
+func (p *process) token(role string) string {
+	p.fleet.t.Helper()
+	said := p.fleet.run("token", "create", "--role", role, "--data-dir", p.dir)
+	token, _, _ := strings.Cut(said, "\n")
+	return token
 }
 
 // run runs a command beside the processes.

@@ -129,7 +129,7 @@ func TestACloudInFourProcesses(t *testing.T) {
 		}
 		r.Header.Set("X-Auth-Token", c.token)
 		r.Header.Set("X-Subject-Token", extra.token)
-		if answer, err := http.DefaultClient.Do(r); err != nil || answer.StatusCode != http.StatusNoContent {
+		if answer, err := browser.Do(r); err != nil || answer.StatusCode != http.StatusNoContent {
 			t.Fatalf("revoke: %v, %v", answer, err)
 		}
 		for _, p := range []*process{whole, part} {
@@ -215,6 +215,41 @@ func TestAControllerDiesAmongCreates(t *testing.T) {
 			back.must("DELETE", "/compute/v2.1/servers/"+id, nil)
 		}
 		vanished(back, w)
+	})
+}
+
+// TestMachinesJoin has a controller and a node join by tokens, and takes away the controller
+// that let them in.
+func TestMachinesJoin(t *testing.T) {
+	eachServer(t, func(t *testing.T, f *fleet) {
+		f.secure = true
+		first := f.start("first", "api,conductor,scheduler", "--tls", "on")
+		f.key = "" // the key comes with the token
+		second, node := f.prepare("second", "api,conductor,scheduler"), f.prepare("node", "")
+		node.base = "http://" + node.address
+		f.run("join", first.base, "--token", first.token("controller"), "--role", "controller", "--data-dir", second.dir, "--host", "second")
+		second.launch("--tls", "on", "--images-dir", first.dir+"/images")
+		second.ready()
+		node.join(first, first.token("node"))
+		node.ready()
+		c := second.login()
+		await(t, time.Minute, "the host is there", func() bool {
+			return len(c.list("/compute/v2.1/os-hypervisors", "hypervisors")) == 1
+		})
+		w := furnish(c)
+		for i := range 3 {
+			c.at(first).must("POST", "/compute/v2.1/servers", w.server(fmt.Sprint("before", i)))
+		}
+		settled(c, time.Minute, 3)
+		first.kill()
+		for i := range 3 {
+			c.must("POST", "/compute/v2.1/servers", w.server(fmt.Sprint("after", i)))
+		}
+		settled(c, 2*time.Minute, 6) // by way of the controller that the node did not join at
+		for _, s := range c.list("/compute/v2.1/servers", "servers") {
+			c.must("DELETE", fmt.Sprint("/compute/v2.1/servers/", s["id"]), nil)
+		}
+		vanished(c, w)
 	})
 }
 
