@@ -130,9 +130,6 @@ func (s *Service) appCredentialCreate(ctx context.Context, r *api.Request) (any,
 	if row.Expires, err = s.readExpiry(wish.ExpiresAt.Value); err != nil {
 		return nil, err
 	}
-	for _, rule := range wish.AccessRules.Value {
-		row.AccessRules = append(row.AccessRules, token.AccessRule{ID: s.newID(), Service: rule.Service, Method: rule.Method, Path: rule.Path})
-	}
 	secret := wish.Secret.Value.Secret
 	if secret == "" {
 		secret = newSecret()
@@ -141,7 +138,10 @@ func (s *Service) appCredentialCreate(ctx context.Context, r *api.Request) (any,
 		return nil, err
 	}
 	var view json.RawMessage
-	err = s.change(ctx, r, func(c *change) error {
+	err = s.change(ctx, r, func(c *change) (err error) {
+		if row.AccessRules, err = s.rulesFor(c, user.ID, wish.AccessRules.Value); err != nil {
+			return err
+		}
 		if err := s.saveAppCredential(c, r, &row); err != nil {
 			return err
 		}

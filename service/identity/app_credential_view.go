@@ -21,7 +21,9 @@ type appCredentialBody struct {
 	} `json:"application_credential"`
 }
 
+// accessRuleBody is a rule by its id, or by what it says.
 type accessRuleBody struct {
+	ID      string `json:"id"`
 	Service string `json:"service"`
 	Method  string `json:"method"`
 	Path    string `json:"path"`

@@ -117,7 +117,7 @@ func (s *Service) createCredential(ctx context.Context, r *api.Request, row cred
 		return insertCredential(c, row)
 	})
 	if errors.Is(err, db.ErrDuplicate) {
-		err = conflict("credential", "Duplicate entry found with ID "+row.ID)
+		err = conflict("credential", "Duplicate entry found with this access key")
 	}
 	return err
 }
@@ -139,7 +139,7 @@ func (s *Service) bindEC2(r *api.Request, row *credentialRow, text token.Secret)
 	if secret, _ := blob["secret"].(string); access == "" || secret == "" {
 		return "", api.BadRequest("Expecting to find access and secret in blob." + malformed)
 	}
-	row.ID = accessID(access)
+	row.ID, row.Access = accessHash(access), accessHash(access)
 	delete(blob, "trust_id")
 	delete(blob, "app_cred_id")
 	delete(blob, "access_token_id")
@@ -209,14 +209,17 @@ func (s *Service) credentialUpdate(ctx context.Context, r *api.Request) (any, er
 		}
 		return updateCredential(c, before, row)
 	})
+	if errors.Is(err, db.ErrDuplicate) {
+		err = conflict("credential", "Duplicate entry found with this access key")
+	}
 	if err != nil {
 		return nil, err
 	}
 	return s.showCredential(r, row)
 }
 
-// changed is a credential with what a body says. That of the type ec2 keeps its access key,
-// which is its id, its type, and, where it was delegated, its owner and project.
+// changed is a credential with what a body says. That of the type ec2 keeps its type and the
+// delegation that it was made under, and, where there was one, its owner and project.
 func (s *Service) changed(before credentialRow, body credentialBody) (credentialRow, error) {
 	row := before
 	row.Type, row.UserID, row.ProjectID = body.Type.or(row.Type), body.UserID.or(row.UserID), body.ProjectID.or(row.ProjectID)
@@ -235,9 +238,10 @@ func (s *Service) changed(before credentialRow, body credentialBody) (credential
 	blob := body.Blob.Value.Secret
 	if row.Type == credentialEC2 {
 		given, err := readEC2(blob)
-		if err != nil || accessID(given.Access) != row.ID {
-			return row, api.BadRequest("The access key of a credential cannot be changed.")
+		if err != nil || given.Access == "" || given.Secret.Secret == "" {
+			return row, api.BadRequest("Expecting to find access and secret in blob." + malformed)
 		}
+		row.Access = accessHash(given.Access)
 		if stored(given.TrustID) != row.TrustID || given.AppCredID != row.AppCredID {
 			return row, api.BadRequest("The trust and the application credential of a credential cannot be changed.")
 		}

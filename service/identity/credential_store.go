@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"errors"
+
 	"virga/core/db"
 )
 
@@ -13,6 +15,8 @@ type credentialRow struct {
 	ProjectID string `db:"project_id"`
 	// Sealed is the blob, sealed under the cloud's vault.
 	Sealed string `db:"blob_sealed"`
+	// Access is the accessHash of an EC2 key pair, empty for other types.
+	Access string `db:"access_hash"`
 	// TrustID and AppCredID name the delegation that the credential was made under: it gives
 	// no more than that.
 	TrustID   string `db:"trust_id"`
@@ -28,6 +32,20 @@ func credentialByID(tx *db.Tx, id string) (credentialRow, error) {
 	return row, err
 }
 
+// credentialByAccess finds an EC2 key pair by its access key.
+func credentialByAccess(tx *db.Tx, access string) (credentialRow, error) {
+	var row credentialRow
+	err := tx.Get(&row, "SELECT "+db.Columns(row, "")+" FROM credentials WHERE access_hash = ?", accessHash(access))
+	return row, err
+}
+
+// accessTaken tells whether another credential has the access key of a row.
+func accessTaken(tx *db.Tx, row credentialRow) (bool, error) {
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM credentials WHERE access_hash = ? AND id <> ?", row.Access, row.ID)
+	return row.Access != "" && n > 0, err
+}
+
 // credentialsOf reads a user's credentials of a type.
 func credentialsOf(tx *db.Tx, userID, kind string) ([]credentialRow, error) {
 	var rows []credentialRow
@@ -36,6 +54,9 @@ func credentialsOf(tx *db.Tx, userID, kind string) ([]credentialRow, error) {
 }
 
 func insertCredential(c *change, row credentialRow) error {
+	if taken, err := accessTaken(c.Tx, row); err != nil || taken {
+		return errors.Join(err, db.ErrDuplicate)
+	}
 	if err := c.Insert("credentials", row); err != nil {
 		return err
 	}
@@ -43,6 +64,9 @@ func insertCredential(c *change, row credentialRow) error {
 }
 
 func updateCredential(c *change, before, row credentialRow) error {
+	if taken, err := accessTaken(c.Tx, row); err != nil || taken {
+		return errors.Join(err, db.ErrDuplicate)
+	}
 	if err := c.Update("credentials", row, "id"); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func TestKeyPairsAreTheirOwners(t *testing.T) {
 	c.must(404, "GET", path, m.scoped, nil)
 }
 
-func TestTheAccessKeyOfACredentialStays(t *testing.T) {
+func TestACredentialKeepsWhatItWasMadeUnder(t *testing.T) {
 	c := newCloud(t)
 	m := newOwner(c)
 	blob := `{"access":"a1","secret":"s1"}`
@@ -126,7 +126,7 @@ func TestTheAccessKeyOfACredentialStays(t *testing.T) {
 	}
 	c.must(409, "POST", "/v3/credentials", m.scoped, body)
 	for name, change := range map[string]object{
-		"another key":      {"blob": `{"access":"a2","secret":"s1"}`},
+		"no secret":        {"blob": `{"access":"a2"}`},
 		"a trust":          {"blob": `{"access":"a1","secret":"s1","trust_id":"t"}`},
 		"a credential":     {"blob": `{"access":"a1","secret":"s1","app_cred_id":"t"}`},
 		"another type":     {"type": "cert"},
@@ -140,6 +140,11 @@ func TestTheAccessKeyOfACredentialStays(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.status, got.text)
 		}
 	}
+	other := c.must(201, "POST", "/v3/credentials", m.scoped, object{"credential": object{"type": "ec2", "blob": `{"access":"a2","secret":"s"}`, "project_id": m.project}})
+	c.must(409, "PATCH", "/v3/credentials/"+other.id("credential"), m.scoped, object{"credential": object{"blob": blob}})
+	c.must(200, "PATCH", "/v3/credentials/"+other.id("credential"), m.scoped, object{"credential": object{"blob": `{"access":"a3","secret":"s3"}`}})
+	c.must(200, "POST", "/v3/ec2tokens", c.admin(), object{"credentials": signedFour("a3", "s3", c.clock.Now())})
+	c.must(401, "POST", "/v3/ec2tokens", c.admin(), object{"credentials": signedFour("a2", "s", c.clock.Now())})
 	for name, wrong := range map[string]object{
 		"no project":  {"type": "ec2", "blob": blob},
 		"no access":   {"type": "ec2", "blob": `{"secret":"s"}`, "project_id": m.project},

@@ -14,8 +14,8 @@ import (
 	"virga/core/token"
 )
 
-// accessID is the id of the credential with an access key.
-func accessID(access string) string {
+// accessHash is how a key pair is found by its access key, and the id of a new one.
+func accessHash(access string) string {
 	sum := sha256.Sum256([]byte(access))
 	return hex.EncodeToString(sum[:])
 }
@@ -39,7 +39,7 @@ func (s *Service) loadEC2(ctx context.Context, r *api.Request) (api.Target, erro
 	access, owner := r.Param("access"), r.Param("user_id")
 	found := loaded[credentialRow]{target: authz.Target{"user_id": owner}}
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		found.row, err = credentialByID(tx, accessID(access))
+		found.row, err = credentialByAccess(tx, access)
 		return err
 	})
 	switch {
@@ -88,7 +88,7 @@ func (s *Service) ec2Create(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	blob := ec2Blob{Access: s.newID(), Secret: secretText{newSecret()[:32]}, TrustID: nullable(row.TrustID), AppCredID: row.AppCredID}
-	row.ID = accessID(blob.Access)
+	row.ID, row.Access = accessHash(blob.Access), accessHash(blob.Access)
 	text, err := json.Marshal(map[string]any{"access": blob.Access, "secret": blob.Secret.Reveal(), "trust_id": blob.TrustID, "app_cred_id": nullable(blob.AppCredID)})
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (s *Service) proveSigned(ctx context.Context, signed *signedRequest, verifi
 	var row credentialRow
 	var user userRow
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		if row, err = credentialByID(tx, accessID(signed.Access)); err != nil {
+		if row, err = credentialByAccess(tx, signed.Access); err != nil {
 			return orDenied(err, "access key", signed.Access)
 		}
 		user, err = userByID(tx, row.UserID)

@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -114,6 +114,15 @@ func (s *Service) credentialRoutes() []api.Route {
 		{Method: "DELETE", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Policy: "identity:ec2_delete_credential", Load: s.loadEC2, Handle: s.credentialDelete, Doc: "deletes an EC2 key pair"},
 		{Method: "POST", Path: "/v3/ec2tokens", Policy: "identity:ec2tokens_validate", Handle: s.ec2Authenticate, Body: "signed_request", Doc: "tells a service whose key has signed a request"},
 		{Method: "POST", Path: "/v3/s3tokens", Policy: "identity:s3tokens_validate", Handle: s.s3Authenticate, Body: "signed_request", Doc: "tells an object store whose key has signed a request"},
+	}
+}
+
+// accessRuleRoutes are the rows of what application credentials can be narrowed to.
+func (s *Service) accessRuleRoutes() []api.Route {
+	return []api.Route{
+		{Method: "GET", Path: "/v3/users/{user_id}/access_rules", Policy: "identity:list_access_rules", Load: s.loadUser(), Handle: s.accessRuleList, Doc: "lists a user's access rules"},
+		{Method: "GET", Path: "/v3/users/{user_id}/access_rules/{access_rule_id}", Policy: "identity:get_access_rule", Load: s.loadAccessRule, Handle: s.accessRuleShow, Doc: "shows an access rule"},
+		{Method: "DELETE", Path: "/v3/users/{user_id}/access_rules/{access_rule_id}", Policy: "identity:delete_access_rule", Load: s.loadAccessRule, Handle: s.accessRuleDelete, Doc: "deletes an access rule that is not used"},
 	}
 }
 

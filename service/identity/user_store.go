@@ -79,6 +79,7 @@ func removeUsers(c *change, ids []string) error {
 			"DELETE FROM memberships WHERE user_id = ?",
 			"DELETE FROM assignments WHERE actor_id = ?",
 			"DELETE FROM application_credentials WHERE user_id = ?",
+			"DELETE FROM access_rules WHERE user_id = ?",
 			"DELETE FROM users WHERE id = ?",
 		} {
 			if _, err := c.Exec(text, id); err != nil {

@@ -61,7 +61,7 @@ func (s suite) command(ctx context.Context, args ...string) *exec.Cmd {
 func (s suite) run(ctx context.Context, chosen selection, regex string) (results []result, err error) {
 	include := chosen.include
 	if regex != "" { // both must match: the first looks ahead from the beginning
-		include = "^(?=.*" + strings.TrimPrefix(chosen.include, "^") + ")(?=.*" + regex + ")"
+		include = "^(?=.*" + strings.TrimPrefix(chosen.include, "^") + ")(?=.*(?:" + regex + "))"
 	}
 	args := []string{"run", "--config-file", "etc/tempest.conf", "--concurrency", fmt.Sprint(s.workers), "--regex", include}
 	if chosen.exclude != "" {
