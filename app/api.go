@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"virga/core/api/events"
 	"virga/core/conf"
 	"virga/core/obs"
 )
@@ -49,7 +50,7 @@ func (cl *cloud) ownPages() http.Handler {
 			fmt.Fprintf(w, "%-10s %s%s\n", s.kind, cl.conf.Endpoint, s.path)
 		}
 	})
-	pages := map[string]http.Handler{"/": list, "/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics)}
+	pages := map[string]http.Handler{"/": list, "/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics), events.Path: cl.allEvents()}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := pages[r.URL.Path]
 		switch {

@@ -119,6 +119,7 @@ func (cl *cloud) close() error {
 func (cl *cloud) add(name string, p part) {
 	cl.parts = append(cl.parts, p)
 	cl.health.Add(name, p.Ready)
+	cl.endEvents(p)
 	if cl.conf.Roles.Serves(name) {
 		cl.edge.Services["/"+name] = p.Handler()
 	}

@@ -28,6 +28,7 @@ type commands struct {
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
 	Sim     sim          `cmd:"" help:"Simulate a cloud of many hosts and measure it."`
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
+	Events  eventList    `cmd:"" help:"See what was changed in a running cloud, by whom, from what to what."`
 	Keys    keys         `cmd:"" help:"Rotate the keys that tokens are sealed with."`
 	Version printVersion `cmd:"" help:"Print the version."`
 }

@@ -93,6 +93,9 @@ func New(c Config) (*Desk, error) {
 	return d, errors.Join(c.Metrics.Register(d.open), c.Metrics.Register(d.dropped))
 }
 
+// Service is the name of the service.
+func (d *Desk) Service() string { return d.service }
+
 // Rules are the defaults of the policy for a service's events.
 func Rules(service string) []authz.Rule {
 	operation := []authz.Operation{{Method: http.MethodGet, Path: Path}}

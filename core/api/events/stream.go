@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"virga/core/api"
@@ -23,7 +23,7 @@ const (
 	endRevoked   = "the token is no longer valid"
 	endClosing   = "the service is ending"
 	endForgotten = "changes that were not sent yet are no longer kept"
-	endDone      = "there is no more"
+	EndDone      = "there is no more"
 )
 
 // stream is the body of one answer.
@@ -52,38 +52,14 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// out is the way to the reader. What is written into it goes out with send.
-type out struct {
-	bytes.Buffer
-	answer     io.Writer
-	connection *http.ResponseController
-	slowAfter  time.Duration
-	sent       int64
-}
-
-// send writes what is gathered, in a bounded time.
-func (o *out) send() error {
-	_ = o.connection.SetWriteDeadline(time.Now().Add(o.slowAfter)) // not every writer has deadlines
-	n, err := o.answer.Write(o.Bytes())
-	o.sent += int64(n)
-	o.Reset()
-	if err != nil {
-		return err
-	}
-	if err := o.connection.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
-}
-
 // WriteTo implements io.WriterTo: it writes until the stream ends. An error means that
 // the reader is gone or too slow; the connection is cut then and the reader may resume.
 func (s *stream) WriteTo(w io.Writer) (int64, error) {
-	writer, ok := w.(http.ResponseWriter)
+	answer, ok := w.(http.ResponseWriter)
 	if !ok {
 		return 0, fmt.Errorf("write events to a %T: it is no answer", w)
 	}
-	o := &out{answer: w, connection: http.NewResponseController(writer), slowAfter: s.desk.SlowAfter}
+	o := NewWriter(answer, s.desk.SlowAfter)
 	why, err := s.run(o)
 	if err == nil && why != "" {
 		err = s.end(o, why)
@@ -97,10 +73,9 @@ func (s *stream) WriteTo(w io.Writer) (int64, error) {
 }
 
 // run writes events until the caller is gone, or returns why the stream ends.
-func (s *stream) run(o *out) (why string, err error) {
-	fmt.Fprintf(o, "retry: 2000\n")
-	s.tell(o)
-	if err := o.send(); err != nil {
+func (s *stream) run(o *Writer) (why string, err error) {
+	s.tell(o, "retry: 2000")
+	if err := o.Send(); err != nil {
 		return "", err
 	}
 	pulse := time.NewTicker(s.desk.Heartbeat)
@@ -119,7 +94,7 @@ func (s *stream) run(o *out) (why string, err error) {
 				return "", err
 			}
 		case !s.follow:
-			return endDone, nil
+			return EndDone, nil
 		}
 		if len(found) > 0 {
 			grown = ready() // there may be more; look whether the stream is to end, and go on
@@ -135,9 +110,8 @@ func (s *stream) run(o *out) (why string, err error) {
 			if !s.valid() {
 				return endRevoked, nil
 			}
-			fmt.Fprint(o, ": alive\n")
-			s.tell(o)
-			if err := o.send(); err != nil {
+			s.tell(o, ": alive")
+			if err := o.Send(); err != nil {
 				return "", err
 			}
 		case <-grown:
@@ -163,7 +137,7 @@ func (s *stream) next() ([]feed.Entry, <-chan struct{}, error) {
 }
 
 // write sends those of the changes that the caller wants and may see.
-func (s *stream) write(o *out, found []feed.Entry) error {
+func (s *stream) write(o *Writer, found []feed.Entry) error {
 	for i := range found {
 		e := &found[i]
 		s.position = e.Seq
@@ -181,34 +155,31 @@ func (s *stream) write(o *out, found []feed.Entry) error {
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", e.Seq, err)
 		}
-		fmt.Fprintf(o, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, seen.Name(), text)
+		o.Event(strconv.FormatInt(e.Seq, 10), seen.Name(), text)
 		s.told = e.Seq
 		if o.Len() > 8<<10 {
-			if err := o.send(); err != nil {
+			if err := o.Send(); err != nil {
 				return err
 			}
 		}
 	}
-	return o.send()
+	return o.Send()
 }
 
-// tell has the reader know the position, with no event: it resumes there.
-func (s *stream) tell(o *out) {
+// tell writes a line, and has the reader know the position: it resumes there.
+func (s *stream) tell(o *Writer, line string) {
+	id := ""
 	if s.position != s.told {
-		fmt.Fprintf(o, "id: %d\n", s.position)
+		id = strconv.FormatInt(s.position, 10)
 		s.told = s.position
 	}
-	fmt.Fprint(o, "\n")
+	o.Line(line, id)
 }
 
 // end tells why nothing more comes, and where to go on.
-func (s *stream) end(o *out, why string) error {
-	text, err := json.Marshal(map[string]any{"reason": why, "resume_after": s.position})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(o, "id: %d\nevent: end\ndata: %s\n\n", s.position, text)
-	return o.send()
+func (s *stream) end(o *Writer, why string) error {
+	o.End(strconv.FormatInt(s.position, 10), why)
+	return o.Send()
 }
 
 // expiry fires when the token ends.
