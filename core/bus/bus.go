@@ -59,13 +59,14 @@ type Bus interface {
 	// Call puts a question to address and waits for the answer as long as ctx lasts, and
 	// MaxWait when that has no deadline. It fails with ErrNobody when no party serves the
 	// address, with ErrUnavailable when the way there or back is broken, with ErrTooBig and
-	// with the context's error. The question arrives at most once. Nobody changes body while
-	// the call lasts or the answer afterwards.
+	// with the context's error. The question arrives at most once. Nobody changes body or the
+	// answer any more, also after the call.
 	Call(ctx context.Context, address, question string, body []byte) ([]byte, error)
 
 	// Serve answers questions to address until the returned function is called, which does
-	// not wait for answers under way; they are still delivered. Of several parties that serve
-	// one address the latest is asked; when it stops, the one before it is asked again.
+	// not wait for answers under way; they are still delivered. A question that meets a party's
+	// end may get no answer. Of several parties that serve one address the latest is asked; when
+	// it stops, one of those before it is asked again.
 	Serve(address string, answer Answer) (stop func())
 }
 
