@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"virga/app/cluster"
 	"virga/core/pki"
 )
@@ -74,7 +76,15 @@ func (cl *cloud) enrol(ctx context.Context, kind pki.Kind, names func() pki.Name
 		return nil, err
 	}
 	cl.onRun(func(ctx context.Context) error { return credentials.Run(ctx, cl.log, names, cl.issue, cl.renewed) })
-	return credentials, nil
+	return credentials, cl.showExpiry(credentials)
+}
+
+// showExpiry has the metrics tell when a certificate of this process expires.
+func (cl *cloud) showExpiry(credentials *pki.Credentials) error {
+	return cl.metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "virga_certificate_expires_timestamp_seconds", Help: "When this process's certificate expires, in seconds since 1970.",
+		ConstLabels: prometheus.Labels{"kind": string(credentials.Subject().Kind)},
+	}, func() float64 { return float64(credentials.Certificate().NotAfter.Unix()) }))
 }
 
 // renewed has calls to other processes show the newest certificate.

@@ -22,12 +22,26 @@ import (
 	"virga/service/fleet"
 )
 
-// membershipFile is what a node knows of its cloud: the settings that it was told last.
+// membership is what a node knows of its cloud: the settings that it was told last, and the
+// address at which it has joined, which is tried last: that one was reached once.
+type membership struct {
+	fleet.Settings
+	JoinedAt string `json:"joined_at"`
+}
+
+// addresses are where controllers may be, the most promising first.
+func (m *membership) addresses() []string {
+	if m.JoinedAt == "" || slices.Contains(m.Controllers, m.JoinedAt) {
+		return m.Controllers
+	}
+	return append(slices.Clip(m.Controllers), m.JoinedAt)
+}
+
 func membershipFile(dataDir string) string { return filepath.Join(dataDir, "pki", "membership.json") }
 
 // readMembership reads the file; the error wraps fs.ErrNotExist when there is none.
-func readMembership(dataDir string) (fleet.Settings, error) {
-	var known fleet.Settings
+func readMembership(dataDir string) (membership, error) {
+	var known membership
 	text, err := os.ReadFile(membershipFile(dataDir))
 	if err == nil {
 		err = json.Unmarshal(text, &known)
@@ -38,7 +52,7 @@ func readMembership(dataDir string) (fleet.Settings, error) {
 	return known, nil
 }
 
-func writeMembership(dataDir string, known fleet.Settings) error {
+func writeMembership(dataDir string, known membership) error {
 	text, err := json.MarshalIndent(known, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write membership: %w", err)
@@ -54,7 +68,7 @@ type controllers struct {
 	log         *slog.Logger
 
 	mu        sync.Mutex
-	known     fleet.Settings
+	known     membership
 	current   string
 	transport *http.Transport
 	// complained is when the log last said that the cloud knows this node no more.
@@ -68,13 +82,13 @@ const controllersBase = "https://controller.virga.internal/"
 // openControllers opens what a node remembers of its cloud.
 func openControllers(dataDir string, credentials *pki.Credentials, log *slog.Logger) (*controllers, error) {
 	known, err := readMembership(dataDir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(known.Controllers) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(known.addresses()) == 0 {
 		return nil, fmt.Errorf("%s has a certificate, but not where the controllers are: join again", dataDir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c := &controllers{dataDir: dataDir, credentials: credentials, log: log, known: known, current: known.Controllers[0]}
+	c := &controllers{dataDir: dataDir, credentials: credentials, log: log, known: known, current: known.addresses()[0]}
 	c.reconnect()
 	return c, nil
 }
@@ -106,18 +120,19 @@ func (c *controllers) learn(told fleet.Settings) error {
 		return nil // one that is not reached by members itself
 	}
 	c.mu.Lock()
-	c.known = told
-	if !slices.Contains(told.Controllers, c.current) {
+	c.known.Settings = told
+	if !slices.Contains(c.known.addresses(), c.current) {
 		c.current = told.Controllers[0]
 	}
+	known := c.known
 	c.mu.Unlock()
-	return writeMembership(c.dataDir, told)
+	return writeMembership(c.dataDir, known)
 }
 
 func (c *controllers) now() (address string, transport *http.Transport, count int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current, c.transport, len(c.known.Controllers)
+	return c.current, c.transport, len(c.known.addresses())
 }
 
 // avoid turns to the controller after the one at address, unless somebody has done so.
@@ -125,8 +140,8 @@ func (c *controllers) avoid(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current == address {
-		i := slices.Index(c.known.Controllers, address)
-		c.current = c.known.Controllers[(i+1)%len(c.known.Controllers)]
+		all := c.known.addresses()
+		c.current = all[(slices.Index(all, address)+1)%len(all)]
 	}
 }
 

@@ -135,10 +135,7 @@ func keepMembership(c *conf.Config, kind pki.Kind, address string, answer *fleet
 		}
 		return folder.Write(cluster.KeyPath(c.DataDir), []byte(given.ClusterKey+"\n"))
 	}
-	if len(answer.Settings.Controllers) == 0 { // it was reached at this one, after all
-		answer.Settings.Controllers = []string{address}
-	}
-	return writeMembership(c.DataDir, answer.Settings)
+	return writeMembership(c.DataDir, membership{answer.Settings, address})
 }
 
 // controllerAddress reads the address of a controller: https://HOST:PORT or HOST:PORT.

@@ -52,7 +52,7 @@ func (cl *cloud) openMembership(context.Context) error {
 	cl.onRun(func(ctx context.Context) error {
 		return credentials.Run(ctx, cl.log, func() pki.Names { return pki.Names{} }, cl.controllers.renew(cl.version), cl.controllers.reconnect)
 	})
-	return nil
+	return cl.showExpiry(credentials)
 }
 
 // openHealth opens the address at which a node tells how it is; over TLS where others
