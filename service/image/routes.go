@@ -3,8 +3,11 @@ package image
 import "virga/core/api"
 
 // routes is the API of the service, in the order of its addresses.
-func (s *Service) routes() []api.Route {
-	return append([]api.Route{
+func (s *Service) routes() []api.Route { return append(s.ownRoutes(), s.events.Routes()...) }
+
+// ownRoutes are the rows but those of events.
+func (s *Service) ownRoutes() []api.Route {
+	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionsOffer, Doc: "offers the versions of the API"},
 		{Method: "GET", Path: "/versions", Public: true, Handle: s.versionsList, Doc: "lists the versions of the API"},
 		{Method: "GET", Path: "/v2", Public: true, Handle: s.versionsOffer, Doc: "offers the versions of the API"},
@@ -40,5 +43,5 @@ func (s *Service) routes() []api.Route {
 		{Method: "GET", Path: "/v2/schemas/images", Policy: "public_api", Handle: s.schemaShow("images"), Doc: "the schema of a list of images"},
 		{Method: "GET", Path: "/v2/schemas/member", Policy: "public_api", Handle: s.schemaShow("member"), Doc: "the schema of a member"},
 		{Method: "GET", Path: "/v2/schemas/members", Policy: "public_api", Handle: s.schemaShow("members"), Doc: "the schema of a list of members"},
-	}, s.events.Routes()...)
+	}
 }

@@ -3,8 +3,11 @@ package network
 import "virga/core/api"
 
 // routes is the whole API, in the order of its paths.
-func (s *Service) routes() []api.Route {
-	return append([]api.Route{
+func (s *Service) routes() []api.Route { return append(s.ownRoutes(), s.events.Routes()...) }
+
+// ownRoutes are the rows but those of events.
+func (s *Service) ownRoutes() []api.Route {
+	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionList, Doc: "lists the versions of the API"},
 		{Method: "GET", Path: "/internal/hosts/{host}/desired", Policy: "network:node", Load: s.hostLoad, Handle: s.hostDesired, Doc: "tells a node agent what should be on its host"},
 		{Method: "PUT", Path: "/internal/hosts/{host}", Policy: "network:node", Load: s.hostLoad, Handle: s.hostReport, Body: "internal_host", Doc: "takes what a node agent says of itself"},
@@ -111,5 +114,5 @@ func (s *Service) routes() []api.Route {
 		{Method: "GET", Path: "/v2.0/subnets/{id}/tags/{tag}", Policy: "get_subnets_tags", Load: s.subnetLoad, Handle: s.tagShow, Doc: "tells whether a tag is there"},
 		{Method: "PUT", Path: "/v2.0/subnets/{id}/tags/{tag}", Policy: "update_subnets_tags", Load: s.subnetLoad, Handle: s.tagAdd, Doc: "adds a tag"},
 		{Method: "DELETE", Path: "/v2.0/subnets/{id}/tags/{tag}", Policy: "delete_subnets_tags", Load: s.subnetLoad, Handle: s.tagRemove, Doc: "removes a tag"},
-	}, s.events.Routes()...)
+	}
 }
