@@ -2,13 +2,22 @@ package app
 
 import (
 	"context"
-	"errors"
+	"fmt"
+
+	"virga/core/bus/amqp"
 )
 
 // openBus opens what carries doorbells and questions between the parts of the cloud.
-func (cl *cloud) openBus(context.Context) error {
+func (cl *cloud) openBus(ctx context.Context) error {
 	if !cl.conf.Shared() {
 		return nil
 	}
-	return errors.New("open bus: this build has none between processes")
+	broker, err := amqp.Open(ctx, cl.conf.Bus.Reveal(), cl.log)
+	if err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	cl.onClose(broker.Close)
+	cl.health.Add("bus", broker.Ready)
+	cl.bus = broker
+	return nil
 }
