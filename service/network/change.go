@@ -38,35 +38,46 @@ const (
 
 // changes is the newest part of the log, in memory.
 type changes struct {
-	db    *db.DB
-	now   func() time.Time
-	mu    sync.Mutex
-	begun bool
+	db  *db.DB
+	now func() time.Time
+	// refreshing keeps refreshes in order: a lock whose waiters have a context, because
+	// whoever holds it waits for the database. mu guards the rest and is never held while
+	// anybody waits for the database.
+	refreshing *semaphore.Weighted
+	mu         sync.Mutex
+	begun      bool
 	// rows are in the order of their numbers; all with a number greater than before are there.
 	rows   []changeRow
 	before int64
 	seen   int64
 	gaps   map[int64]time.Time
+	// read counts the rows that were read, touched has that count at the last change of each
+	// object for several hosts, anew when the log was read anew.
+	read, anew int64
+	touched    map[newChange]int64
 }
 
 func newChanges(d *db.DB, now func() time.Time) *changes {
-	return &changes{db: d, now: now, gaps: map[int64]time.Time{}}
+	return &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, gaps: map[int64]time.Time{}, touched: map[newChange]int64{}}
 }
 
 // refresh reads what came since the last time. What was committed before it is in rows then.
 func (c *changes) refresh(ctx context.Context) error {
+	if err := c.refreshing.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer c.refreshing.Release(1)
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	begin, seen, gaps := !c.begun, c.seen, slices.Collect(maps.Keys(c.gaps))
+	c.mu.Unlock()
 	var fresh []changeRow
-	begin := false
 	err := c.db.Read(ctx, func(tx *db.Tx) (err error) {
-		begin = !c.begun
-		if c.begun {
-			if fresh, err = changesFrom(tx, c.seen, slices.Collect(maps.Keys(c.gaps))); err != nil {
+		if !begin {
+			if fresh, err = changesFrom(tx, seen, gaps); err != nil {
 				return err
 			}
 			// The last row seen is gone: the log was shortened, or an older database is back.
-			begin = c.seen > 0 && !slices.ContainsFunc(fresh, func(row changeRow) bool { return row.Seq == c.seen })
+			begin = seen > 0 && !slices.ContainsFunc(fresh, func(row changeRow) bool { return row.Seq == seen })
 		}
 		if begin {
 			fresh, err = lastChanges(tx, changesKept)
@@ -76,10 +87,18 @@ func (c *changes) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if begin {
 		c.begin(fresh)
 		return nil
 	}
+	c.take(fresh)
+	return nil
+}
+
+// take adds rows that came since the last time.
+func (c *changes) take(fresh []changeRow) {
 	now := c.now()
 	for _, row := range fresh {
 		if row.Seq == c.seen {
@@ -97,14 +116,16 @@ func (c *changes) refresh(ctx context.Context) error {
 		c.before = c.rows[extra-1].Seq
 		c.rows = slices.Clone(c.rows[extra:])
 	}
-	return nil
 }
 
 // begin takes the newest rows of the log, newest first.
 func (c *changes) begin(rows []changeRow) {
 	slices.Reverse(rows)
 	c.rows, c.begun, c.before, c.seen = rows, true, 0, 0
+	c.read++
+	c.anew = c.read
 	clear(c.gaps)
+	clear(c.touched)
 	if len(rows) == 0 {
 		return
 	}
@@ -123,6 +144,30 @@ func (c *changes) insert(row changeRow) {
 		at--
 	}
 	c.rows = slices.Insert(c.rows, at, row)
+	c.read++
+	if row.Host == "" {
+		c.touched[newChange{row.Kind, row.ObjectID, ""}] = c.read
+	}
+}
+
+// moment names how far the log has been read. Whatever is read from the database in a
+// transaction that begins later is at least as new.
+func (c *changes) moment() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read
+}
+
+// touchedAt is the moment of the last change of an object for several hosts, as far as the
+// log has been read.
+func (c *changes) touchedAt(id string, kinds ...objectKind) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.anew
+	for _, kind := range kinds {
+		at = max(at, c.touched[newChange{kind, id, ""}])
+	}
+	return at
 }
 
 // stable is the number up to which nothing is missing that may still appear.

@@ -200,6 +200,7 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 	if partial && len(rows) == 0 {
 		return &desired.State{Generation: generation, Unchanged: true}, nil
 	}
+	asOf := s.changes.moment()
 	partial = partial && !slices.ContainsFunc(rows, func(row changeRow) bool { return row.Kind == changedHost })
 	var state *desired.State
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
@@ -212,9 +213,9 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 		}
 		var c *hostContent
 		if partial {
-			c, err = loadHostNews(tx, h, rows)
+			c, err = loadHostNews(tx, h, rows, s.shared, asOf)
 		} else {
-			c, err = loadHostContent(tx, h)
+			c, err = loadHostContent(tx, h, s.shared, asOf)
 		}
 		if err != nil {
 			return err

@@ -12,9 +12,10 @@ import (
 	"virga/service/network/desired"
 )
 
-// loadHostContent reads everything of one host.
-func loadHostContent(tx *db.Tx, h host) (*hostContent, error) {
-	c := newHostContent(h)
+// loadHostContent reads everything of one host, in a transaction that began after the
+// moment asOf of the log.
+func loadHostContent(tx *db.Tx, h host, shared *sharedContent, asOf int64) (*hostContent, error) {
+	c := newHostContent(h, shared, asOf)
 	ports, err := portsWhere(tx, "host = ?", h.Name)
 	if err != nil {
 		return nil, err
@@ -39,8 +40,8 @@ func loadHostContent(tx *db.Tx, h host) (*hostContent, error) {
 // loadHostNews reads what of a host the changes are about, as it is now, with what the host
 // has not needed until then: the network of its first port there, the groups of such a
 // port, the members of groups that their rules name.
-func loadHostNews(tx *db.Tx, h host, rows []changeRow) (*hostContent, error) {
-	c, asked := newHostContent(h), changedIDs(rows)
+func loadHostNews(tx *db.Tx, h host, rows []changeRow, shared *sharedContent, asOf int64) (*hostContent, error) {
+	c, asked := newHostContent(h, shared, asOf), changedIDs(rows)
 	if err := c.loadChanged(tx, asked); err != nil {
 		return nil, err
 	}
@@ -213,32 +214,45 @@ func (c *hostContent) loadNetworks(tx *db.Tx, ids, told []string) (err error) {
 	}); err != nil {
 		return err
 	}
-	if c.peers, err = peersOf(tx, told, c.host.Name); err != nil {
+	carriers, err := c.shared.carriers(tx, c.asOf, told)
+	if err != nil {
 		return err
+	}
+	c.peers = make(map[string][]netip.Addr, len(told))
+	for id, list := range carriers {
+		for _, p := range list {
+			if p.host != c.host.Name && !slices.Contains(c.peers[id][max(len(c.peers[id])-1, 0):], p.vtep) {
+				c.peers[id] = append(c.peers[id], p.vtep)
+			}
+		}
 	}
 	return c.loadFloatingIPs(tx)
 }
 
-// peersOf are the tunnel addresses of the other hosts that carry networks, by network.
-func peersOf(tx *db.Tx, ids []string, host string) (map[string][]netip.Addr, error) {
-	peers := map[string][]netip.Addr{}
+// carrier is a host that carries a network, with its tunnel address.
+type carrier struct {
+	NetworkID string `db:"network_id"`
+	Host      string `db:"host"`
+	VTEP      string `db:"vtep"`
+}
+
+// carriersOf are the hosts with tunnels that carry networks, by network.
+func carriersOf(tx *db.Tx, ids []string) (map[string][]peer, error) {
+	carriers := map[string][]peer{}
 	err := inBatches(ids, func(marks string, args []any) error {
-		var rows []struct {
-			NetworkID string `db:"network_id"`
-			VTEP      string `db:"vtep"`
-		}
-		if err := tx.Select(&rows, "SELECT DISTINCT p.network_id AS network_id, h.vtep AS vtep FROM ports p JOIN hosts h ON h.name = p.host"+
-			" WHERE p.network_id IN "+marks+" AND p.host <> ? AND h.vtep <> '' ORDER BY p.network_id, h.vtep", append(args, host)...); err != nil {
-			return fmt.Errorf("load peers: %w", err)
+		var rows []carrier
+		if err := tx.Select(&rows, "SELECT DISTINCT p.network_id AS network_id, p.host AS host, h.vtep AS vtep FROM ports p JOIN hosts h ON h.name = p.host"+
+			" WHERE p.network_id IN "+marks+" AND h.vtep <> '' ORDER BY p.network_id, h.vtep", args...); err != nil {
+			return fmt.Errorf("load carriers of networks: %w", err)
 		}
 		for _, row := range rows {
 			if a, err := netip.ParseAddr(row.VTEP); err == nil {
-				peers[row.NetworkID] = append(peers[row.NetworkID], a)
+				carriers[row.NetworkID] = append(carriers[row.NetworkID], peer{row.Host, a})
 			}
 		}
 		return nil
 	})
-	return peers, err
+	return carriers, err
 }
 
 func (c *hostContent) loadFloatingIPs(tx *db.Tx) error {
@@ -273,7 +287,7 @@ func (c *hostContent) loadGroups(tx *db.Tx, groups, members []string) error {
 	for _, id := range members {
 		remotes[id] = true
 	}
-	c.sets, err = membersOf(tx, sortedKeys(remotes))
+	c.sets, err = c.shared.members(tx, c.asOf, sortedKeys(remotes))
 	return err
 }
 

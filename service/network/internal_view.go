@@ -28,10 +28,12 @@ type hostContent struct {
 	sets     map[string][]netip.Prefix
 	// gonePorts and goneRouters are on the host no longer.
 	gonePorts, goneRouters []string
+	shared                 *sharedContent
+	asOf                   int64
 }
 
-func newHostContent(h host) *hostContent {
-	return &hostContent{host: h, dhcp: map[string]*port{}, routerPorts: map[string][]*port{}}
+func newHostContent(h host, shared *sharedContent, asOf int64) *hostContent {
+	return &hostContent{host: h, shared: shared, asOf: asOf, dhcp: map[string]*port{}, routerPorts: map[string][]*port{}}
 }
 
 // desiredState turns content into its wire form.

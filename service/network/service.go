@@ -67,6 +67,7 @@ type Service struct {
 	// changes is what is new for agents, spread the bells that are to be rung for many of
 	// them, pulse their signs of life.
 	changes *changes
+	shared  *sharedContent
 	spread  *spread
 	pulse   *pulse.Keeper
 }
@@ -80,6 +81,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deps.DNSDomain = "openstacklocal"
 	}
 	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus), changes: newChanges(deps.DB, deps.Clock.Now), spread: newSpread()}
+	s.shared = newSharedContent(s.changes)
 	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadHosts, Write: s.writeSigns})
 	for _, owner := range []struct {
 		name  string
