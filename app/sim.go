@@ -32,6 +32,8 @@ type Simulation struct {
 	Idle time.Duration
 	// Serve goes on serving until the context ends.
 	Serve bool
+	// Profile, if named, is a file for the CPU profile of the creating.
+	Profile string
 }
 
 // Sim runs the control plane with simulated hosts in one process, tells on out how it does,

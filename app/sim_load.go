@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -128,10 +130,14 @@ func (x *experiment) createServers(ctx context.Context) error {
 		return err
 	}
 	before := memory()
+	stop, err := x.profile()
+	if err != nil {
+		return err
+	}
 	var mu sync.Mutex
 	births := map[string]*birth{}
 	group, inner := errgroup.WithContext(ctx)
-	began := time.Now()
+	began, used := time.Now(), cpuTime()
 	group.Go(func() error { return x.watch(inner, began, &mu, births) })
 	group.Go(func() error {
 		return x.spread(inner, x.Servers, func(ctx context.Context, i int) error {
@@ -148,9 +154,11 @@ func (x *experiment) createServers(ctx context.Context) error {
 			return nil
 		})
 	})
-	if err := group.Wait(); err != nil {
+	err = errors.Join(group.Wait(), stop())
+	if err != nil {
 		return err
 	}
+	used = cpuTime() - used
 	var took []time.Duration
 	last := began
 	for _, b := range births {
@@ -162,6 +170,7 @@ func (x *experiment) createServers(ctx context.Context) error {
 	slices.Sort(took)
 	x.tell("servers created, POST to the last ACTIVE", "%d in %.1f s: %.1f/s", x.Servers, last.Sub(began).Seconds(), float64(x.Servers)/last.Sub(began).Seconds())
 	x.tell("POST to ACTIVE, median and 99th percentile", "%s, %s", quantile(took, 0.5), quantile(took, 0.99))
+	x.tell("CPU for a server, client and hosts included", "%.1f ms", float64(used.Microseconds())/1e3/float64(x.Servers))
 	x.decisions()
 	if err := sleep(ctx, 2*time.Second); err != nil {
 		return err
@@ -169,6 +178,21 @@ func (x *experiment) createServers(ctx context.Context) error {
 	after := memory()
 	x.tell("memory (PSS) before, after, per server", "%.1f MB, %.1f MB, %.1f KB", mb(before), mb(after), float64(after-before)/float64(x.Servers)/1e3)
 	return nil
+}
+
+// profile begins a CPU profile if one is wanted, and returns what ends it.
+func (x *experiment) profile() (stop func() error, err error) {
+	if x.Profile == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(x.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return file.Close() }, nil
 }
 
 // spread has the clients do something n times, at most Rate times a second.

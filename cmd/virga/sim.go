@@ -24,6 +24,7 @@ type sim struct {
 	DataDir  string        `name:"data-dir" placeholder:"DIR" help:"Folder for the cloud's data; default: one that is removed at the end."`
 	Database conf.Secret   `env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server, as for virga up; default: SQLite files."`
 	Listen   string        `default:"127.0.0.1:8790" help:"Address and port to serve all APIs on."`
+	Profile  string        `placeholder:"FILE" help:"Write a CPU profile of the creating of servers."`
 	LogLevel string        `name:"log-level" enum:"debug,info,warn,error" default:"error" help:"Least level of log records."`
 }
 
@@ -52,5 +53,5 @@ func (s *sim) Run(ctx context.Context) (err error) {
 		defer func() { _ = os.RemoveAll(c.DataDir) }()
 	}
 	return app.Sim(ctx, c, app.Simulation{Hosts: s.Hosts, Servers: s.Servers, Rate: s.Rate, Clients: s.Clients, Stock: s.Stock,
-		Idle: s.Idle, Serve: s.Serve}, version, os.Stdout, os.Stderr)
+		Idle: s.Idle, Serve: s.Serve, Profile: s.Profile}, version, os.Stdout, os.Stderr)
 }
