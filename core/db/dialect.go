@@ -33,6 +33,8 @@ type dialect interface {
 	busy(err error) bool
 	// away tells that the server does not serve, by errors of the engine's own.
 	away(err error) bool
+	// full tells that the server takes no more connections at the moment.
+	full(err error) bool
 	// writing and reading are the modes of the two sorts of transactions.
 	writing() sql.IsolationLevel
 	reading() *sql.TxOptions
@@ -120,7 +122,8 @@ func (postgres) duplicate(err error) bool {
 }
 func (postgres) busy(err error) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+	// a lost race, a deadlock, a lock that did not come
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "55P03")
 }
 func (postgres) writing() sql.IsolationLevel { return sql.LevelSerializable }
 func (postgres) reading() *sql.TxOptions     { return snapshot() }

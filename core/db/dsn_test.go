@@ -10,7 +10,7 @@ func TestAddressOfMySQLKeepsThePassword(t *testing.T) {
 		{"mysql://virga:x@db.example/compute", "virga", "x", "tcp", "db.example:3306", "compute"},
 		{"mysql://root@localhost/x?socket=%2Frun%2Fa%20b", "root", "", "unix", "/run/a b", "x"},
 	} {
-		got, err := mysqlConfig(c.url)
+		got, _, err := mysqlConfig(c.url)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ func TestReadersDoNotWaitForEachOther(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		const side = 16
+		const side = 8
 		for round := range 3 {
 			var inside, done sync.WaitGroup
 			count := side

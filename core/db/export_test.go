@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"io/fs"
+	"time"
 )
 
 // MigrateReleased is Migrate with another list of releases.
@@ -15,3 +16,6 @@ const Silence = silence
 
 // Statements are the statements of a text.
 func Statements(text string) []string { return splitStatements(text) }
+
+// SetSeatTime sets how long a transaction waits for a connection that others use.
+func (d *DB) SetSeatTime(to time.Duration) { d.seatTime = to }

@@ -15,18 +15,36 @@ import (
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver for postgres://
-	_ "modernc.org/sqlite"             // the driver for sqlite:
+	"golang.org/x/sync/semaphore"
+	_ "modernc.org/sqlite" // the driver for sqlite:
 )
 
 // readers is how many SQLite connections may read side by side.
 const readers = 4
 
-// A part of the cloud holds so many connections to a server at most, and keeps so many
-// while it has nothing to do.
+// A DB holds so many connections to a server at most unless its address says something
+// else, keeps so many while it has nothing to do, and none for ever: after a failover the
+// name of the server may mean another machine.
 const (
-	connections     = 16
-	idleConnections = 8
+	connections     = 8
+	maxConnections  = 200
+	idleConnections = 4
+	idleTime        = 5 * time.Minute
+	connectionLife  = 30 * time.Minute
 )
+
+// How long a statement waits for a row or a table that another transaction has, before its
+// own begins anew. PostgreSQL looks for deadlocks only after a second, in which all wait
+// that have met, so it is asked to give up sooner; MariaDB finds them at once, and would
+// otherwise wait for fifty seconds.
+const (
+	postgresLockTime = 250 * time.Millisecond
+	mysqlLockTime    = 3 * time.Second
+)
+
+// connectionsSetting is the part of an address that says how many connections a DB holds:
+// postgres://…/virga?connections=16.
+const connectionsSetting = "connections"
 
 // connectTimeout is how long a server may take to accept a connection.
 const connectTimeout = 10 * time.Second
@@ -43,13 +61,19 @@ type DB struct {
 	tended  tended
 	// interception is a simulation's; the zero value does nothing.
 	interception Interception
+	// seats and writeSeats are the connections of read and write.
+	seats, writeSeats *semaphore.Weighted
+	seatTime          time.Duration
 }
 
 func newDB(d dialect, write, read *sql.DB) *DB {
-	db := &DB{dialect: d, write: write, read: read, writes: newStatements(), process: processName()}
+	db := &DB{dialect: d, write: write, read: read, writes: newStatements(), process: processName(), seatTime: seatTime,
+		writeSeats: semaphore.NewWeighted(int64(write.Stats().MaxOpenConnections))}
+	db.seats = db.writeSeats
 	db.reads = db.writes
 	if read != write {
 		db.reads = newStatements()
+		db.seats = semaphore.NewWeighted(int64(read.Stats().MaxOpenConnections))
 	}
 	return db
 }
@@ -63,7 +87,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	case "sqlite":
 		return openSQLite(ctx, rest)
 	case "postgres", "postgresql":
-		dsn, err := postgresDSN(rawURL)
+		dsn, size, err := postgresDSN(rawURL)
 		if err != nil {
 			return nil, err
 		}
@@ -71,9 +95,9 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open postgres database: %w", err)
 		}
-		return openServer(ctx, postgres{}, pool)
+		return openServer(ctx, postgres{}, pool, size)
 	case "mysql", "mariadb":
-		settings, err := mysqlConfig(rawURL)
+		settings, size, err := mysqlConfig(rawURL)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +105,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open mysql database: %w", err)
 		}
-		return openServer(ctx, mysql{}, sql.OpenDB(connector))
+		return openServer(ctx, mysql{}, sql.OpenDB(connector), size)
 	default:
 		return nil, fmt.Errorf("open database: the scheme %q is none of sqlite, postgres, mysql", scheme)
 	}
@@ -120,9 +144,11 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return newDB(sqlite{}, write, read), nil
 }
 
-func openServer(ctx context.Context, d dialect, pool *sql.DB) (*DB, error) {
-	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(idleConnections)
+func openServer(ctx context.Context, d dialect, pool *sql.DB, size int) (*DB, error) {
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(min(size, idleConnections))
+	pool.SetConnMaxIdleTime(idleTime)
+	pool.SetConnMaxLifetime(connectionLife)
 	db := newDB(d, pool, pool)
 	if err := db.Ping(ctx); err != nil {
 		_ = pool.Close()
@@ -140,25 +166,52 @@ func parseAddress(rawURL string) (*url.URL, error) {
 	return u, nil
 }
 
-// postgresDSN has no attempt to connect last for minutes, as the driver would.
-func postgresDSN(rawURL string) (string, error) {
+// poolSize reads how many connections a DB may hold.
+func poolSize(query url.Values) (int, error) {
+	text := query.Get(connectionsSetting)
+	if text == "" {
+		return connections, nil
+	}
+	size, err := strconv.Atoi(text)
+	if err != nil || size < 2 || size > maxConnections {
+		return 0, fmt.Errorf("open database: %s in the address is a number from 2 to %d, not %q", connectionsSetting, maxConnections, text)
+	}
+	return size, nil
+}
+
+// postgresDSN has no attempt to connect last for minutes, as the driver would, and none to
+// get a lock for long.
+func postgresDSN(rawURL string) (dsn string, size int, err error) {
 	u, err := parseAddress(rawURL)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	if query := u.Query(); query.Get("connect_timeout") == "" {
-		query.Set("connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
-		u.RawQuery = query.Encode()
+	if size, err = poolSize(u.Query()); err != nil {
+		return "", 0, err
 	}
-	return u.String(), nil
+	query := u.Query()
+	query.Del(connectionsSetting) // the server would be told
+	for name, value := range map[string]string{
+		"connect_timeout": strconv.Itoa(int(connectTimeout.Seconds())), "lock_timeout": strconv.FormatInt(postgresLockTime.Milliseconds(), 10),
+	} {
+		if query.Get(name) == "" {
+			query.Set(name, value)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), size, nil
 }
 
 // mysqlConfig turns the URL form into the driver's own. Texts compare by their code points,
 // trailing blanks included, as in the other engines.
-func mysqlConfig(rawURL string) (*mysqldriver.Config, error) {
+func mysqlConfig(rawURL string) (*mysqldriver.Config, int, error) {
 	u, err := parseAddress(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	size, err := poolSize(u.Query())
+	if err != nil {
+		return nil, 0, err
 	}
 	c := mysqldriver.NewConfig()
 	c.Net, c.Addr = "tcp", u.Host
@@ -174,9 +227,10 @@ func mysqlConfig(rawURL string) (*mysqldriver.Config, error) {
 	c.Timeout = connectTimeout
 	c.Collation = "utf8mb4_bin"
 	c.ClientFoundRows = true
-	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'"}
+	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'",
+		"innodb_lock_wait_timeout": strconv.Itoa(int(mysqlLockTime.Seconds()))}
 	c.Logger = &mysqldriver.NopLogger{} // what it would print comes as errors, too
-	return c, nil
+	return c, size, nil
 }
 
 // Close ends all connections.

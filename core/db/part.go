@@ -23,6 +23,9 @@ func CheckServer(rawURL string) error {
 	if err != nil {
 		return errors.New("the address is not a URL")
 	}
+	if _, err := poolSize(u.Query()); err != nil {
+		return err
+	}
 	name := strings.TrimPrefix(u.Path, "/")
 	switch u.Scheme {
 	case "postgres", "postgresql":

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 var (
@@ -19,7 +21,7 @@ var (
 )
 
 // attempts is how often a transaction that lost a race is begun anew.
-const attempts = 20
+const attempts = 30
 
 // Tx is a transaction. It is used by one goroutine, inside the function that got it.
 type Tx struct {
@@ -43,12 +45,17 @@ func InTx(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 
 // Write runs fn in a read-write transaction with serializable isolation. fn may be
 // called again when the engine reports a lost race, so it has no effects besides the
-// transaction's; those belong into AfterCommit. A race that is lost again and again and a
-// database that is away are ErrUnavailable.
+// transaction's; those belong into AfterCommit. A race that is lost again and again, a
+// database that is away, and one that has no connection to spare for long are
+// ErrUnavailable. A commit whose outcome is not known is never repeated.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	opts := &sql.TxOptions{Isolation: d.dialect.writing()}
 	for attempt := 1; ; attempt++ {
-		lost, err := d.run(ctx, d.write, d.writes, opts, fn)
+		tx, lost, err := d.run(ctx, d.write, d.writes, opts, fn)
+		if err == nil {
+			tx.follow(ctx, d.write)
+			return nil
+		}
 		if !lost {
 			return err
 		}
@@ -68,24 +75,29 @@ func pauseAfter(attempt int) time.Duration {
 
 // Read runs fn in a read-only transaction that sees one state of the database.
 func (d *DB) Read(ctx context.Context, fn func(*Tx) error) error {
-	_, err := d.run(ctx, d.read, d.reads, d.dialect.reading(), fn)
+	tx, _, err := d.run(ctx, d.read, d.reads, d.dialect.reading(), fn)
+	if err == nil {
+		tx.follow(ctx, d.read)
+	}
 	return err
 }
 
-// run makes one attempt; lost tells that another may succeed.
-func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql.TxOptions, fn func(*Tx) error) (lost bool, err error) {
+// run makes one attempt; lost tells that another may succeed. When it returns, the
+// connection is free again.
+func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql.TxOptions, fn func(*Tx) error) (tx *Tx, lost bool, err error) {
 	if InTx(ctx) {
-		return false, errors.New("begin transaction: one is open already in this context")
+		return nil, false, errors.New("begin transaction: one is open already in this context")
 	}
 	write := opts != nil && !opts.ReadOnly
 	if err := d.interception.begin(ctx, write); err != nil {
-		return false, fmt.Errorf("begin transaction: %w", err)
+		return nil, false, fmt.Errorf("begin transaction: %w", err)
 	}
-	sqlTx, err := d.begin(ctx, pool, opts)
+	sqlTx, release, err := d.begin(ctx, pool, opts)
 	if err != nil {
-		return d.dialect.busy(err), fmt.Errorf("begin transaction: %w", d.unavailable(err))
+		return nil, d.dialect.busy(err), fmt.Errorf("begin transaction: %w", d.unavailable(err))
 	}
-	tx := &Tx{ctx: context.WithValue(ctx, inTxKey{}, true), db: d, tx: sqlTx, cache: cache}
+	defer release()
+	tx = &Tx{ctx: context.WithValue(ctx, inTxKey{}, true), db: d, tx: sqlTx, cache: cache}
 	done := false
 	defer func() {
 		if !done {
@@ -93,36 +105,79 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, cache *statements, opts *sql
 		}
 	}()
 	if err := fn(tx); err != nil {
-		return tx.lost != nil || d.dialect.busy(err), err
+		return nil, tx.lost != nil || d.dialect.busy(err), err
 	}
 	if tx.lost != nil {
-		return true, tx.lost
+		return nil, true, tx.lost
 	}
 	done = true
 	if err := sqlTx.Commit(); err != nil {
-		return d.dialect.busy(err), fmt.Errorf("commit transaction: %w", d.unavailable(err))
+		return nil, d.dialect.busy(err), fmt.Errorf("commit transaction: %w", d.unavailable(err))
 	}
 	if err := d.interception.committed(ctx, write); err != nil {
-		return false, fmt.Errorf("commit transaction: %w", err)
+		return nil, false, fmt.Errorf("commit transaction: %w", err)
 	}
-	for _, then := range tx.commit {
-		then()
-	}
-	for _, text := range tx.fresh {
-		cache.prepare(ctx, pool, text)
-	}
-	return false, nil
+	return tx, false, nil
 }
 
-// begin takes a connection that lives: those of the pool may have broken while nobody used
-// them, and a transaction without a statement can be begun anew.
-func (d *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql.Tx, error) {
+// follow does what comes after a commit. It may begin other transactions.
+func (t *Tx) follow(ctx context.Context, pool *sql.DB) {
+	for _, then := range t.commit {
+		then()
+	}
+	for _, text := range t.fresh {
+		t.cache.prepare(ctx, pool, text)
+	}
+}
+
+// begin waits for its turn, takes a connection that lives and begins. Connections of the
+// pool may have broken while nobody used them, and a server that has many clients may have
+// none to spare for a moment; a transaction without a statement can be begun anew.
+func (d *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql.Tx, func(), error) {
+	seats := d.seats
+	if pool == d.write {
+		seats = d.writeSeats
+	}
+	if err := d.sit(ctx, seats); err != nil {
+		return nil, nil, err
+	}
 	for attempt := 0; ; attempt++ {
 		tx, err := pool.BeginTx(ctx, opts)
-		if err == nil || attempt == idleConnections || unreached(err) || !away(err) && !d.dialect.away(err) {
-			return tx, err
+		switch {
+		case err == nil:
+			return tx, func() { seats.Release(1) }, nil
+		case attempt < fullAttempts && d.dialect.full(err):
+			if err = wait(ctx, fullPause); err == nil {
+				continue
+			}
+		case attempt < idleConnections && !unreached(err) && (away(err) || d.dialect.away(err)):
+			continue
 		}
+		seats.Release(1)
+		return nil, nil, err
 	}
+}
+
+const (
+	// seatTime is how long a transaction waits for a connection that others use.
+	seatTime = 30 * time.Second
+	// fullPause and fullAttempts say how a server is asked that takes no more connections.
+	fullPause    = 100 * time.Millisecond
+	fullAttempts = 30
+)
+
+// sit waits for a connection of the pool, first come, first served.
+func (d *DB) sit(ctx context.Context, seats *semaphore.Weighted) error {
+	if seats.TryAcquire(1) {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, d.seatTime)
+	defer cancel()
+	err := seats.Acquire(waiting, 1)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: all its connections were in use for %s", ErrUnavailable, d.seatTime)
+	}
+	return err
 }
 
 // Context is the context of the transaction; InTx is true of it.

@@ -56,6 +56,21 @@ func unreached(err error) bool {
 // The file of an SQLite database does not go away.
 func (sqlite) away(error) bool { return false }
 
+// crowded tells that a server on a socket has no more room for those who knock.
+func crowded(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+
+func (sqlite) full(error) bool { return false }
+
+func (postgres) full(err error) bool {
+	var e *pgconn.PgError
+	return crowded(err) || errors.As(err, &e) && e.Code == "53300"
+}
+
+func (mysql) full(err error) bool {
+	var e *mysqldriver.MySQLError
+	return crowded(err) || errors.As(err, &e) && (e.Number == 1040 || e.Number == 1203)
+}
+
 func (postgres) away(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false

@@ -47,6 +47,7 @@ func kinds() map[string]kind {
 			make: `"$initdb" -D "$folder/data" -U virga -A trust -E UTF8 --locale=C.UTF-8 --no-sync`,
 			run:  `"$postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=200`,
 			fast: ` -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off`,
+			safe: ` -c max_connections=100`, // as it comes
 			stop: "INT", driver: "pgx",
 			admin: func(folder string) string { return postgresURL(folder, "postgres") },
 			url:   postgresURL, force: " WITH (FORCE)",
@@ -58,7 +59,7 @@ func kinds() map[string]kind {
 			run: `"$mariadbd" --no-defaults --datadir="$folder/data" --socket="$folder/socket" --pid-file="$folder/pid" --skip-networking` +
 				` --innodb-flush-method=nosync --innodb-file-per-table=0 --innodb-log-file-size=32M --max-connections=200`,
 			fast: ` --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0`,
-			safe: ` --innodb-flush-log-at-trx-commit=2`,
+			safe: ` --innodb-flush-log-at-trx-commit=2 --max-connections=100`,
 			stop: "TERM", driver: "mysql",
 			admin: func(folder string) string { return "root@unix(" + filepath.Join(folder, "socket") + ")/" },
 			url: func(folder, name string) string {
@@ -83,6 +84,7 @@ start() { [ -n "$server" ] || { %s >> "$folder/log" 2>&1 < /dev/null & server=$!
 stop() { [ -z "$server" ] || { kill -%s $server; wait $server; server=; }; }
 kill9() {
 	[ -n "$server" ] || return
+	kill -STOP $server # it makes no more processes
 	all="$server $(cat /proc/$server/task/*/children)"
 	kill -9 $all
 	wait $server
