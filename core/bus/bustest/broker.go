@@ -211,7 +211,7 @@ func (b *Broker) Control(t testing.TB, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"--quiet", "--no-table-headers"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), program, append([]string{"--silent"}, args...)...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = b.folder, b.environ, unprivileged()
 	var out, trouble bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &trouble
