@@ -55,6 +55,8 @@ type loadedCatalog struct {
 	services []catalogView
 	// plain is the rendered catalog when no URL depends on the caller.
 	plain json.RawMessage
+	// shown has the ids of the endpoints that each project sees which does not see all.
+	shown map[string]map[string]bool
 }
 
 // forget has the next reader load the catalog anew.
@@ -88,24 +90,26 @@ func (c *catalogCache) get(load func() (*loadedCatalog, error)) (*loadedCatalog,
 // catalogFor renders the catalog that the bearer of a token sees.
 func (s *Service) catalogFor(ctx context.Context, identity *token.Identity) (json.RawMessage, error) {
 	catalog, err := s.catalog.get(func() (*loadedCatalog, error) { return s.loadCatalog(ctx) })
-	if err != nil || catalog.plain != nil {
-		return catalog.text(), err
+	if err != nil {
+		return nil, err
 	}
-	return json.Marshal(catalog.fill(identity))
-}
-
-func (c *loadedCatalog) text() json.RawMessage {
-	if c == nil {
-		return nil
+	if shown, some := catalog.shown[identity.Project.ID]; some {
+		return json.Marshal(catalog.fill(identity, func(e catalogEndpointView) bool { return shown[e.ID] }))
 	}
-	return c.plain
+	if catalog.plain != nil {
+		return catalog.plain, nil
+	}
+	return json.Marshal(catalog.fill(identity, func(catalogEndpointView) bool { return true }))
 }
 
 func (s *Service) loadCatalog(ctx context.Context) (*loadedCatalog, error) {
 	var services []serviceRow
 	var endpoints []endpointRow
+	catalog := &loadedCatalog{services: []catalogView{}}
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		services, endpoints, err = catalogRows(tx)
+		if services, endpoints, err = catalogRows(tx); err == nil {
+			catalog.shown, err = shownEndpoints(tx, endpoints)
+		}
 		return err
 	})
 	if err != nil {
@@ -117,7 +121,6 @@ func (s *Service) loadCatalog(ctx context.Context) (*loadedCatalog, error) {
 		templated = templated || anyPlace.MatchString(e.URL)
 		byService[e.ServiceID] = append(byService[e.ServiceID], catalogEndpointView{e.ID, e.Interface, e.RegionID, e.RegionID, e.URL})
 	}
-	catalog := &loadedCatalog{services: []catalogView{}}
 	for _, row := range services {
 		view := catalogView{row.ID, row.Type, row.Name, byService[row.ID]}
 		if view.Endpoints == nil {
@@ -131,15 +134,15 @@ func (s *Service) loadCatalog(ctx context.Context) (*loadedCatalog, error) {
 	return catalog, err
 }
 
-// fill puts the caller's ids into the URLs. Endpoints that need a project are left out
-// for tokens without one.
-func (c *loadedCatalog) fill(identity *token.Identity) []catalogView {
+// fill puts the caller's ids into the URLs of the endpoints that are to be seen. Those that
+// need a project are left out for tokens without one.
+func (c *loadedCatalog) fill(identity *token.Identity, seen func(catalogEndpointView) bool) []catalogView {
 	filled := make([]catalogView, 0, len(c.services))
 	for _, service := range c.services {
 		endpoints := []catalogEndpointView{}
 		for _, e := range service.Endpoints {
 			var ok bool
-			if e.URL, ok = fillURL(e.URL, identity); ok {
+			if e.URL, ok = fillURL(e.URL, identity); ok && seen(e) {
 				endpoints = append(endpoints, e)
 			}
 		}

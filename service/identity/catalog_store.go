@@ -123,8 +123,14 @@ func saveCatalog(c *change, table, kind, action, id string, row any) error {
 
 // removeService deletes a service with its endpoints.
 func removeService(c *change, id string) error {
-	if _, err := c.Exec("DELETE FROM endpoints WHERE service_id = ?", id); err != nil {
+	var endpoints []string
+	if err := c.Select(&endpoints, "SELECT id FROM endpoints WHERE service_id = ? ORDER BY id", id); err != nil {
 		return err
+	}
+	for _, endpoint := range endpoints {
+		if err := removeCatalog(c, "endpoints", "endpoint", endpoint); err != nil {
+			return err
+		}
 	}
 	return removeCatalog(c, "services", "service", id)
 }
@@ -134,11 +140,25 @@ func removeCatalog(c *change, table, kind, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := removeAssociations(c, kind, id); err != nil {
+		return err
+	}
 	if _, err := c.Exec("DELETE FROM "+table+" WHERE id = ?", id); err != nil {
 		return err
 	}
 	c.forgetCatalog()
 	return c.record(kind, "delete", id, before, nil)
+}
+
+// removeAssociations deletes what refers to a row of the catalog that goes.
+func removeAssociations(c *change, kind, id string) error {
+	if kind == "endpoint" {
+		if _, err := c.Exec("DELETE FROM project_endpoints WHERE endpoint_id = ?", id); err != nil {
+			return err
+		}
+	}
+	_, err := c.Exec("DELETE FROM policy_associations WHERE "+kind+"_id = ?", id)
+	return err
 }
 
 // regionUsed tells whether a region has endpoints or regions below it.

@@ -44,7 +44,7 @@ func withoutDomain() []string { return []string{"system", "project"} }
 // rules are keystone's rules with its default checks, and the operations of routes that
 // each of them governs.
 func rules(routes []api.Route) []authz.Rule {
-	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), events.Rules("identity"))
+	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), events.Rules("identity"))
 	for i := range all {
 		for _, row := range routes {
 			if row.Policy == all[i].Name {

@@ -115,6 +115,9 @@ func subtreeOf(tx *db.Tx, id string) ([]projectRow, error) {
 // application credentials. The caller has the cache forget them.
 func removeProjects(c *change, rows []projectRow) error {
 	for _, row := range rows {
+		if err := removeProjectFilters(c, row.ID); err != nil {
+			return err
+		}
 		if err := removeTrustsWhere(c, "project_id", row.ID); err != nil {
 			return err
 		}
@@ -124,6 +127,7 @@ func removeProjects(c *change, rows []projectRow) error {
 		for _, text := range []string{
 			"DELETE FROM assignments WHERE target_id = ?",
 			"DELETE FROM project_tags WHERE project_id = ?",
+			"DELETE FROM domain_options WHERE domain_id = ?",
 			"DELETE FROM application_credentials WHERE project_id = ?",
 			"UPDATE users SET default_project_id = '' WHERE default_project_id = ?",
 			"DELETE FROM projects WHERE id = ?",

@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
