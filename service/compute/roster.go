@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"virga/core/db"
 	"virga/service/compute/orders"
@@ -29,8 +30,9 @@ const (
 // in placement is what counts, and whoever comes too late there chooses again. It holds
 // nothing that a restart would lose.
 type roster struct {
-	// one request at a time reads and decides.
-	mu    sync.Mutex
+	// turn lets one request at a time read and decide: a lock whose waiters have a context,
+	// because whoever holds it waits for placement and the database.
+	turn  *semaphore.Weighted
 	hosts []candidate
 	// at is the place of a host in hosts, by its provider's id.
 	at map[string]int
@@ -62,7 +64,7 @@ type promise struct {
 }
 
 func newRoster() *roster {
-	return &roster{at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{}}
+	return &roster{turn: semaphore.NewWeighted(1), at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{}}
 }
 
 // chooseHost decides where a server is to go and keeps the room for it until claimed or
@@ -70,8 +72,10 @@ func newRoster() *roster {
 func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*decision, error) {
 	w.Seed = serverID
 	r := s.roster
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if err := r.turn.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("wait for the scheduler: %w", err)
+	}
+	defer r.turn.Release(1)
 	began := time.Now()
 	if err := r.refresh(ctx, s); err != nil {
 		return nil, err
@@ -87,10 +91,15 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 	return &d, nil
 }
 
+// lock waits for the turn of who has nothing to wait with.
+func (r *roster) lock() (unlock func()) {
+	_ = r.turn.Acquire(context.Background(), 1) // it fails with its context alone
+	return func() { r.turn.Release(1) }
+}
+
 // claimed notes that placement has the server's claim.
 func (r *roster) claimed(serverID string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.lock()()
 	if p, there := r.promised[serverID]; there {
 		p.claimed = true
 		r.promised[serverID] = p
@@ -99,8 +108,7 @@ func (r *roster) claimed(serverID string) {
 
 // released notes that the server does not take its room.
 func (r *roster) released(serverID string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.lock()()
 	r.drop(func(server string, _ promise) bool { return server == serverID })
 }
 
@@ -278,8 +286,10 @@ func archsOf(f *orders.Host) []string {
 
 // unplaced finds out which of the hosts placement has no provider of.
 func (r *roster) unplaced(ctx context.Context, s *Service) ([]string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if err := r.turn.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("wait for the scheduler: %w", err)
+	}
+	defer r.turn.Release(1)
 	if err := r.refresh(ctx, s); err != nil {
 		return nil, err
 	}

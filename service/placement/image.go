@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"virga/core/clock"
 	"virga/core/db"
 )
@@ -26,8 +28,9 @@ type image struct {
 	db    *db.DB
 	clock clock.Clock
 
-	// updating keeps updates in order; mu guards the forest.
-	updating sync.Mutex
+	// updating keeps updates in order: a lock whose waiters have a context, because whoever
+	// holds it waits for the database. mu guards the forest.
+	updating *semaphore.Weighted
 	mu       sync.RWMutex
 	forest   *forest
 	// name tells this forest apart from those of other processes and of before a restart.
@@ -41,7 +44,7 @@ type image struct {
 }
 
 func newImage(d *db.DB, c clock.Clock) *image {
-	return &image{db: d, clock: c, forest: newForest(), gaps: map[int64]time.Time{}}
+	return &image{updating: semaphore.NewWeighted(1), db: d, clock: c, forest: newForest(), gaps: map[int64]time.Time{}}
 }
 
 // look brings the image up to date and calls fn with it. fn changes nothing and keeps
@@ -58,8 +61,10 @@ func (im *image) look(ctx context.Context, fn func(*forest) error) error {
 // update reads what changed since the last update. What was committed before it began
 // is in the forest when it ends.
 func (im *image) update(ctx context.Context) error {
-	im.updating.Lock()
-	defer im.updating.Unlock()
+	if err := im.updating.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer im.updating.Release(1)
 	if !im.loaded {
 		return im.loadAll(ctx)
 	}

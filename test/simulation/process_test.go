@@ -1,0 +1,190 @@
+package simulation_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"virga/core/db"
+	"virga/core/work"
+)
+
+// process is a part of the cloud that can die by itself: a service, or the agents of a host.
+type process struct {
+	sim  *sim
+	name string
+	// run makes and runs a life until its context ends.
+	run func(l *life) error
+	now atomic.Pointer[life]
+	// lives counts them.
+	lives int
+}
+
+// life is what a process is from its start to its death.
+type life struct {
+	process *process
+	number  int
+	ctx     context.Context
+	end     context.CancelFunc
+	clock   *clock
+	// handler answers calls, when the process has come so far and answers any.
+	handler atomic.Pointer[http.Handler]
+	// rest is how long the process stays dead.
+	rest time.Duration
+
+	mu           sync.Mutex
+	dead         bool
+	diesAtCommit bool
+}
+
+func (l *life) isDead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+// die ends everything that the life could still do.
+func (l *life) die() {
+	l.mu.Lock()
+	l.dead = true
+	l.mu.Unlock()
+	l.end()
+	l.process.sim.director.bury(l)
+}
+
+// keep has the process live one life after the other until ctx ends.
+func (p *process) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		l := p.begin(ctx)
+		p.now.Store(l)
+		if err := p.run(l); err != nil && !l.isDead() {
+			p.sim.complain("process %s: %v", p.name, err)
+		}
+		p.now.Store(nil)
+		l.die()
+		timer := time.NewTimer(l.rest + time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+func (p *process) begin(ctx context.Context) *life {
+	p.lives++
+	l := &life{process: p, number: p.lives, clock: newClock(p.sim.seed, p.name, p.lives)}
+	l.ctx, l.end = context.WithCancel(ctx)
+	return l
+}
+
+// kill ends the present life, if there is one.
+func (p *process) kill(rest time.Duration) {
+	if l := p.now.Load(); l != nil {
+		l.rest = rest
+		l.die()
+	}
+}
+
+// clock tells the bubble's time; its ids come from the seed.
+type clock struct {
+	mu     sync.Mutex
+	source *rand.ChaCha8
+}
+
+func newClock(seed uint64, name string, life int) *clock {
+	var key [32]byte
+	for i := range 8 {
+		key[i] = byte(seed >> (8 * i))
+	}
+	key[8] = byte(life)
+	copy(key[9:], name)
+	return &clock{source: rand.NewChaCha8(key)}
+}
+
+func (c *clock) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func (c *clock) ID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id, err := uuid.NewRandomFromReader(c.source)
+	if err != nil {
+		panic("a seeded source never ends: " + err.Error())
+	}
+	return id.String()
+}
+
+// chance draws what agents draw by chance.
+func (c *clock) chance(below time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.source.Uint64() % uint64(below))
+}
+
+// errandKey is the context's key of what a goroutine is about, by which the turns of one
+// process are told apart.
+type errandKey struct{}
+
+func errandOf(ctx context.Context) string {
+	if errand, ok := ctx.Value(errandKey{}).(string); ok {
+		return errand
+	}
+	return work.OperationOf(ctx)
+}
+
+// intercept has every transaction of a life wait for its turn.
+func (l *life) intercept(d *db.DB) {
+	director := l.process.sim.director
+	d.Intercept(db.Interception{
+		Begin: func(ctx context.Context, write bool) error {
+			what, verb := matterRead, " reads in "
+			if write {
+				what, verb = matterWrite, " writes in "
+			}
+			label := l.process.name + verb + caller() + " for " + errandOf(ctx)
+			v := director.ask(l, what, label)
+			if v.dieBefore {
+				l.die()
+			}
+			if v.dead || v.dieBefore || !director.askAfter(ctx, l, v.pause, label) {
+				return errDead
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.diesAtCommit = l.diesAtCommit || v.dieAfter
+			return nil
+		},
+		Committed: func(_ context.Context, write bool) error {
+			l.mu.Lock()
+			dies := l.diesAtCommit && write
+			l.mu.Unlock()
+			if dies {
+				l.die()
+				return errDead
+			}
+			return nil
+		},
+	})
+}
+
+// caller is the function that began a transaction.
+func caller() string {
+	var counters [24]uintptr
+	frames := runtime.CallersFrames(counters[:runtime.Callers(3, counters[:])])
+	for {
+		frame, more := frames.Next()
+		if name, ours := strings.CutPrefix(frame.Function, "virga/"); ours && !strings.HasPrefix(name, "core/db.") {
+			return name
+		}
+		if !more {
+			return "somewhere"
+		}
+	}
+}
