@@ -65,6 +65,11 @@ func dial(address string, key *keyPair) (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
+	return enter(connection, address, key)
+}
+
+// enter logs in over a connection.
+func enter(connection net.Conn, address string, key *keyPair) (*guest, error) {
 	connection.SetDeadline(time.Now().Add(4 * dialPatience))
 	ready, channels, requests, err := ssh.NewClientConn(connection, address, &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(key.signer)},
@@ -92,6 +97,8 @@ func login(t *testing.T, address string, key *keyPair) *guest {
 
 // try runs a shell script in the guest and returns what it printed.
 func (g *guest) try(script, input string) (string, error) {
+	// A connection that was cut ends nothing by itself.
+	defer time.AfterFunc(commandPatience, func() { g.client.Close() }).Stop()
 	session, err := g.client.NewSession()
 	if err != nil {
 		return "", err

@@ -13,15 +13,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"virga/test/isolated"
 )
 
-// process is one cloud: a data folder and the process that works on it, which a test may kill and start again.
+// process is one cloud, or a part of one: a data folder and the process that works on it, which a test may kill and start again.
 type process struct {
 	dir     string // the data folder
 	address string
 	log     string
-	command *exec.Cmd
-	ended   chan error
+	// machine is where it runs; nil: where the tests do. arguments are the binary's; nil: a whole cloud. ready tells whether
+	// it works; nil: it answers /readyz.
+	machine   *isolated.Machine
+	arguments []string
+	ready     func() error
+	command   *exec.Cmd
+	ended     chan error
 }
 
 const (
@@ -59,9 +66,17 @@ func (p *process) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p.command = exec.Command(os.Getenv(binaryVariable), "up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt")
+	arguments := p.arguments
+	if arguments == nil {
+		arguments = []string{"up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt"}
+	}
+	p.command = exec.Command(os.Getenv(binaryVariable), arguments...)
 	p.command.Stdout, p.command.Stderr = log, log
-	if err := p.command.Start(); err != nil {
+	begin := p.command.Start
+	if p.machine != nil {
+		begin = func() error { return p.machine.Start(p.command) }
+	}
+	if err := begin(); err != nil {
 		t.Fatal(err)
 	}
 	command, ended := p.command, make(chan error, 1)
@@ -76,8 +91,11 @@ func (p *process) awaitReady(t *testing.T) {
 		select {
 		case err := <-p.ended:
 			p.ended = nil
-			t.Fatalf("virga up ended: %v", err)
+			t.Fatalf("virga %s ended: %v", p.verb(), err)
 		default:
+		}
+		if p.ready != nil {
+			return p.ready()
 		}
 		answer, err := http.Get("http://" + p.address + "/readyz")
 		if err != nil {
@@ -89,6 +107,14 @@ func (p *process) awaitReady(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// verb is the binary's command.
+func (p *process) verb() string {
+	if len(p.arguments) == 0 {
+		return "up"
+	}
+	return p.arguments[0]
 }
 
 // kill ends the process as a power failure would.
@@ -143,7 +169,7 @@ func (p *process) showLog(t *testing.T) {
 		t.Log(err)
 		return
 	}
-	t.Logf("the log of virga up (%d bytes):\n%s", len(text), text[max(0, len(text)-most):])
+	t.Logf("the log of virga "+p.verb()+" (%d bytes):\n%s", len(text), text[max(0, len(text)-most):])
 }
 
 // checkLog fails the test when the process met a bug of its own, whatever its clients saw of it.
