@@ -7,7 +7,8 @@ import (
 	"virga/core/bus/amqp"
 )
 
-// openBus opens what carries doorbells and questions between the parts of the cloud.
+// openBus opens what carries doorbells and questions between the parts of the cloud. Where
+// the broker is away everybody looks on timers, so it is no condition of being ready.
 func (cl *cloud) openBus(ctx context.Context) error {
 	if !cl.conf.Shared() {
 		return nil
@@ -17,7 +18,6 @@ func (cl *cloud) openBus(ctx context.Context) error {
 		return fmt.Errorf("bus: %w", err)
 	}
 	cl.onClose(broker.Close)
-	cl.health.Add("bus", broker.Ready)
 	cl.bus = broker
 	return nil
 }

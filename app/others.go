@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +49,6 @@ type others struct {
 	look        func()
 	self        string
 	credentials *pki.Credentials
-	turn        atomic.Uint64
 
 	mu        sync.Mutex
 	transport *http.Transport
@@ -156,8 +157,9 @@ func outgoing(r *http.Request, address string, body *onceBody) (out *http.Reques
 	return out, connected, nil
 }
 
-// addresses lists where a service is served by others: in turns, and those last that were
-// not reached a moment ago.
+// addresses lists where a service is served by others, those last that were not reached a
+// moment ago. The first stays the same while the processes do, because what it remembers of
+// a caller (a cursor, a page) helps with the next question; of two callers it is another.
 func (o *others) addresses(ctx context.Context, service string) ([]string, error) {
 	living, err := o.living(ctx)
 	if err != nil {
@@ -177,7 +179,10 @@ func (o *others) addresses(ctx context.Context, service string) ([]string, error
 		}
 	}
 	if len(good) > 1 {
-		first := int(o.turn.Add(1) % uint64(len(good)))
+		slices.Sort(good)
+		sum := fnv.New32a()
+		_, _ = io.WriteString(sum, o.self+service) // a hash takes everything
+		first := int(sum.Sum32() % uint32(len(good)))
 		good = append(good[first:], good[:first]...)
 	}
 	return append(good, bad...), nil

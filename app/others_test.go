@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -126,7 +127,7 @@ func reaching(credentials *pki.Credentials, addresses ...string) *others {
 	o := newOthers(new(cluster.Cluster), "me", credentials)
 	o.look = func() {}
 	o.living = func(context.Context) ([]cluster.Process, error) {
-		list := []cluster.Process{{ID: "me", Services: []string{"image"}, Address: "127.0.0.1:1"}}
+		list := []cluster.Process{{ID: o.self, Services: []string{"image"}, Address: "127.0.0.1:1"}}
 		for _, address := range addresses {
 			list = append(list, cluster.Process{ID: address, Services: []string{"identity", "image"}, Address: address})
 		}
@@ -138,11 +139,15 @@ func reaching(credentials *pki.Credentials, addresses ...string) *others {
 func TestCallsReachOtherProcessesAsTheirCaller(t *testing.T) {
 	authority := newAuthority(t)
 	server, here := certified(t, authority, pki.Controller), certified(t, authority, pki.Controller)
-	o := reaching(here, gone(t), otherProcess(t, server), gone(t))
+	living := []string{gone(t), otherProcess(t, server), gone(t)}
 	const id = "req-00000000-0000-4000-8000-000000000001"
 	ctx := api.WithRequestID(token.WithIdentity(t.Context(), &token.Identity{UserID: "amélie\x7f"}), id)
-	client := api.Client{HTTP: &http.Client{Transport: o.to("image")}, Base: internalBase + "image"}
-	for range 6 { // each process is first at times
+	var client api.Client
+	var o *others
+	for caller := range 9 { // each process is first for some
+		o = reaching(here, living...)
+		o.self = fmt.Sprint(caller)
+		client = api.Client{HTTP: &http.Client{Transport: o.to("image")}, Base: internalBase + "image"}
 		var s seen
 		if err := client.Do(ctx, http.MethodPost, "/v2/images", map[string]string{"a": "b"}, &s); err != nil {
 			t.Fatal(err)

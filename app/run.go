@@ -68,11 +68,14 @@ func Run(ctx context.Context, c *conf.Config, version string, out, logs io.Write
 
 // serve runs everything until ctx ends or one part gives up.
 func (cl *cloud) serve(ctx context.Context, out io.Writer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	if cl.internal != nil {
 		cl.serveHTTP(ctx, group, &http.Server{Handler: cl.inside(cl.admit)}, cl.internal)
 	}
 	if err := cl.announce(ctx, group); err != nil {
+		stop()
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error {

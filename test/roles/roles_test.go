@@ -296,6 +296,11 @@ func TestControllersBeginOneCloud(t *testing.T) {
 // TestProcessesThatCannotWorkTogetherAreRefused looks at what each is told.
 func TestProcessesThatCannotWorkTogetherAreRefused(t *testing.T) {
 	eachServer(t, func(t *testing.T, f *fleet) {
+		hermit := f.start("hermit", "api,conductor,scheduler", "--bus", "local")
+		if said := f.prepare("late", "api").refused(); !strings.Contains(said, "start it with --bus amqp://") {
+			t.Errorf("a process beside one on its own bus is told: %s", said)
+		}
+		hermit.stop()
 		f.start("first", "api,conductor,scheduler,node")
 		if said := f.prepare("deaf", "api,conductor,scheduler").refused("--bus", "local"); !strings.Contains(said, "need --bus amqp://") {
 			t.Errorf("a second process on its own bus is told: %s", said)
