@@ -89,8 +89,9 @@ func (f *fleet) scheme() string {
 
 // process is one of them.
 type process struct {
-	fleet              *fleet
-	name, roles        string
+	fleet *fleet
+	// host is the name of its machine; the process's own, unless it shares one.
+	name, host, roles  string
 	dir, base, address string
 	out                journal
 	command            *exec.Cmd
@@ -125,7 +126,7 @@ func (f *fleet) prepare(name, roles string) *process {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	p := &process{fleet: f, name: name, roles: roles, dir: filepath.Join(f.t.TempDir(), name), address: listener.Addr().String()}
+	p := &process{fleet: f, name: name, host: name, roles: roles, dir: filepath.Join(f.t.TempDir(), name), address: listener.Addr().String()}
 	p.base = f.scheme() + "://" + p.address
 	if f.key != "" {
 		text, err := os.ReadFile(filepath.Join(f.key, "secrets", "cluster-key"))
@@ -183,7 +184,7 @@ func (p *process) join(controller *process, token string) {
 // execute starts the process with what all have.
 func (p *process) execute(environ, args []string) {
 	p.fleet.t.Helper()
-	p.command = exec.Command(p.fleet.binary, append(args, "--virt", "fake", "--data-dir", p.dir, "--listen", p.address, "--host", p.name)...)
+	p.command = exec.Command(p.fleet.binary, append(args, "--virt", "fake", "--data-dir", p.dir, "--listen", p.address, "--host", p.host)...)
 	p.command.Env = append(os.Environ(), environ...)
 	p.command.Stdout, p.command.Stderr = &p.out, &p.out
 	if err := p.command.Start(); err != nil {

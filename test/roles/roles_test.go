@@ -218,6 +218,62 @@ func TestAControllerDiesAmongCreates(t *testing.T) {
 	})
 }
 
+// TestProcessesShareAMachine has the roles of one machine in processes of their own, with
+// one data folder.
+func TestProcessesShareAMachine(t *testing.T) {
+	eachServer(t, func(t *testing.T, f *fleet) {
+		var all []*process
+		dir := ""
+		for _, roles := range []string{"api:identity,api:network,api:placement", "api:compute,api:image", "conductor,scheduler", "conductor", "node"} {
+			p := f.prepare(strings.NewReplacer(":", "-", ",", "-").Replace(roles), roles)
+			p.host = "machine"
+			if dir == "" {
+				dir = p.dir
+			}
+			p.dir = dir
+			p.launch()
+			if len(all) == 0 {
+				p.ready() // it makes the key
+			}
+			all = append(all, p)
+		}
+		for _, p := range all {
+			p.ready()
+		}
+		c := all[1].login()
+		await(t, time.Minute, "the host is there", func() bool {
+			return len(c.list("/compute/v2.1/os-hypervisors", "hypervisors")) == 1
+		})
+		w := furnish(c.at(all[0]))
+		for i := range 4 {
+			c.must("POST", "/compute/v2.1/servers", w.server(fmt.Sprint("s", i)))
+		}
+		settled(c, time.Minute, 4)
+		second := f.prepare("second", "node")
+		second.dir, second.host = dir, "machine"
+		if said := second.refused(); !strings.Contains(said, "a node runs in the data folder") {
+			t.Errorf("a second node in the folder is told: %s", said)
+		}
+		// Whoever dies takes its own name again, and goes on at once.
+		for _, p := range all[2:4] {
+			p.kill()
+		}
+		for _, s := range c.list("/compute/v2.1/servers", "servers") {
+			c.must("DELETE", fmt.Sprint("/compute/v2.1/servers/", s["id"]), nil)
+		}
+		for _, p := range all[2:4] {
+			p.launch()
+			p.ready()
+		}
+		vanished(c, w)
+		for _, p := range all {
+			if text := p.out.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "refuse a controller") {
+				t.Errorf("%s has logged errors:\n%s", p.name, tail(text, 3000))
+			}
+		}
+	})
+}
+
 // TestMachinesJoin has a controller and a node join by tokens, and takes away the controller
 // that let them in.
 func TestMachinesJoin(t *testing.T) {
