@@ -89,6 +89,13 @@ func endpointByID(tx *db.Tx, id string) (endpointRow, error) {
 	return row, err
 }
 
+// allEndpoints reads every endpoint, as many as a list holds.
+func allEndpoints(tx *db.Tx) ([]endpointRow, error) {
+	var rows []endpointRow
+	err := tx.Select(&rows, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id LIMIT ?", maxList)
+	return rows, err
+}
+
 // serviceNamed finds the service of a type and name, the oldest id first.
 func serviceNamed(tx *db.Tx, kind, name string) (serviceRow, error) {
 	var row serviceRow
@@ -154,6 +161,11 @@ func removeCatalog(c *change, table, kind, id string) error {
 func removeAssociations(c *change, kind, id string) error {
 	if kind == "endpoint" {
 		if _, err := c.Exec("DELETE FROM project_endpoints WHERE endpoint_id = ?", id); err != nil {
+			return err
+		}
+	}
+	if kind != "endpoint" {
+		if err := removeLimitsOf(c, kind+"_id", id); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"virga/core/api"
-	"virga/core/authz"
 	"virga/core/db"
 )
 
@@ -260,32 +259,4 @@ func (s *Service) domainConfigDefault(_ context.Context, r *api.Request) (any, e
 		return map[string]any{"config": map[string]any{group: known[group]}}, nil
 	}
 	return map[string]any{"config": known}, nil
-}
-
-// domainConfigRoutes are the rows of domains' configurations.
-func (s *Service) domainConfigRoutes() []api.Route {
-	rows := []api.Route{
-		{Method: "PUT", Path: "/v3/domains/{domain_id}/config", Policy: "identity:create_domain_config", Load: s.loadDomain(), Handle: s.domainConfigCreate, Body: "domain_config", Status: http.StatusCreated, Doc: "sets the configuration of a domain"},
-		{Method: "GET", Path: "/v3/domains/config/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the defaults of domains' configurations"},
-		{Method: "GET", Path: "/v3/domains/config/{group}/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the defaults of a group of options"},
-		{Method: "GET", Path: "/v3/domains/config/{group}/{option}/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the default of an option"},
-	}
-	for _, part := range []struct{ path, what string }{{"", "the configuration of a domain"}, {"/{group}", "a group of options of a domain"}, {"/{group}/{option}", "an option of a domain"}} {
-		path := "/v3/domains/{domain_id}/config" + part.path
-		rows = append(rows,
-			api.Route{Method: "GET", Path: path, Policy: "identity:get_domain_config", Load: s.loadDomain(), Handle: s.domainConfigShow, Doc: "shows " + part.what},
-			api.Route{Method: "PATCH", Path: path, Policy: "identity:update_domain_config", Load: s.loadDomain(), Handle: s.domainConfigUpdate, Body: "domain_config", Doc: "changes " + part.what},
-			api.Route{Method: "DELETE", Path: path, Policy: "identity:delete_domain_config", Load: s.loadDomain(), Handle: s.domainConfigDelete, Doc: "deletes " + part.what})
-	}
-	return rows
-}
-
-func domainConfigRules() []authz.Rule {
-	return []authz.Rule{
-		rule("create_domain_config", admin, withoutDomain(), "Set the configuration of a domain."),
-		rule("get_domain_config", adminReader, withoutDomain(), "Show the configuration of a domain."),
-		rule("update_domain_config", admin, withoutDomain(), "Change the configuration of a domain."),
-		rule("delete_domain_config", admin, withoutDomain(), "Delete the configuration of a domain."),
-		rule("get_domain_config_default", adminReader, withoutDomain(), "Show the defaults of domains' configurations."),
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"virga/core/api"
-	"virga/core/authz"
 	"virga/core/db"
 )
 
@@ -148,8 +147,9 @@ func (s *Service) endpointGroupEndpoints(ctx context.Context, r *api.Request) (a
 		return nil, err
 	}
 	var rows, members []endpointRow
-	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		return tx.Select(&rows, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id LIMIT ?", maxList)
+	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		rows, err = allEndpoints(tx)
+		return err
 	}); err != nil {
 		return nil, err
 	}
@@ -313,55 +313,4 @@ func (s *Service) dissociate(a association) api.Handler {
 			return c.record("project_"+a.kind, "delete", project.ID+"/"+id, a.row(project.ID, id), nil)
 		})
 	}
-}
-
-// filterRoutes are the rows of what the catalogs of projects show.
-func (s *Service) filterRoutes() []api.Route {
-	group, project := "/v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}", "/v3/OS-EP-FILTER/projects/{project_id}"
-	single, grouped := ofEndpoint(), ofEndpointGroup()
-	return []api.Route{
-		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoint_groups", Policy: "identity:list_endpoint_groups", Handle: s.endpointGroupList, Doc: "lists groups of endpoints"},
-		{Method: "POST", Path: "/v3/OS-EP-FILTER/endpoint_groups", Policy: "identity:create_endpoint_group", Handle: s.endpointGroupCreate, Body: "endpoint_group_create", Status: http.StatusCreated, Doc: "creates a group of endpoints"},
-		{Method: "GET", Path: group, Policy: "identity:get_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupShow, Doc: "shows a group of endpoints"},
-		{Method: "PATCH", Path: group, Policy: "identity:update_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupUpdate, Body: "endpoint_group_update", Doc: "changes a group of endpoints"},
-		{Method: "DELETE", Path: group, Policy: "identity:delete_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupDelete, Doc: "deletes a group of endpoints"},
-		{Method: "GET", Path: group + "/endpoints", Policy: "identity:list_endpoints_associated_with_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupEndpoints, Doc: "lists the endpoints of a group"},
-		{Method: "GET", Path: group + "/projects", Policy: "identity:list_projects_associated_with_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupProjects, Doc: "lists the projects that see a group of endpoints"},
-		{Method: "PUT", Path: group + "/projects/{project_id}", Policy: "identity:add_endpoint_group_to_project", Load: s.loadProject(), Handle: s.associate(grouped), Status: http.StatusNoContent, Doc: "has a project see a group of endpoints"},
-		{Method: "GET", Path: group + "/projects/{project_id}", Policy: "identity:get_endpoint_group_in_project", Load: s.loadProject(), Handle: s.associationShow(grouped), Status: http.StatusNoContent, Doc: "checks whether a project sees a group of endpoints"},
-		{Method: "DELETE", Path: group + "/projects/{project_id}", Policy: "identity:remove_endpoint_group_from_project", Load: s.loadProject(), Handle: s.dissociate(grouped), Doc: "has a project no longer see a group of endpoints"},
-		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects", Policy: "identity:list_projects_for_endpoint", Load: s.loadEndpoint(), Handle: s.endpointProjects, Doc: "lists the projects that see an endpoint"},
-		{Method: "GET", Path: project + "/endpoints", Policy: "identity:list_endpoints_for_project", Load: s.loadProject(), Handle: s.projectEndpointList, Doc: "lists the endpoints that a project sees"},
-		{Method: "PUT", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:add_endpoint_to_project", Load: s.loadProject(), Handle: s.associate(single), Status: http.StatusNoContent, Doc: "has a project see an endpoint"},
-		{Method: "GET", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:check_endpoint_in_project", Load: s.loadProject(), Handle: s.associationShow(single), Status: http.StatusNoContent, Doc: "checks whether a project sees an endpoint"},
-		{Method: "DELETE", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:remove_endpoint_from_project", Load: s.loadProject(), Handle: s.dissociate(single), Doc: "has a project no longer see an endpoint"},
-		{Method: "GET", Path: project + "/endpoint_groups", Policy: "identity:list_endpoint_groups_for_project", Load: s.loadProject(), Handle: s.projectEndpointGroupList, Doc: "lists the groups of endpoints that a project sees"},
-	}
-}
-
-func filterRules() []authz.Rule {
-	var all []authz.Rule
-	for name, description := range map[string]string{
-		"list_endpoint_groups": "List groups of endpoints.", "get_endpoint_group": "Show a group of endpoints.",
-		"list_endpoints_associated_with_endpoint_group": "List the endpoints of a group.",
-		"list_projects_associated_with_endpoint_group":  "List the projects that see a group of endpoints.",
-		"get_endpoint_group_in_project":                 "Check whether a project sees a group of endpoints.",
-		"list_projects_for_endpoint":                    "List the projects that see an endpoint.",
-		"list_endpoints_for_project":                    "List the endpoints that a project sees.",
-		"check_endpoint_in_project":                     "Check whether a project sees an endpoint.",
-		"list_endpoint_groups_for_project":              "List the groups of endpoints that a project sees.",
-	} {
-		all = append(all, rule(name, adminReader, withoutDomain(), description))
-	}
-	for name, description := range map[string]string{
-		"create_endpoint_group": "Create a group of endpoints.", "update_endpoint_group": "Change a group of endpoints.",
-		"delete_endpoint_group":              "Delete a group of endpoints.",
-		"add_endpoint_group_to_project":      "Have a project see a group of endpoints.",
-		"remove_endpoint_group_from_project": "Have a project no longer see a group of endpoints.",
-		"add_endpoint_to_project":            "Have a project see an endpoint.",
-		"remove_endpoint_from_project":       "Have a project no longer see an endpoint.",
-	} {
-		all = append(all, rule(name, admin, withoutDomain(), description))
-	}
-	return all
 }

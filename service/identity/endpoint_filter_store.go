@@ -68,8 +68,8 @@ func shownRows(tx *db.Tx) (single []projectEndpointRow, grouped []projectGroupRo
 
 // endpointsOfProject are those which the project is associated with, by itself or by groups.
 func endpointsOfProject(tx *db.Tx, projectID string) ([]endpointRow, error) {
-	var all []endpointRow
-	if err := tx.Select(&all, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id"); err != nil {
+	all, err := allEndpoints(tx)
+	if err != nil {
 		return nil, err
 	}
 	shown, err := shownEndpoints(tx, all)

@@ -44,7 +44,7 @@ func withoutDomain() []string { return []string{"system", "project"} }
 // rules are keystone's rules with its default checks, and the operations of routes that
 // each of them governs.
 func rules(routes []api.Route) []authz.Rule {
-	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), events.Rules("identity"))
+	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), limitRules(), events.Rules("identity"))
 	for i := range all {
 		for _, row := range routes {
 			if row.Policy == all[i].Name {
@@ -218,5 +218,79 @@ func credentialRules() []authz.Rule {
 		rule("ec2_delete_credential", admin+" or rule:owner", everyScope(), "Delete an EC2 key pair."),
 		rule("ec2tokens_validate", "rule:service_or_admin", everyScope(), "Find out whose EC2 key has signed a request."),
 		rule("s3tokens_validate", "rule:service_or_admin", everyScope(), "Find out whose key has signed a request to an object store."),
+	}
+}
+
+func filterRules() []authz.Rule {
+	var all []authz.Rule
+	for name, description := range map[string]string{
+		"list_endpoint_groups": "List groups of endpoints.", "get_endpoint_group": "Show a group of endpoints.",
+		"list_endpoints_associated_with_endpoint_group": "List the endpoints of a group.",
+		"list_projects_associated_with_endpoint_group":  "List the projects that see a group of endpoints.",
+		"get_endpoint_group_in_project":                 "Check whether a project sees a group of endpoints.",
+		"list_projects_for_endpoint":                    "List the projects that see an endpoint.",
+		"list_endpoints_for_project":                    "List the endpoints that a project sees.",
+		"check_endpoint_in_project":                     "Check whether a project sees an endpoint.",
+		"list_endpoint_groups_for_project":              "List the groups of endpoints that a project sees.",
+	} {
+		all = append(all, rule(name, adminReader, withoutDomain(), description))
+	}
+	for name, description := range map[string]string{
+		"create_endpoint_group": "Create a group of endpoints.", "update_endpoint_group": "Change a group of endpoints.",
+		"delete_endpoint_group":              "Delete a group of endpoints.",
+		"add_endpoint_group_to_project":      "Have a project see a group of endpoints.",
+		"remove_endpoint_group_from_project": "Have a project no longer see a group of endpoints.",
+		"add_endpoint_to_project":            "Have a project see an endpoint.",
+		"remove_endpoint_from_project":       "Have a project no longer see an endpoint.",
+	} {
+		all = append(all, rule(name, admin, withoutDomain(), description))
+	}
+	return all
+}
+
+func policyRules() []authz.Rule {
+	all := []authz.Rule{
+		rule("list_policies", adminReader, withoutDomain(), "List policy files."),
+		rule("get_policy", adminReader, withoutDomain(), "Show a policy file."),
+		rule("create_policy", admin, withoutDomain(), "Keep a policy file."),
+		rule("update_policy", admin, withoutDomain(), "Change a policy file."),
+		rule("delete_policy", admin, withoutDomain(), "Delete a policy file."),
+		rule("list_endpoints_for_policy", adminReader, withoutDomain(), "List the endpoints that a policy is for."),
+		rule("get_policy_for_endpoint", adminReader, withoutDomain(), "Show the policy of an endpoint."),
+	}
+	for _, place := range []string{"endpoint", "service", "region_and_service"} {
+		name := "policy_association_for_" + place
+		all = append(all,
+			rule("create_"+name, admin, withoutDomain(), "Say what a policy is for."),
+			rule("check_"+name, adminReader, withoutDomain(), "Check what a policy is for."),
+			rule("delete_"+name, admin, withoutDomain(), "Have a policy no longer be for something."))
+	}
+	return all
+}
+
+func domainConfigRules() []authz.Rule {
+	return []authz.Rule{
+		rule("create_domain_config", admin, withoutDomain(), "Set the configuration of a domain."),
+		rule("get_domain_config", adminReader, withoutDomain(), "Show the configuration of a domain."),
+		rule("update_domain_config", admin, withoutDomain(), "Change the configuration of a domain."),
+		rule("delete_domain_config", admin, withoutDomain(), "Delete the configuration of a domain."),
+		rule("get_domain_config_default", adminReader, withoutDomain(), "Show the defaults of domains' configurations."),
+	}
+}
+
+func limitRules() []authz.Rule {
+	ofOwn := "domain_id:%(target.limit.domain.id)s or domain_id:%(target.limit.project.domain_id)s or (project_id:%(target.limit.project_id)s and not None:%(target.limit.project_id)s)"
+	return []authz.Rule{
+		rule("get_limit_model", "", everyScope(), "Show how limits relate to each other."),
+		rule("list_registered_limits", "", everyScope(), "List limits for all projects."),
+		rule("get_registered_limit", "", everyScope(), "Show a limit for all projects."),
+		rule("create_registered_limits", admin, withoutDomain(), "Create limits for all projects."),
+		rule("update_registered_limit", admin, withoutDomain(), "Change a limit for all projects."),
+		rule("delete_registered_limit", admin, withoutDomain(), "Delete a limit for all projects."),
+		rule("list_limits", "", everyScope(), "List limits: those of the own project or domain, or all."),
+		rule("get_limit", adminReader+" or ("+ofOwn+")", everyScope(), "Show a limit of a project or a domain."),
+		rule("create_limits", admin, withoutDomain(), "Create limits of projects and domains."),
+		rule("update_limit", admin, withoutDomain(), "Change a limit of a project or a domain."),
+		rule("delete_limit", admin, withoutDomain(), "Delete a limit of a project or a domain."),
 	}
 }

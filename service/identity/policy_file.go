@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"virga/core/api"
-	"virga/core/authz"
 	"virga/core/db"
 )
 
@@ -210,8 +209,8 @@ func (s *Service) policyEndpoints(ctx context.Context, r *api.Request) (any, err
 	}
 	var members []endpointRow
 	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		var all []endpointRow
-		if err := tx.Select(&all, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id LIMIT ?", maxList); err != nil {
+		all, err := allEndpoints(tx)
+		if err != nil {
 			return err
 		}
 		members = slices.DeleteFunc(all, func(e endpointRow) bool {
@@ -246,49 +245,4 @@ func (s *Service) endpointPolicy(ctx context.Context, r *api.Request) (any, erro
 		return nil, err
 	}
 	return showPolicy(r, row)
-}
-
-// policyRoutes are the rows of policy files and of what they are for.
-func (s *Service) policyRoutes() []api.Route {
-	one := "/v3/policies/{policy_id}"
-	rows := []api.Route{
-		{Method: "GET", Path: "/v3/policies", Policy: "identity:list_policies", Handle: s.policyList, Doc: "lists policy files"},
-		{Method: "POST", Path: "/v3/policies", Policy: "identity:create_policy", Handle: s.policyCreate, Body: "policy_create", Status: http.StatusCreated, Doc: "keeps a policy file"},
-		{Method: "GET", Path: one, Policy: "identity:get_policy", Load: s.loadPolicy(), Handle: s.policyShow, Doc: "shows a policy file"},
-		{Method: "PATCH", Path: one, Policy: "identity:update_policy", Load: s.loadPolicy(), Handle: s.policyUpdate, Body: "policy_update", Doc: "changes a policy file"},
-		{Method: "DELETE", Path: one, Policy: "identity:delete_policy", Load: s.loadPolicy(), Handle: s.policyDelete, Doc: "deletes a policy file"},
-		{Method: "GET", Path: one + "/OS-ENDPOINT-POLICY/endpoints", Policy: "identity:list_endpoints_for_policy", Load: s.loadPolicy(), Handle: s.policyEndpoints, Doc: "lists the endpoints that a policy is for"},
-		{Method: "GET", Path: "/v3/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy", Policy: "identity:get_policy_for_endpoint", Load: s.loadEndpoint(), Handle: s.endpointPolicy, Doc: "shows the policy of an endpoint"},
-	}
-	for _, place := range []struct{ path, rule, what string }{
-		{"/endpoints/{endpoint_id}", "endpoint", "an endpoint"}, {"/services/{service_id}", "service", "a service"},
-		{"/services/{service_id}/regions/{region_id}", "region_and_service", "a service in a region"},
-	} {
-		path, name := one+"/OS-ENDPOINT-POLICY"+place.path, "policy_association_for_"+place.rule
-		rows = append(rows,
-			api.Route{Method: "PUT", Path: path, Policy: "identity:create_" + name, Load: s.loadPolicy(), Handle: s.policyAssociate, Status: http.StatusNoContent, Doc: "has a policy be for " + place.what},
-			api.Route{Method: "GET", Path: path, Policy: "identity:check_" + name, Load: s.loadPolicy(), Handle: s.policyAssociationShow, Status: http.StatusNoContent, Doc: "checks whether a policy is for " + place.what},
-			api.Route{Method: "DELETE", Path: path, Policy: "identity:delete_" + name, Load: s.loadPolicy(), Handle: s.policyDissociate, Doc: "has a policy no longer be for " + place.what})
-	}
-	return rows
-}
-
-func policyRules() []authz.Rule {
-	all := []authz.Rule{
-		rule("list_policies", adminReader, withoutDomain(), "List policy files."),
-		rule("get_policy", adminReader, withoutDomain(), "Show a policy file."),
-		rule("create_policy", admin, withoutDomain(), "Keep a policy file."),
-		rule("update_policy", admin, withoutDomain(), "Change a policy file."),
-		rule("delete_policy", admin, withoutDomain(), "Delete a policy file."),
-		rule("list_endpoints_for_policy", adminReader, withoutDomain(), "List the endpoints that a policy is for."),
-		rule("get_policy_for_endpoint", adminReader, withoutDomain(), "Show the policy of an endpoint."),
-	}
-	for _, place := range []string{"endpoint", "service", "region_and_service"} {
-		name := "policy_association_for_" + place
-		all = append(all,
-			rule("create_"+name, admin, withoutDomain(), "Say what a policy is for."),
-			rule("check_"+name, adminReader, withoutDomain(), "Check what a policy is for."),
-			rule("delete_"+name, admin, withoutDomain(), "Have a policy no longer be for something."))
-	}
-	return all
 }

@@ -128,6 +128,8 @@ func removeProjects(c *change, rows []projectRow) error {
 			"DELETE FROM assignments WHERE target_id = ?",
 			"DELETE FROM project_tags WHERE project_id = ?",
 			"DELETE FROM domain_options WHERE domain_id = ?",
+			"DELETE FROM limits WHERE project_id = ?",
+			"DELETE FROM limits WHERE domain_id = ?",
 			"DELETE FROM application_credentials WHERE project_id = ?",
 			"UPDATE users SET default_project_id = '' WHERE default_project_id = ?",
 			"DELETE FROM projects WHERE id = ?",

@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.limitRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -205,5 +205,90 @@ func (s *Service) catalogRoutes() []api.Route {
 		{Method: "GET", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:get_endpoint", Load: s.loadEndpoint(), Handle: s.endpointShow, Doc: "shows an endpoint"},
 		{Method: "PATCH", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:update_endpoint", Load: s.loadEndpoint(), Handle: s.endpointUpdate, Body: "endpoint_update", Doc: "changes an endpoint"},
 		{Method: "DELETE", Path: "/v3/endpoints/{endpoint_id}", Policy: "identity:delete_endpoint", Load: s.loadEndpoint(), Handle: s.endpointDelete, Doc: "deletes an endpoint"},
+	}
+}
+
+// filterRoutes are the rows of what the catalogs of projects show.
+func (s *Service) filterRoutes() []api.Route {
+	group, project := "/v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}", "/v3/OS-EP-FILTER/projects/{project_id}"
+	single, grouped := ofEndpoint(), ofEndpointGroup()
+	return []api.Route{
+		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoint_groups", Policy: "identity:list_endpoint_groups", Handle: s.endpointGroupList, Doc: "lists groups of endpoints"},
+		{Method: "POST", Path: "/v3/OS-EP-FILTER/endpoint_groups", Policy: "identity:create_endpoint_group", Handle: s.endpointGroupCreate, Body: "endpoint_group_create", Status: http.StatusCreated, Doc: "creates a group of endpoints"},
+		{Method: "GET", Path: group, Policy: "identity:get_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupShow, Doc: "shows a group of endpoints"},
+		{Method: "PATCH", Path: group, Policy: "identity:update_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupUpdate, Body: "endpoint_group_update", Doc: "changes a group of endpoints"},
+		{Method: "DELETE", Path: group, Policy: "identity:delete_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupDelete, Doc: "deletes a group of endpoints"},
+		{Method: "GET", Path: group + "/endpoints", Policy: "identity:list_endpoints_associated_with_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupEndpoints, Doc: "lists the endpoints of a group"},
+		{Method: "GET", Path: group + "/projects", Policy: "identity:list_projects_associated_with_endpoint_group", Load: s.loadEndpointGroup(), Handle: s.endpointGroupProjects, Doc: "lists the projects that see a group of endpoints"},
+		{Method: "PUT", Path: group + "/projects/{project_id}", Policy: "identity:add_endpoint_group_to_project", Load: s.loadProject(), Handle: s.associate(grouped), Status: http.StatusNoContent, Doc: "has a project see a group of endpoints"},
+		{Method: "GET", Path: group + "/projects/{project_id}", Policy: "identity:get_endpoint_group_in_project", Load: s.loadProject(), Handle: s.associationShow(grouped), Status: http.StatusNoContent, Doc: "checks whether a project sees a group of endpoints"},
+		{Method: "DELETE", Path: group + "/projects/{project_id}", Policy: "identity:remove_endpoint_group_from_project", Load: s.loadProject(), Handle: s.dissociate(grouped), Doc: "has a project no longer see a group of endpoints"},
+		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects", Policy: "identity:list_projects_for_endpoint", Load: s.loadEndpoint(), Handle: s.endpointProjects, Doc: "lists the projects that see an endpoint"},
+		{Method: "GET", Path: project + "/endpoints", Policy: "identity:list_endpoints_for_project", Load: s.loadProject(), Handle: s.projectEndpointList, Doc: "lists the endpoints that a project sees"},
+		{Method: "PUT", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:add_endpoint_to_project", Load: s.loadProject(), Handle: s.associate(single), Status: http.StatusNoContent, Doc: "has a project see an endpoint"},
+		{Method: "GET", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:check_endpoint_in_project", Load: s.loadProject(), Handle: s.associationShow(single), Status: http.StatusNoContent, Doc: "checks whether a project sees an endpoint"},
+		{Method: "DELETE", Path: project + "/endpoints/{endpoint_id}", Policy: "identity:remove_endpoint_from_project", Load: s.loadProject(), Handle: s.dissociate(single), Doc: "has a project no longer see an endpoint"},
+		{Method: "GET", Path: project + "/endpoint_groups", Policy: "identity:list_endpoint_groups_for_project", Load: s.loadProject(), Handle: s.projectEndpointGroupList, Doc: "lists the groups of endpoints that a project sees"},
+	}
+}
+
+// policyRoutes are the rows of policy files and of what they are for.
+func (s *Service) policyRoutes() []api.Route {
+	one := "/v3/policies/{policy_id}"
+	return []api.Route{
+		{Method: "GET", Path: "/v3/policies", Policy: "identity:list_policies", Handle: s.policyList, Doc: "lists policy files"},
+		{Method: "POST", Path: "/v3/policies", Policy: "identity:create_policy", Handle: s.policyCreate, Body: "policy_create", Status: http.StatusCreated, Doc: "keeps a policy file"},
+		{Method: "GET", Path: one, Policy: "identity:get_policy", Load: s.loadPolicy(), Handle: s.policyShow, Doc: "shows a policy file"},
+		{Method: "PATCH", Path: one, Policy: "identity:update_policy", Load: s.loadPolicy(), Handle: s.policyUpdate, Body: "policy_update", Doc: "changes a policy file"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_policy", Load: s.loadPolicy(), Handle: s.policyDelete, Doc: "deletes a policy file"},
+		{Method: "GET", Path: one + "/OS-ENDPOINT-POLICY/endpoints", Policy: "identity:list_endpoints_for_policy", Load: s.loadPolicy(), Handle: s.policyEndpoints, Doc: "lists the endpoints that a policy is for"},
+		{Method: "GET", Path: "/v3/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy", Policy: "identity:get_policy_for_endpoint", Load: s.loadEndpoint(), Handle: s.endpointPolicy, Doc: "shows the policy of an endpoint"},
+		{Method: "PUT", Path: one + "/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}", Policy: "identity:create_policy_association_for_endpoint", Load: s.loadPolicy(), Handle: s.policyAssociate, Status: http.StatusNoContent, Doc: "has a policy be for an endpoint"},
+		{Method: "GET", Path: one + "/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}", Policy: "identity:check_policy_association_for_endpoint", Load: s.loadPolicy(), Handle: s.policyAssociationShow, Status: http.StatusNoContent, Doc: "checks whether a policy is for an endpoint"},
+		{Method: "DELETE", Path: one + "/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}", Policy: "identity:delete_policy_association_for_endpoint", Load: s.loadPolicy(), Handle: s.policyDissociate, Doc: "has a policy no longer be for an endpoint"},
+		{Method: "PUT", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}", Policy: "identity:create_policy_association_for_service", Load: s.loadPolicy(), Handle: s.policyAssociate, Status: http.StatusNoContent, Doc: "has a policy be for a service"},
+		{Method: "GET", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}", Policy: "identity:check_policy_association_for_service", Load: s.loadPolicy(), Handle: s.policyAssociationShow, Status: http.StatusNoContent, Doc: "checks whether a policy is for a service"},
+		{Method: "DELETE", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}", Policy: "identity:delete_policy_association_for_service", Load: s.loadPolicy(), Handle: s.policyDissociate, Doc: "has a policy no longer be for a service"},
+		{Method: "PUT", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id}", Policy: "identity:create_policy_association_for_region_and_service", Load: s.loadPolicy(), Handle: s.policyAssociate, Status: http.StatusNoContent, Doc: "has a policy be for a service in a region"},
+		{Method: "GET", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id}", Policy: "identity:check_policy_association_for_region_and_service", Load: s.loadPolicy(), Handle: s.policyAssociationShow, Status: http.StatusNoContent, Doc: "checks whether a policy is for a service in a region"},
+		{Method: "DELETE", Path: one + "/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id}", Policy: "identity:delete_policy_association_for_region_and_service", Load: s.loadPolicy(), Handle: s.policyDissociate, Doc: "has a policy no longer be for a service in a region"},
+	}
+}
+
+// domainConfigRoutes are the rows of domains' configurations.
+func (s *Service) domainConfigRoutes() []api.Route {
+	one := "/v3/domains/{domain_id}/config"
+	return []api.Route{
+		{Method: "PUT", Path: one, Policy: "identity:create_domain_config", Load: s.loadDomain(), Handle: s.domainConfigCreate, Body: "domain_config", Status: http.StatusCreated, Doc: "sets the configuration of a domain"},
+		{Method: "GET", Path: "/v3/domains/config/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the defaults of domains' configurations"},
+		{Method: "GET", Path: "/v3/domains/config/{group}/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the defaults of a group of options"},
+		{Method: "GET", Path: "/v3/domains/config/{group}/{option}/default", Policy: "identity:get_domain_config_default", Handle: s.domainConfigDefault, Doc: "shows the default of an option"},
+		{Method: "GET", Path: one, Policy: "identity:get_domain_config", Load: s.loadDomain(), Handle: s.domainConfigShow, Doc: "shows the configuration of a domain"},
+		{Method: "PATCH", Path: one, Policy: "identity:update_domain_config", Load: s.loadDomain(), Handle: s.domainConfigUpdate, Body: "domain_config", Doc: "changes the configuration of a domain"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_domain_config", Load: s.loadDomain(), Handle: s.domainConfigDelete, Doc: "deletes the configuration of a domain"},
+		{Method: "GET", Path: one + "/{group}", Policy: "identity:get_domain_config", Load: s.loadDomain(), Handle: s.domainConfigShow, Doc: "shows a group of options of a domain"},
+		{Method: "PATCH", Path: one + "/{group}", Policy: "identity:update_domain_config", Load: s.loadDomain(), Handle: s.domainConfigUpdate, Body: "domain_config", Doc: "changes a group of options of a domain"},
+		{Method: "DELETE", Path: one + "/{group}", Policy: "identity:delete_domain_config", Load: s.loadDomain(), Handle: s.domainConfigDelete, Doc: "deletes a group of options of a domain"},
+		{Method: "GET", Path: one + "/{group}/{option}", Policy: "identity:get_domain_config", Load: s.loadDomain(), Handle: s.domainConfigShow, Doc: "shows an option of a domain"},
+		{Method: "PATCH", Path: one + "/{group}/{option}", Policy: "identity:update_domain_config", Load: s.loadDomain(), Handle: s.domainConfigUpdate, Body: "domain_config", Doc: "changes an option of a domain"},
+		{Method: "DELETE", Path: one + "/{group}/{option}", Policy: "identity:delete_domain_config", Load: s.loadDomain(), Handle: s.domainConfigDelete, Doc: "deletes an option of a domain"},
+	}
+}
+
+// limitRoutes are the rows of limits, which services enforce.
+func (s *Service) limitRoutes() []api.Route {
+	registered, one := "/v3/registered_limits/{registered_limit_id}", "/v3/limits/{limit_id}"
+	return []api.Route{
+		{Method: "GET", Path: "/v3/limits/model", Policy: "identity:get_limit_model", Handle: s.limitModel, Doc: "shows how limits relate to each other"},
+		{Method: "GET", Path: "/v3/registered_limits", Policy: "identity:list_registered_limits", Handle: s.registeredLimitList, Doc: "lists limits for all projects"},
+		{Method: "POST", Path: "/v3/registered_limits", Policy: "identity:create_registered_limits", Handle: s.registeredLimitCreate, Body: "registered_limit_create", Status: http.StatusCreated, Doc: "creates limits for all projects"},
+		{Method: "GET", Path: registered, Policy: "identity:get_registered_limit", Load: s.loadRegisteredLimit(), Handle: s.registeredLimitShow, Doc: "shows a limit for all projects"},
+		{Method: "PATCH", Path: registered, Policy: "identity:update_registered_limit", Load: s.loadRegisteredLimit(), Handle: s.registeredLimitUpdate, Body: "registered_limit_update", Doc: "changes a limit for all projects"},
+		{Method: "DELETE", Path: registered, Policy: "identity:delete_registered_limit", Load: s.loadRegisteredLimit(), Handle: s.registeredLimitDelete, Doc: "deletes a limit for all projects"},
+		{Method: "GET", Path: "/v3/limits", Policy: "identity:list_limits", Handle: s.limitList, Doc: "lists limits of projects and domains"},
+		{Method: "POST", Path: "/v3/limits", Policy: "identity:create_limits", Handle: s.limitCreate, Body: "limit_create", Status: http.StatusCreated, Doc: "creates limits of projects and domains"},
+		{Method: "GET", Path: one, Policy: "identity:get_limit", Load: s.loadLimit(), Handle: s.limitShow, Doc: "shows a limit of a project or a domain"},
+		{Method: "PATCH", Path: one, Policy: "identity:update_limit", Load: s.loadLimit(), Handle: s.limitUpdate, Body: "limit_update", Doc: "changes a limit of a project or a domain"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_limit", Load: s.loadLimit(), Handle: s.limitDelete, Doc: "deletes a limit of a project or a domain"},
 	}
 }
