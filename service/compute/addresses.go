@@ -64,7 +64,6 @@ func (f *freshness) forget(ids ...string) {
 // freshen brings the addresses of the servers of an answer up to date: at once for a few,
 // in the background for many. Trouble with the network service leaves them as they were.
 func (s *Service) freshen(ctx context.Context, rows []*server) {
-	now := s.clock.Now()
 	byID := map[string]*server{}
 	var ids []string
 	for _, row := range rows {
@@ -72,24 +71,51 @@ func (s *Service) freshen(ctx context.Context, rows []*server) {
 			byID[row.ID], ids = row, append(ids, row.ID)
 		}
 	}
-	ids = s.fresh.stale(ids, now)
+	for id, nics := range s.freshNICs(ctx, ids) {
+		byID[id].NICs = nics
+	}
+}
+
+// freshenCards is freshen for rows with cards.
+func (s *Service) freshenCards(ctx context.Context, rows []*server, cards []card) {
+	at := map[string]int{}
+	var ids []string
+	for i, row := range rows {
+		if cards[i][cardPorts] == "1" {
+			at[row.ID], ids = i, append(ids, row.ID)
+		}
+	}
+	for id, nics := range s.freshNICs(ctx, ids) {
+		text, err := makeCard(&server{ID: id, NICs: nics})
+		if err != nil {
+			s.log.WarnContext(ctx, "refresh addresses", "error", err)
+			continue
+		}
+		fresh := readCard(text)
+		for _, piece := range []int{cardPorts, cardAddresses, cardGroups} {
+			cards[at[id]][piece] = fresh[piece]
+		}
+	}
+}
+
+// freshNICs returns the interfaces that changed of those of a few servers.
+func (s *Service) freshNICs(ctx context.Context, ids []string) map[string][]nic {
+	ids = s.fresh.stale(ids, s.clock.Now())
 	switch {
 	case len(ids) == 0:
-		return
+		return nil
 	case len(ids) > refreshAtOnce:
 		s.deps.Bus.Ring(topicAddresses)
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	changed, err := s.refreshAddresses(ctx, ids, false)
 	if err != nil {
 		s.log.WarnContext(ctx, "refresh addresses", "error", err)
-		return
+		return nil
 	}
-	for id, nics := range changed {
-		byID[id].NICs = nics
-	}
+	return changed
 }
 
 // reconcileAddresses goes over all servers, oldest knowledge last.

@@ -24,6 +24,7 @@ type host struct {
 	Name         string      `db:"name"`
 	ServiceID    string      `db:"service_id"`
 	HypervisorID string      `db:"hypervisor_id"` // also the resource provider's id
+	HostName     string      `db:"hostname"`      // that of the facts
 	Zone         string      `db:"zone"`
 	Facts        orders.Host `db:"facts,json"`
 	Disabled     bool        `db:"disabled"`
@@ -48,6 +49,7 @@ type newHost struct {
 	Name         string      `db:"name"`
 	ServiceID    string      `db:"service_id"`
 	HypervisorID string      `db:"hypervisor_id"`
+	HostName     string      `db:"hostname"`
 	Zone         string      `db:"zone"`
 	Facts        orders.Host `db:"facts,json"`
 	Disabled     bool        `db:"disabled"`
@@ -87,14 +89,22 @@ func listHosts(tx *db.Tx) ([]host, error) {
 	return rows, err
 }
 
-// hostsByName returns those of the named hosts that are known.
-func hostsByName(tx *db.Tx, names []string) ([]host, error) {
-	var rows []host
-	for len(names) > 0 {
-		batch := names[:min(len(names), 500)]
-		names = names[len(batch):]
+// hostBrief is what lists of servers tell of a host.
+type hostBrief struct {
+	Name       string    `db:"name"`
+	HostName   string    `db:"hostname"`
+	Zone       string    `db:"zone"`
+	Disabled   bool      `db:"disabled"`
+	ForcedDown bool      `db:"forced_down"`
+	DownAt     time.Time `db:"down_at"`
+}
+
+// hostBriefs returns those of the named hosts that are known.
+func hostBriefs(tx *db.Tx, names []string) ([]hostBrief, error) {
+	var rows []hostBrief
+	for batch := range slices.Chunk(names, 500) {
 		marks, args := db.In(batch)
-		if err := tx.Select(&rows, "SELECT "+hostColumns+" FROM hosts WHERE name IN "+marks, args...); err != nil {
+		if err := tx.Select(&rows, "SELECT "+db.Columns(hostBrief{}, "")+" FROM hosts WHERE name IN "+marks, args...); err != nil {
 			return nil, err
 		}
 	}

@@ -53,7 +53,7 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 		if errors.Is(err, db.ErrNotFound) {
 			generation = 0
 			tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })
-			if err := insertHost(tx, newHost{Name: name, ServiceID: s.clock.ID(), HypervisorID: s.clock.ID(), Zone: defaultZone,
+			if err := insertHost(tx, newHost{Name: name, ServiceID: s.clock.ID(), HypervisorID: s.clock.ID(), HostName: facts.HostName, Zone: defaultZone,
 				Facts: facts, LastSeen: now, DownAt: until, CreatedAt: now, UpdatedAt: now}); err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 		}
 		generation = known.Generation
 		forScheduler := !slices.Equal(archsOf(&known.Facts), archsOf(&facts))
-		known.Facts, known.LastSeen, known.DownAt = facts, now, until
+		known.Facts, known.HostName, known.LastSeen, known.DownAt = facts, facts.HostName, now, until
 		if known.Provided != digestOf(name, facts) {
 			known.Provided = ""
 			tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })

@@ -1,8 +1,11 @@
 package compute
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,6 +35,8 @@ type serverQuery struct {
 	// projectID narrows to one project; empty: all.
 	projectID string
 	deleted   *bool // nil: both
+	// whole says that match looks at what is kept as JSON.
+	whole bool
 }
 
 type condition struct {
@@ -217,6 +222,7 @@ func taskFilter(q *serverQuery, values []string, _ *api.Request) error {
 }
 
 func descriptionFilter(q *serverQuery, values []string, _ *api.Request) error {
+	q.whole = true
 	q.match = append(q.match, func(row *server, _ task) bool {
 		return row.Detail.Description != nil && strings.Contains(*row.Detail.Description, values[0])
 	})
@@ -224,6 +230,7 @@ func descriptionFilter(q *serverQuery, values []string, _ *api.Request) error {
 }
 
 func launchIndexFilter(q *serverQuery, values []string, _ *api.Request) error {
+	q.whole = true
 	q.match = append(q.match, func(row *server, _ task) bool { return strconv.Itoa(row.Detail.LaunchIndex) == values[0] })
 	return nil
 }
@@ -275,6 +282,7 @@ func (q *serverQuery) byAddress(text string, version int) error {
 	if err != nil {
 		return err
 	}
+	q.whole = true
 	q.match = append(q.match, func(row *server, _ task) bool {
 		for _, n := range row.NICs {
 			for _, fixed := range n.FixedIPs {
@@ -355,20 +363,25 @@ func parseTime(text string) (time.Time, error) {
 	return time.Time{}, errors.New("not a date and time")
 }
 
-// readServers returns the rows of one page.
-func (s *Service) readServers(ctx context.Context, q *serverQuery) ([]*server, error) {
-	var found []*server
+// readServers returns the rows of one page: the given columns, or all without the card when
+// a filter needs them.
+func (s *Service) readServers(ctx context.Context, q *serverQuery, columns string) ([]*serverWithCard, error) {
+	var found []*serverWithCard
+	if q.whole {
+		columns = serverColumns
+	}
 	err := s.db.Read(ctx, func(tx *db.Tx) error {
 		found = nil
 		if err := q.checkMarker(tx); err != nil || q.limit == 0 {
 			return err
 		}
 		l := q.list()
+		l.Columns = columns
 		if len(q.match) > 0 {
 			l.Limit = max(q.limit, 500)
 		}
 		for scanned := 0; scanned < maxScanned; {
-			var rows []server
+			var rows []serverWithCard
 			if err := tx.List(&rows, l); err != nil {
 				return err
 			}
@@ -387,7 +400,7 @@ func (s *Service) readServers(ctx context.Context, q *serverQuery) ([]*server, e
 }
 
 // take appends those rows that the other filters let through.
-func (q *serverQuery) take(tx *db.Tx, rows []server, found *[]*server) error {
+func (q *serverQuery) take(tx *db.Tx, rows []serverWithCard, found *[]*serverWithCard) error {
 	tasks := map[string]task{}
 	if len(q.match) > 0 {
 		ids := make([]string, len(rows))
@@ -404,7 +417,7 @@ func (q *serverQuery) take(tx *db.Tx, rows []server, found *[]*server) error {
 	}
 	for i := range rows {
 		row := &rows[i]
-		fits := !slices.ContainsFunc(q.match, func(match func(*server, task) bool) bool { return !match(row, tasks[row.ID]) })
+		fits := !slices.ContainsFunc(q.match, func(match func(*server, task) bool) bool { return !match(&row.server, tasks[row.ID]) })
 		if fits && len(*found) < q.limit {
 			*found = append(*found, row)
 		}
@@ -429,13 +442,13 @@ func (s *Service) serverList(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.readServers(ctx, q)
+	rows, err := s.readServers(ctx, q, briefColumns)
 	if err != nil {
 		return nil, err
 	}
-	views := []serverBrief{}
-	for _, row := range rows {
-		views = append(views, serverBrief{row.ID, row.Name, linksOf(r, "servers", row.ID)})
+	views := make([]serverBrief, len(rows))
+	for i, row := range rows {
+		views[i] = serverBrief{row.ID, row.Name, linksOf(r, "servers", row.ID)}
 	}
 	return withLinks("servers", views, serverLinks(r, rows, q.limit)), nil
 }
@@ -445,23 +458,78 @@ func (s *Service) serverListDetail(ctx context.Context, r *api.Request) (any, er
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.readServers(ctx, q)
+	found, err := s.readServers(ctx, q, listedColumns)
 	if err != nil {
 		return nil, err
 	}
-	s.freshen(ctx, rows)
+	rows := make([]*server, len(found))
+	for i := range found {
+		rows[i] = &found[i].server
+	}
 	c, err := s.readContext(ctx, r, rows)
 	if err != nil {
 		return nil, err
 	}
-	views := make([]serverView, len(rows))
-	for i, row := range rows {
-		views[i] = s.viewServer(r, row, c, false)
+	cards, err := s.cardsOf(ctx, found)
+	if err != nil {
+		return nil, err
 	}
-	return withLinks("servers", views, serverLinks(r, rows, q.limit)), nil
+	s.freshenCards(ctx, rows, cards)
+	text, err := s.newPageText(r, c, len(rows)).page(rows, cards, serverLinks(r, found, q.limit))
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {strconv.Itoa(len(text))}}
+	return &api.Response{Status: http.StatusOK, Header: header, Stream: io.NopCloser(bytes.NewReader(text))}, nil
 }
 
-func serverLinks(r *api.Request, rows []*server, limit int) []linkView {
+// cardsOf takes the cards of rows apart. Those that are missing, of another form or older
+// than the row (which was read again whole) are made of the row.
+func (s *Service) cardsOf(ctx context.Context, rows []*serverWithCard) ([]card, error) {
+	cards := make([]card, len(rows))
+	var missing []string
+	at := map[string]int{}
+	for i, row := range rows {
+		if row.Detail.Flavor.ID == "" {
+			if cards[i] = readCard(row.Card); cards[i] == nil {
+				missing = append(missing, row.ID)
+				at[row.ID] = i
+			}
+			continue
+		}
+		text, err := makeCard(&row.server)
+		if err != nil {
+			return nil, err
+		}
+		cards[i] = readCard(text)
+	}
+	if len(missing) == 0 {
+		return cards, nil
+	}
+	var whole []*server
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { whole, err = serversEver(tx, missing); return err }); err != nil {
+		return nil, err
+	}
+	for _, row := range whole {
+		text, err := makeCard(row)
+		if err != nil {
+			return nil, err
+		}
+		cards[at[row.ID]] = readCard(text)
+	}
+	for _, i := range at {
+		if cards[i] == nil { // it was purged in between
+			text, err := makeCard(&rows[i].server)
+			if err != nil {
+				return nil, err
+			}
+			cards[i] = readCard(text)
+		}
+	}
+	return cards, nil
+}
+
+func serverLinks(r *api.Request, rows []*serverWithCard, limit int) []linkView {
 	if len(rows) == 0 || len(rows) < limit {
 		return nil
 	}

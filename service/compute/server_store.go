@@ -3,6 +3,8 @@ package compute
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"virga/core/db"
@@ -146,8 +148,25 @@ type groupOfPort struct {
 
 var serverColumns = db.Columns(server{}, "")
 
+// serverWithCard is a row as it is written, and as lists read it: there with the card
+// instead of the columns that the card is made of.
+type serverWithCard struct {
+	server
+	Card string `db:"card"`
+}
+
+// briefColumns are the columns without those of JSON; listedColumns have the card besides.
+var (
+	briefColumns  = strings.Join(slices.DeleteFunc(strings.Split(serverColumns, ", "), func(c string) bool { return c == "detail" || c == "nics" }), ", ")
+	listedColumns = briefColumns + ", card"
+)
+
 func insertServer(tx *db.Tx, row *server, userData string, tags []string) error {
-	if err := tx.Insert("servers", row); err != nil {
+	text, err := makeCard(row)
+	if err != nil {
+		return err
+	}
+	if err := tx.Insert("servers", serverWithCard{*row, text}); err != nil {
 		return fmt.Errorf("insert server %s: %w", row.ID, err)
 	}
 	if userData != "" {
@@ -173,7 +192,11 @@ func findServerEver(tx *db.Tx, id string) (*server, error) {
 }
 
 func updateServer(tx *db.Tx, row *server) error {
-	if err := tx.Update("servers", row, "id"); err != nil {
+	text, err := makeCard(row)
+	if err != nil {
+		return err
+	}
+	if err := tx.Update("servers", serverWithCard{*row, text}, "id"); err != nil {
 		return fmt.Errorf("update server %s: %w", row.ID, err)
 	}
 	return nil
@@ -200,6 +223,22 @@ func serversByID(tx *db.Tx, ids []string) ([]*server, error) {
 		ids = ids[len(batch):]
 		marks, args := db.In(batch)
 		if err := tx.Select(&rows, "SELECT "+serverColumns+" FROM servers WHERE deleted_at = 0 AND id IN "+marks, args...); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]*server, len(rows))
+	for i := range rows {
+		list[i] = &rows[i]
+	}
+	return list, nil
+}
+
+// serversEver returns servers, deleted or not.
+func serversEver(tx *db.Tx, ids []string) ([]*server, error) {
+	var rows []server
+	for batch := range slices.Chunk(ids, 500) {
+		marks, args := db.In(batch)
+		if err := tx.Select(&rows, "SELECT "+serverColumns+" FROM servers WHERE id IN "+marks, args...); err != nil {
 			return nil, err
 		}
 	}

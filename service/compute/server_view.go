@@ -103,7 +103,7 @@ type serverContext struct {
 	tasks    map[string]task
 	tags     map[string][]string
 	userData map[string]string
-	hosts    map[string]*host
+	hosts    map[string]*hostBrief
 	groups   map[string][]string
 	// What the caller may see; the rules have no target besides the caller's own scope.
 	extended, hostStatus, flavorSpecs, admin bool
@@ -137,7 +137,7 @@ func (c *serverContext) catchUp(tx *db.Tx, rows []*server) error {
 
 // readContext reads, in few queries, what the views of the rows need in this version.
 func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*server) (*serverContext, error) {
-	c := &serverContext{tasks: map[string]task{}, hosts: map[string]*host{}, extended: r.Can(ruleExtendedAttributes, nil),
+	c := &serverContext{tasks: map[string]task{}, hosts: map[string]*hostBrief{}, extended: r.Can(ruleExtendedAttributes, nil),
 		hostStatus: r.Can(ruleShowHostStatus, nil), flavorSpecs: r.Can(ruleFlavorSpecs, nil), admin: r.Can("context_is_admin", nil)}
 	ids := make([]string, len(rows))
 	for i, row := range rows {
@@ -154,7 +154,7 @@ func (s *Service) readContext(ctx context.Context, r *api.Request, rows []*serve
 		if err := c.catchUp(tx, rows); err != nil {
 			return err
 		}
-		hosts, err := hostsByName(tx, hostsOf(rows))
+		hosts, err := hostBriefs(tx, hostsOf(rows))
 		if err != nil {
 			return err
 		}
@@ -251,7 +251,7 @@ func (s *Service) viewAttributes(r *api.Request, view *serverView, row *server, 
 	}
 	hostName, hypervisor, name := orNull(row.Host), orNull(row.Host), instanceName(row.ID)
 	if h := c.hosts[row.Host]; h != nil {
-		hypervisor = orNull(h.Facts.HostName)
+		hypervisor = orNull(h.HostName)
 	}
 	view.Host, view.HypervisorName, view.InstanceName = &hostName, &hypervisor, &name
 	if r.Version.Before(vExtendedAttributes) {
@@ -333,13 +333,13 @@ func zoneShown(row *server, c *serverContext) string {
 	return row.Zone
 }
 
-func hostStatusOf(row *server, h *host, s *Service) *string {
+func hostStatusOf(row *server, h *hostBrief, s *Service) *string {
 	status := ""
 	switch {
 	case row.Host == "":
 	case h == nil:
 		status = "UNKNOWN"
-	case !h.up(s.clock.Now()):
+	case h.ForcedDown || !s.clock.Now().Before(h.DownAt):
 		status = "DOWN"
 	case h.Disabled:
 		status = "MAINTENANCE"
