@@ -147,12 +147,13 @@ func (s *Service) Enrol(ctx context.Context, text []byte, version string) (chain
 		if err != nil {
 			return err
 		}
+		before := viewMember(&m, s.deps.Clock.Now())
 		m.Version, m.Address = version, strings.TrimPrefix(s.deps.Address, "https://")
 		issued, err = s.certify(tx, &m, request, request.Names)
 		if err != nil {
 			return err
 		}
-		return s.record(tx, nil, "member", m.ID, "renew", map[string]any{"kind": m.Kind, "host": m.Host, "serial": issued.Serial})
+		return s.record(tx, nil, "member", m.ID, "renew", before, viewMember(&m, s.deps.Clock.Now()), nil)
 	})
 	return issued.Chain, err
 }

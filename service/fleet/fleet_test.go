@@ -11,6 +11,8 @@ import (
 
 	"virga/core/api"
 	"virga/core/api/apitest"
+	"virga/core/api/events"
+	"virga/core/feed"
 	"virga/core/pki"
 	"virga/service/fleet"
 )
@@ -25,7 +27,7 @@ func TestDerived(t *testing.T) {
 	}
 	subject.Run(t)
 	for _, row := range r.service.Table().Routes {
-		if row.Public {
+		if row.Public || row.Path == events.Path { // which tells everybody what he may hear: nothing
 			continue
 		}
 		path := strings.NewReplacer("{id}", id, "{kind}", "node", "{host}", "n1").Replace(row.Path)
@@ -384,5 +386,32 @@ func TestOldTokensAreForgotten(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestChangesAreRecorded looks at what the feed says of a machine's life, and what it does not say.
+func TestChangesAreRecorded(t *testing.T) {
+	r := newRig(t)
+	text, _ := r.newToken(map[string]any{})
+	n := r.machine()
+	r.accept(n, node("n1"), r.send(nil, nil, "POST", "/v1/join", map[string]any{"token": text, "request": r.request(n, node("n1"))}))
+	r.accept(n, node("n1"), r.renew(n))
+	r.want(http.StatusNoContent, r.send(r.admin, nil, "DELETE", "/v1/members/node/n1", nil), nil)
+	changes, err := feed.After(t.Context(), r.db, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range changes {
+		got = append(got, fmt.Sprintf("%s.%s before=%v after=%v", c.Kind, c.Action, len(c.Before) > 0, len(c.After) > 0))
+		shown := string(c.Before) + string(c.After) + fmt.Sprint(c.Detail)
+		if secret := strings.Split(text, ".")[2]; strings.Contains(shown, secret) {
+			t.Errorf("the token's secret is in the feed: %s", shown)
+		}
+	}
+	want := []string{"join_token.create before=false after=true", "member.create before=false after=true",
+		"member.renew before=true after=true", "member.delete before=true after=false"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
 }

@@ -97,6 +97,9 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 		if err := deleteMember(tx, known.ID); err != nil {
 			return pki.Issued{}, err
 		}
+		if err := s.record(tx, r, "member", known.ID, "delete", viewMember(&known, now), nil, map[string]any{"join_token": row.ID}); err != nil {
+			return pki.Issued{}, err
+		}
 	}
 	m, err := s.admitMember(tx, subject)
 	if err != nil {
@@ -111,6 +114,5 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 	if err := updateToken(tx, *row); err != nil {
 		return pki.Issued{}, err
 	}
-	return issued, s.record(tx, r, "member", m.ID, "join", map[string]any{
-		"kind": m.Kind, "host": m.Host, "serial": issued.Serial, "join_token": row.ID, "address": m.Address})
+	return issued, s.record(tx, r, "member", m.ID, "create", nil, viewMember(&m, now), map[string]any{"join_token": row.ID})
 }

@@ -109,7 +109,7 @@ func (s *Service) tokenCreate(ctx context.Context, r *api.Request) (any, error) 
 		if err := insertToken(tx, row); err != nil {
 			return err
 		}
-		return s.record(tx, r, "join_token", row.ID, "create", map[string]any{"kind": row.Kind, "host": row.Host})
+		return s.record(tx, r, "join_token", row.ID, "create", nil, viewToken(&row, now), nil)
 	})
 	if err != nil {
 		return nil, err
@@ -148,10 +148,14 @@ func (s *Service) tokenList(ctx context.Context, r *api.Request) (any, error) {
 func (s *Service) tokenDelete(ctx context.Context, r *api.Request) (any, error) {
 	id := r.Param("id")
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		row, err := findToken(tx, id)
+		if err != nil {
+			return err
+		}
 		if err := deleteToken(tx, id); err != nil {
 			return err
 		}
-		return s.record(tx, r, "join_token", id, "delete", nil)
+		return s.record(tx, r, "join_token", id, "delete", viewToken(&row, s.deps.Clock.Now()), nil, nil)
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, api.NotFound("There is no join token %s.", id)

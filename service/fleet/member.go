@@ -102,7 +102,7 @@ func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error)
 			return err
 		}
 		tx.AfterCommit(s.membersChanged)
-		return s.record(tx, r, "member", m.ID, "delete", map[string]any{"kind": m.Kind, "host": m.Host})
+		return s.record(tx, r, "member", m.ID, "delete", viewMember(&m, s.deps.Clock.Now()), nil, nil)
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return nil, errNoMember(r)

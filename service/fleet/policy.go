@@ -1,6 +1,11 @@
 package fleet
 
-import "virga/core/authz"
+import (
+	"slices"
+
+	"virga/core/api/events"
+	"virga/core/authz"
+)
 
 // The service's rules.
 const (
@@ -13,16 +18,17 @@ const (
 )
 
 func rules() []authz.Rule {
-	return append(authz.BaseRules(),
-		authz.Rule{Name: ruleTokens, Check: "rule:context_is_admin", Description: "Create, list and revoke join tokens.", Operations: []authz.Operation{
+	own := []authz.Rule{
+		{Name: ruleTokens, Check: "rule:context_is_admin", Description: "Create, list and revoke join tokens.", Operations: []authz.Operation{
 			{Method: "GET", Path: "/v1/join-tokens"}, {Method: "POST", Path: "/v1/join-tokens"}, {Method: "DELETE", Path: "/v1/join-tokens/{id}"}}},
-		authz.Rule{Name: ruleMembers, Check: "rule:context_is_admin", Description: "List the members of the cloud.", Operations: []authz.Operation{
+		{Name: ruleMembers, Check: "rule:context_is_admin", Description: "List the members of the cloud.", Operations: []authz.Operation{
 			{Method: "GET", Path: "/v1/members"}, {Method: "GET", Path: "/v1/members/{kind}/{host}"}}},
-		authz.Rule{Name: ruleRemove, Check: "rule:context_is_admin", Description: "Remove a member; its certificates are refused from then on.",
+		{Name: ruleRemove, Check: "rule:context_is_admin", Description: "Remove a member; its certificates are refused from then on.",
 			Operations: []authz.Operation{{Method: "DELETE", Path: "/v1/members/{kind}/{host}"}}},
-		authz.Rule{Name: ruleRenew, Check: "role:node", Description: "Members: renew the own certificate.",
+		{Name: ruleRenew, Check: "role:node", Description: "Members: renew the own certificate.",
 			Operations: []authz.Operation{{Method: "POST", Path: "/v1/renew"}}},
-		authz.Rule{Name: ruleSettings, Check: "role:node or rule:context_is_admin", Description: "Members: find the controllers.",
+		{Name: ruleSettings, Check: "role:node or rule:context_is_admin", Description: "Members: find the controllers.",
 			Operations: []authz.Operation{{Method: "GET", Path: "/v1/settings"}}},
-	)
+	}
+	return slices.Concat(authz.BaseRules(), own, events.Rules("fleet"))
 }

@@ -89,11 +89,12 @@ func (s *Service) renew(ctx context.Context, r *api.Request, who pki.Subject, pi
 		if err := succeed(tx, key, request.Pin); err != nil {
 			return err
 		}
+		before := viewMember(&m, s.deps.Clock.Now())
 		m.Version, m.Address = version, callerAddress(r)
 		if issued, err = s.certify(tx, &m, request, request.Names); err != nil {
 			return err
 		}
-		return s.record(tx, r, "member", m.ID, "renew", map[string]any{"kind": m.Kind, "host": m.Host, "serial": issued.Serial})
+		return s.record(tx, r, "member", m.ID, "renew", before, viewMember(&m, s.deps.Clock.Now()), nil)
 	})
 	if err != nil {
 		return nil, refusedRequest(err)

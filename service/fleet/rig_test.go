@@ -16,6 +16,7 @@ import (
 
 	"virga/core/bus"
 	"virga/core/clock"
+	"virga/core/db"
 	"virga/core/db/dbtest"
 	"virga/core/pki"
 	"virga/core/token"
@@ -43,6 +44,7 @@ func identity(user string, roles ...string) *token.Identity {
 type rig struct {
 	*testing.T
 	clock     *clock.Seeded
+	db        *db.DB
 	authority *pki.Authority
 	service   *fleet.Service
 	admin     *token.Identity
@@ -53,13 +55,13 @@ const life = 10 * time.Minute
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, folders: map[*pki.Credentials]string{}, clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)), admin: identity("root", "admin", "member", "reader")}
+	r := &rig{T: t, db: dbtest.Open(t), folders: map[*pki.Credentials]string{}, clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)), admin: identity("root", "admin", "member", "reader")}
 	var err error
 	if r.authority, err = pki.NewAuthority(r.clock, "test"); err != nil {
 		t.Fatal(err)
 	}
 	r.service, err = fleet.New(t.Context(), fleet.Deps{
-		DB: dbtest.Open(t), Bus: bus.NewLocal(), Clock: r.clock, Log: slog.New(slog.DiscardHandler), Auth: nobody{},
+		DB: r.db, Bus: bus.NewLocal(), Clock: r.clock, Log: slog.New(slog.DiscardHandler), Auth: nobody{},
 		Endpoint: "https://cloud/fleet", Authority: r.authority, Life: life, Grace: time.Hour, Own: []pki.Subject{{Kind: pki.Controller, Name: "c1"}},
 		CloudID: "the-cloud", Region: "R", Address: "https://c1:1", Secure: true,
 		Handover: func(context.Context) (any, error) { return map[string]string{"key": "the cluster key"}, nil },

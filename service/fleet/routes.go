@@ -7,7 +7,7 @@ const maxRequest = 32 << 10
 
 // routes is the API of the service, in the order of its addresses.
 func (s *Service) routes() []api.Route {
-	return []api.Route{
+	return append([]api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionList, Doc: "lists the versions"},
 		{Method: "GET", Path: "/v1", Public: true, Handle: s.versionShow, Doc: "shows the version"},
 
@@ -24,5 +24,5 @@ func (s *Service) routes() []api.Route {
 		{Method: "POST", Path: "/v1/recover", Public: true, Handle: s.memberRecover, Body: "recover", MaxBody: maxRequest, Doc: "gives a member whose certificate has expired a new one, by its key"},
 		{Method: "POST", Path: "/v1/renew", Policy: ruleRenew, Handle: s.memberRenew, Body: "renew", MaxBody: maxRequest, Doc: "gives the calling member a new certificate"},
 		{Method: "GET", Path: "/v1/settings", Policy: ruleSettings, Handle: s.settingsShow, Doc: "tells a member where controllers are"},
-	}
+	}, s.events.Routes()...)
 }

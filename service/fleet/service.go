@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"virga/core/api"
+	"virga/core/api/events"
 	"virga/core/authz"
 	"virga/core/bus"
 	"virga/core/clock"
@@ -74,6 +75,8 @@ type Service struct {
 	table     *api.Table
 	handler   http.Handler
 	admission *admission
+	feed      *feed.Log
+	events    *events.Desk
 }
 
 // New migrates the database and makes the service's API.
@@ -97,7 +100,11 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet policy: %w", err)
 	}
-	s := &Service{deps: deps, admission: newAdmission()}
+	s := &Service{deps: deps, admission: newAdmission(), feed: feed.NewLog("fleet", deps.Bus)}
+	s.events, err = events.New(events.Config{DB: deps.DB, Feed: s.feed, Clock: deps.Clock, Auth: deps.Auth, Log: deps.Log, Metrics: deps.Metrics})
+	if err != nil {
+		return nil, err
+	}
 	s.table = &api.Table{
 		Service: "fleet", Type: "fleet", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle, SlashCounts: true,
 		Schemas: folder(schemaFiles, "schema"), Policy: policy, Auth: deps.Auth,
@@ -155,11 +162,15 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// record writes an entry of the change log.
-func (s *Service) record(tx *db.Tx, r *api.Request, kind, id, action string, detail map[string]any) error {
-	c := feed.Change{At: s.deps.Clock.Now(), Kind: kind, ID: id, Action: action, Detail: detail}
+// record writes an entry of the change log: what the API shows of the resource before and
+// after (nil where it is not there).
+func (s *Service) record(tx *db.Tx, r *api.Request, kind, id, action string, before, after any, detail map[string]any) error {
+	c := feed.Change{At: s.deps.Clock.Now(), Kind: kind, ID: id, Action: action, Before: before, After: after, Detail: detail}
 	if r != nil {
 		c.RequestID, c.UserID, c.ProjectID = r.ID, r.UserID(), r.ProjectID()
 	}
-	return feed.Record(tx, c)
+	return s.feed.Record(tx, c)
 }
+
+// Events is where administrators hear of changes; nothing here belongs to users.
+func (s *Service) Events() *events.Desk { return s.events }
