@@ -24,6 +24,9 @@ const (
 	User        = "virga"
 	Password    = "s3cret/?#"
 	VirtualHost = "clouds/one"
+	// OpenStack is the name and password of a user who may do everything on the virtual host
+	// of that name, where other people's programs are.
+	OpenStack = "openstack"
 	// ForbiddenHost is a virtual host that the user may not enter.
 	ForbiddenHost = "private"
 )
@@ -115,6 +118,11 @@ func (o *once) get(t testing.TB) *Broker {
 
 // URL is the address of the virtual host with the user's name and password.
 func (b *Broker) URL() string { return b.address("amqp", b.ports.amqp) }
+
+// OpenStackURL is the address for other people's programs.
+func (b *Broker) OpenStackURL() string {
+	return "amqp://" + OpenStack + ":" + OpenStack + "@" + b.Address() + "/" + OpenStack
+}
 
 // TLSURL is the same over TLS; the broker's certificate is one of its own CA.
 func (b *Broker) TLSURL() string {

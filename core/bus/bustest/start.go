@@ -142,9 +142,10 @@ func (b *Broker) configure() error {
 	}
 	in := func(name string) string { return filepath.Join(b.folder, name) }
 	definitions, err := json.Marshal(map[string]any{
-		"users":       []map[string]any{{"name": User, "password": Password, "tags": "administrator"}},
-		"vhosts":      []map[string]any{{"name": VirtualHost}, {"name": ForbiddenHost}},
-		"permissions": []map[string]any{{"user": User, "vhost": VirtualHost, "configure": "^virga\\.", "write": "^(virga\\.|amq\\.default$)", "read": "^virga\\."}},
+		"users":  []map[string]any{{"name": User, "password": Password, "tags": "administrator"}, {"name": OpenStack, "password": OpenStack, "tags": ""}},
+		"vhosts": []map[string]any{{"name": VirtualHost}, {"name": ForbiddenHost}, {"name": OpenStack}},
+		"permissions": []map[string]any{{"user": User, "vhost": VirtualHost, "configure": "^virga\\.", "write": "^(virga\\.|amq\\.default$)", "read": "^virga\\."},
+			{"user": OpenStack, "vhost": OpenStack, "configure": ".*", "write": ".*", "read": ".*"}},
 	})
 	if err != nil {
 		return err

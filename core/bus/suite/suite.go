@@ -21,7 +21,7 @@ import (
 type Open func(t *testing.T) (a, b bus.Bus)
 
 // limit is how long anything may take to travel.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
