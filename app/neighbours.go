@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"virga/core/api"
+	"virga/core/bus"
 	"virga/core/token"
 )
 
@@ -52,7 +53,7 @@ func (w way) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
-	return nil, fmt.Errorf("call %s: no process serves %s", r.URL.Path, w.service)
+	return nil, fmt.Errorf("call %s: no process serves %s: %w", r.URL.Path, w.service, bus.ErrUnavailable)
 }
 
 // asker is the authenticator of a process without identity: it asks one that has it.

@@ -17,6 +17,7 @@ import (
 
 	"virga/app/cluster"
 	"virga/core/api"
+	"virga/core/bus"
 	"virga/core/db"
 	"virga/core/pki"
 	"virga/core/token"
@@ -45,7 +46,7 @@ const (
 
 // others reaches the services of other processes.
 type others struct {
-	living      func(ctx context.Context) ([]cluster.Process, error)
+	recent      func(ctx context.Context) ([]cluster.Process, error)
 	look        func()
 	self        string
 	credentials *pki.Credentials
@@ -56,7 +57,7 @@ type others struct {
 }
 
 func newOthers(c *cluster.Cluster, self string, credentials *pki.Credentials) *others {
-	o := &others{living: c.Living, look: c.Look, self: self, credentials: credentials, avoided: map[string]time.Time{}}
+	o := &others{recent: c.Recent, look: c.Look, self: self, credentials: credentials, avoided: map[string]time.Time{}}
 	o.reconnect()
 	return o
 }
@@ -108,7 +109,7 @@ func (t toService) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if len(addresses) == 0 {
-		return nil, fmt.Errorf("call %s: no living process serves %s", r.URL.Path, t.service)
+		return nil, fmt.Errorf("call %s: no living process serves %s: %w", r.URL.Path, t.service, bus.ErrUnavailable)
 	}
 	var errs []error
 	for _, address := range addresses[:min(len(addresses), attempts)] {
@@ -130,7 +131,7 @@ func (t toService) RoundTrip(r *http.Request) (*http.Response, error) {
 			break
 		}
 	}
-	return nil, errors.Join(errs...)
+	return nil, fmt.Errorf("%w: %w", bus.ErrUnavailable, errors.Join(errs...))
 }
 
 // outgoing is a request as another process gets it. connected tells afterwards whether it may
@@ -148,7 +149,9 @@ func outgoing(r *http.Request, address string, body *onceBody) (out *http.Reques
 		out.Header.Set(requestIDHeader, id)
 	}
 	if identity, ok := token.IdentityFrom(r.Context()); ok {
-		text, err := json.Marshal(identity)
+		passed := *identity
+		passed.AppCred.AccessRules = nil // they were for the caller's own request, and there may be many
+		text, err := json.Marshal(&passed)
 		if err != nil {
 			return nil, nil, fmt.Errorf("pass on who calls: %w", err)
 		}
@@ -157,11 +160,11 @@ func outgoing(r *http.Request, address string, body *onceBody) (out *http.Reques
 	return out, connected, nil
 }
 
-// addresses lists where a service is served by others, those last that were not reached a
-// moment ago. The first stays the same while the processes do, because what it remembers of
+// addresses lists where a service is served by others, those last that are silent or were
+// not reached a moment ago. The first stays the same while the processes do, because what it remembers of
 // a caller (a cursor, a page) helps with the next question; of two callers it is another.
 func (o *others) addresses(ctx context.Context, service string) ([]string, error) {
-	living, err := o.living(ctx)
+	recent, err := o.recent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -169,10 +172,10 @@ func (o *others) addresses(ctx context.Context, service string) ([]string, error
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, p := range living {
+	for _, p := range recent {
 		switch {
 		case p.ID == o.self || p.Address == "" || !p.Serves(service):
-		case now.Sub(o.avoided[p.Address]) < avoidFor:
+		case p.Silent || now.Sub(o.avoided[p.Address]) < avoidFor:
 			bad = append(bad, p.Address)
 		default:
 			good = append(good, p.Address)

@@ -126,7 +126,7 @@ func gone(t *testing.T) string {
 func reaching(credentials *pki.Credentials, addresses ...string) *others {
 	o := newOthers(new(cluster.Cluster), "me", credentials)
 	o.look = func() {}
-	o.living = func(context.Context) ([]cluster.Process, error) {
+	o.recent = func(context.Context) ([]cluster.Process, error) {
 		list := []cluster.Process{{ID: o.self, Services: []string{"image"}, Address: "127.0.0.1:1"}}
 		for _, address := range addresses {
 			list = append(list, cluster.Process{ID: address, Services: []string{"identity", "image"}, Address: address})

@@ -12,10 +12,13 @@ import (
 )
 
 const (
-	// beatEvery is how often a process says that it lives; one that was not seen for
-	// aliveFor is taken as dead, and forgotten after rememberFor.
+	// beatEvery is how often a process says that it lives, againAfter how soon when it was
+	// not heard. One that was not seen for aliveFor is taken as dead; for recentFor it may
+	// have been the database that was away, and after rememberFor it is forgotten.
 	beatEvery   = 5 * time.Second
+	againAfter  = time.Second
 	aliveFor    = 17 * time.Second
+	recentFor   = 2 * time.Minute
 	rememberFor = time.Hour
 	// peersFor is how long a list of processes is taken as true.
 	peersFor = 2 * time.Second
@@ -38,6 +41,8 @@ type Process struct {
 	// Address is where other processes reach it under mutual TLS; empty: not at all.
 	Address           string
 	StartedAt, SeenAt time.Time
+	// Silent tells that it was not seen for longer than a living process is.
+	Silent bool
 }
 
 // Serves tells whether the process serves the API of a service.
@@ -60,7 +65,8 @@ func (p *Process) row(now time.Time) processRow {
 }
 
 func (r *processRow) process() Process {
-	return Process{r.ID, r.Host, r.Version, r.Roles, strings.Split(r.Services, ","), r.Bus, r.Address, r.StartedAt, r.SeenAt}
+	return Process{ID: r.ID, Host: r.Host, Version: r.Version, Roles: r.Roles, Services: strings.Split(r.Services, ","), Bus: r.Bus,
+		Address: r.Address, StartedAt: r.StartedAt, SeenAt: r.SeenAt}
 }
 
 // Announce writes that a process runs, and forgets those that are long dead.
@@ -81,16 +87,18 @@ func (c *Cluster) Announce(ctx context.Context, p Process) error {
 
 // Beat says that a process lives until ctx ends, then takes its name off the list.
 func (c *Cluster) Beat(ctx context.Context, p Process) error {
-	ticker := time.NewTicker(beatEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(beatEvery)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return c.leave(ctx, p)
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		timer.Reset(beatEvery)
 		err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return upsertProcess(tx, p.row(c.cfg.Clock.Now())) })
 		if err != nil && ctx.Err() == nil {
+			timer.Reset(againAfter)
 			c.cfg.Log.WarnContext(ctx, "say that this process lives", "error", err)
 		}
 	}
@@ -120,6 +128,14 @@ type peers struct {
 
 // Living lists the processes that live, those seen last first.
 func (c *Cluster) Living(ctx context.Context) ([]Process, error) {
+	recent, err := c.Recent(ctx)
+	return slices.DeleteFunc(slices.Clone(recent), func(p Process) bool { return p.Silent }), err
+}
+
+// Recent lists the processes that live, and behind them those that are silent since a while:
+// after the database was away all are, until each has said again that it lives. Callers do
+// not change the list.
+func (c *Cluster) Recent(ctx context.Context) ([]Process, error) {
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()
 	now := c.cfg.Clock.Now()
@@ -128,7 +144,7 @@ func (c *Cluster) Living(ctx context.Context) ([]Process, error) {
 	}
 	var rows []processRow
 	err := c.cfg.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		rows, err = listProcesses(tx, now.Add(-aliveFor), maxProcesses)
+		rows, err = listProcesses(tx, now.Add(-recentFor), maxProcesses)
 		return err
 	})
 	if err != nil {
@@ -140,18 +156,19 @@ func (c *Cluster) Living(ctx context.Context) ([]Process, error) {
 	list := make([]Process, len(rows))
 	for i := range rows {
 		list[i] = rows[i].process()
+		list[i].Silent = now.Sub(rows[i].SeenAt) > aliveFor
 	}
 	c.peers.list, c.peers.readAt = list, now
 	return list, nil
 }
 
-// Watch has Living see processes that come and go as soon as they say so, until ctx ends.
+// Watch has Living and Recent see processes that come and go as soon as they say so, until ctx ends.
 func (c *Cluster) Watch(ctx context.Context) error {
 	c.each(ctx, topicProcesses, time.Minute, func(context.Context) { c.Look() })
 	return nil
 }
 
-// Look has the next Living read the list anew.
+// Look has the next Living or Recent read the list anew.
 func (c *Cluster) Look() {
 	c.peers.mu.Lock()
 	defer c.peers.mu.Unlock()

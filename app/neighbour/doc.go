@@ -12,16 +12,24 @@ package neighbour
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"virga/core/api"
+	"virga/core/bus"
 )
 
-// refusal turns a neighbour's error answer into an *api.Error; other errors, and the
-// neighbour's own trouble (status 500 and above), stay as they are.
+// refusal turns a neighbour's error answer into an *api.Error, and one that says that it
+// cannot serve now into bus.ErrUnavailable; other errors, and the neighbour's own trouble
+// (status 500 and above), stay as they are.
 func refusal(err error) error {
 	var status *api.StatusError
-	if !errors.As(err, &status) || status.Status >= http.StatusInternalServerError {
+	switch {
+	case !errors.As(err, &status):
+		return err
+	case status.Status == http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %w", bus.ErrUnavailable, err)
+	case status.Status >= http.StatusInternalServerError:
 		return err
 	}
 	return api.Errorf(status.Status, "%s", message(status.Body)).Because(err)

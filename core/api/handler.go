@@ -324,7 +324,7 @@ func (s *server) stream(w http.ResponseWriter, r *Request, status int, stream St
 
 // passes tells of an error that it is no bug but a state that the same request may not meet again.
 func passes(err error) bool {
-	return errors.Is(err, db.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, db.ErrUnavailable) || errors.Is(err, bus.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (s *server) writeError(w http.ResponseWriter, r *Request, err error) {
