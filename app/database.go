@@ -23,7 +23,7 @@ func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
 		return nil, err
 	}
 	cl.forgetChanges(service, d)
-	return d, nil
+	return d, cl.publishChanges(service, d)
 }
 
 func (cl *cloud) openPart(ctx context.Context, part string) (*db.DB, error) {
