@@ -132,7 +132,7 @@ func (b *Bus) Ready(context.Context) error {
 
 // unavailable is the error of having no connection; mu is held.
 func (b *Bus) unavailable() error {
-	return fmt.Errorf("no connection to the message broker (%w): %w", b.trouble, bus.ErrUnavailable)
+	return fmt.Errorf("no connection to the message broker (%s): %w", b.trouble.Error(), bus.ErrUnavailable)
 }
 
 // run keeps the bus connected until ctx ends. first is the session that there is already, or

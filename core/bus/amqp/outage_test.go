@@ -18,13 +18,12 @@ import (
 
 // load is what a cloud at work does to its bus, and what it saw.
 type load struct {
-	t                   *testing.T
-	stop                context.CancelFunc
-	running             sync.WaitGroup
-	answered, failed    atomic.Int64
-	longest             atomic.Int64 // the longest call in nanoseconds
-	allowed             []error
-	ringing, listenings atomic.Int64
+	t                         *testing.T
+	stop                      context.CancelFunc
+	running                   sync.WaitGroup
+	answered, failed, ringing atomic.Int64
+	longest                   atomic.Int64 // the longest call in nanoseconds
+	allowed                   []error
 }
 
 // callWithin is the deadline of the load's calls.

@@ -84,7 +84,7 @@ func (s *session) ask(ctx context.Context, address, question string, body []byte
 
 // broken is the failure of a question whose connection ended.
 func (s *session) broken() error {
-	return fmt.Errorf("the connection to the message broker broke (%w): %w", context.Cause(s.ctx), bus.ErrUnavailable)
+	return fmt.Errorf("the connection to the message broker broke (%s): %w", context.Cause(s.ctx).Error(), bus.ErrUnavailable)
 }
 
 // sendQuestions publishes the calls in turn.

@@ -170,11 +170,10 @@ func (s *session) watch() {
 	}
 	for _, c := range closed {
 		s.threads.Go(func() {
-			err := error(errors.New("the connection was closed"))
 			if reply := <-c; reply != nil {
-				err = reply
+				s.end(reply)
 			}
-			s.end(err)
+			s.end(errors.New("the connection was closed")) // the first cause counts
 		})
 	}
 	for _, c := range canceled {

@@ -66,7 +66,7 @@ func start() (*Broker, error) {
 	}
 	epmd, err := exec.LookPath("epmd")
 	if err != nil {
-		return nil, errors.New("Erlang is not installed (no program epmd)")
+		return nil, errors.New("the program epmd of Erlang is not installed")
 	}
 	folder, err := os.MkdirTemp("", "virga-broker-")
 	if err != nil {
@@ -104,8 +104,7 @@ func start() (*Broker, error) {
 	b.ended = ended
 	if err := b.answers(); err != nil {
 		_ = b.orders.Close()
-		<-ended
-		return nil, err
+		return nil, errors.Join(err, <-ended)
 	}
 	return b, nil
 }

@@ -147,6 +147,7 @@ func (c *Client) dial(ctx context.Context, address string) (*websocket.Conn, err
 	if t, ok := client.Transport.(*http.Transport); ok {
 		client.Transport = withoutHTTP2(t)
 	}
+	//nolint:bodyclose // the library closes it, and says so
 	ws, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -220,7 +221,7 @@ func (c *Client) Ready(context.Context) error {
 
 // unavailable is the error of having no connection; mu is held.
 func (c *Client) unavailable() error {
-	return fmt.Errorf("no connection to the controller's bus (%v): %w", c.trouble, bus.ErrUnavailable)
+	return fmt.Errorf("no connection to the controller's bus (%s): %w", c.trouble.Error(), bus.ErrUnavailable)
 }
 
 // take handles one frame of the server.

@@ -13,9 +13,6 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// errGone is why a link ended when its own end wanted it.
-var errGone = errors.New("the connection was ended on this side")
-
 // link is one connection, the same at both ends: it reads frames, puts bodies together,
 // sends in turns, and ends when the other side is not heard any more.
 type link struct {

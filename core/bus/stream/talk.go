@@ -35,7 +35,7 @@ const longestQuestion = time.Hour
 
 // errBroken is the failure of a question whose link ended.
 func (t *talk) errBroken() error {
-	return fmt.Errorf("the connection broke (%v): %w", context.Cause(t.link.ctx), bus.ErrUnavailable)
+	return fmt.Errorf("the connection broke (%s): %w", context.Cause(t.link.ctx).Error(), bus.ErrUnavailable)
 }
 
 // ask puts a question to the other side. It waits while too many are under way.
