@@ -57,7 +57,7 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 				Facts: facts, LastSeen: now, DownAt: until, CreatedAt: now, UpdatedAt: now}); err != nil {
 				return err
 			}
-			return feed.Record(tx, feed.Change{At: now, RequestID: r.ID, UserID: r.UserID(), Kind: "host", ID: name, Action: "create"})
+			return s.record(tx, r, feed.Change{Kind: "host", ID: name, Action: "create", After: &hostDocument{Host: name, Zone: defaultZone, Status: "enabled"}})
 		}
 		if err != nil {
 			return err
