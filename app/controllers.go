@@ -216,7 +216,7 @@ func (c *controllers) notice(resp *http.Response, address string) {
 	if now := time.Now(); now.Sub(c.complained) >= complainEvery {
 		c.complained = now
 		c.log.Error("the cloud does not serve this node any more: it has been removed. Its guests are left as they are."+
-			" To come back it needs a new join token and an empty folder pki", "controller", address, "node", c.credentials.Subject().Name)
+			" To come back it needs a new join token (virga token create, virga join)", "controller", address, "node", c.credentials.Subject().Name)
 	}
 }
 
@@ -255,24 +255,28 @@ func (c *controllers) take(answer *fleet.Membership, err error) ([]byte, error) 
 }
 
 // recover asks each controller for a certificate by the key alone.
-func (c *controllers) recover(ctx context.Context, request []byte, version string) (*fleet.Membership, error) {
-	signature, key, err := c.credentials.Sign(fleet.RecoverMessage(string(request)))
-	if err != nil {
-		return nil, err
-	}
-	authority, _ := c.credentials.AuthorityPin()
-	body := map[string]any{"request": string(request), "key": key, "signature": signature, "version": version}
+func (c *controllers) recover(ctx context.Context, request []byte, version string) (answer *fleet.Membership, err error) {
 	_, _, count := c.now()
 	for range count {
 		address, _, _ := c.now()
-		answer := new(fleet.Membership)
-		err = askStranger(ctx, address, authority, "/fleet/v1/recover", body, answer)
-		if err == nil {
+		if answer, err = askToRecover(ctx, c.credentials, address, request, version); err == nil {
 			return answer, nil
 		}
 		c.avoid(address)
 	}
 	return nil, err
+}
+
+// askToRecover asks a controller for a certificate by the key alone.
+func askToRecover(ctx context.Context, credentials *pki.Credentials, address string, request []byte, version string) (*fleet.Membership, error) {
+	signature, key, err := credentials.Sign(fleet.RecoverMessage(string(request)))
+	if err != nil {
+		return nil, err
+	}
+	authority, _ := credentials.AuthorityPin()
+	body := map[string]any{"request": string(request), "key": key, "signature": signature, "version": version}
+	answer := new(fleet.Membership)
+	return answer, askStranger(ctx, address, authority, "/fleet/v1/recover", body, answer)
 }
 
 // askStranger puts a question to a controller before this machine can show a certificate.

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"virga/app/cluster"
 	"virga/app/folder"
+	"virga/core/api"
 	"virga/core/clock"
 	"virga/core/conf"
 	"virga/core/pki"
@@ -69,14 +72,34 @@ func join(ctx context.Context, p JoinParams, c *conf.Config, version string, out
 	if err != nil {
 		return err
 	}
-	credentials, err := pki.OpenCredentials(joinedFolder(c.DataDir, p.Kind), clock.System{})
+	dir := joinedFolder(c.DataDir, p.Kind)
+	credentials, err := pki.OpenCredentials(dir, clock.System{})
 	if err != nil {
 		return err
 	}
 	subject := pki.Subject{Kind: p.Kind, Name: c.Host}
 	if credentials.Joined() {
-		return rejoin(credentials, subject, p, c, out)
+		member, err := isMember(ctx, credentials, subject, p, address)
+		if err != nil {
+			return fmt.Errorf("join: %s: %w", c.DataDir, err)
+		}
+		if member {
+			fmt.Fprintf(out, "%s has joined already.\n", c.Host)
+			return nil
+		}
+		if err := os.RemoveAll(dir); err != nil { // the key is worth nothing any more
+			return fmt.Errorf("join: %w", err)
+		}
+		if credentials, err = pki.OpenCredentials(dir, clock.System{}); err != nil {
+			return err
+		}
 	}
+	return joinAnew(ctx, p, c, credentials, address, version, out)
+}
+
+// joinAnew spends the token.
+func joinAnew(ctx context.Context, p JoinParams, c *conf.Config, credentials *pki.Credentials, address, version string, out io.Writer) error {
+	subject := pki.Subject{Kind: p.Kind, Name: c.Host}
 	shown, err := fleet.ParseToken(p.Token.Reveal())
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
@@ -106,23 +129,42 @@ func joinedFolder(dataDir string, kind pki.Kind) string {
 	return filepath.Join(credentialsFolder(dataDir, kind), "joined")
 }
 
-// rejoin is what join does on a machine that is a member: nothing, if it is the one that is
-// meant.
-func rejoin(credentials *pki.Credentials, subject pki.Subject, p JoinParams, c *conf.Config, out io.Writer) error {
+// isMember tells whether the credentials of a machine are still worth something; the
+// error says that they are another machine's or another cloud's. Without a token, and where
+// the controller is not reached, they are taken to be: the node finds out.
+func isMember(ctx context.Context, credentials *pki.Credentials, subject pki.Subject, p JoinParams, address string) (bool, error) {
 	if credentials.Subject() != subject {
-		return fmt.Errorf("join: %s has joined as %s already, not as %s", c.DataDir, credentials.Subject(), subject)
+		return false, fmt.Errorf("this machine has joined as %s already, not as %s", credentials.Subject(), subject)
 	}
-	if p.Token != "" {
-		shown, err := fleet.ParseToken(p.Token.Reveal())
+	if p.Token == "" {
+		return true, nil
+	}
+	shown, err := fleet.ParseToken(p.Token.Reveal())
+	if err != nil {
+		return false, err
+	}
+	if pin, _ := credentials.AuthorityPin(); !pin.Equal(shown.Authority) {
+		return false, errors.New("this machine has joined another cloud than the token leads to")
+	}
+	transport := newTransport(credentials, pki.Controller)
+	defer transport.CloseIdleConnections()
+	client := api.Client{HTTP: &http.Client{Transport: transport, CheckRedirect: noRedirect}, Base: address, Timeout: renewTimeout}
+	err = client.Do(ctx, http.MethodGet, "/fleet/v1/settings", nil, nil)
+	if credentials.Expired() {
+		err = recoverAt(ctx, credentials, address)
+	}
+	return statusOf(err) != http.StatusForbidden, nil
+}
+
+// recoverAt renews a certificate that has expired.
+func recoverAt(ctx context.Context, credentials *pki.Credentials, address string) error {
+	return credentials.Renew(ctx, pki.Names{}, func(ctx context.Context, request []byte) ([]byte, error) {
+		answer, err := askToRecover(ctx, credentials, address, request, "")
 		if err != nil {
-			return fmt.Errorf("join: %w", err)
+			return nil, err
 		}
-		if pin, _ := credentials.AuthorityPin(); !pin.Equal(shown.Authority) {
-			return fmt.Errorf("join: %s has joined another cloud than the token leads to", c.DataDir)
-		}
-	}
-	fmt.Fprintf(out, "%s has joined already.\n", subject.Name)
-	return nil
+		return []byte(answer.Certificate), nil
+	})
 }
 
 // keepMembership writes what a member was told, before it has its certificate: with the

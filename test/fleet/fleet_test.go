@@ -67,6 +67,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		}
 		return nil
 	})
+	m.ready(t, c)
 	boot(t, c, disk, "one")
 	if a := c.Admin.Do(t, "GET", servers+"/"+server, nil); a.Value("server.status") != "ACTIVE" {
 		t.Errorf("the server that ran all the time: %s", a)
@@ -201,6 +202,12 @@ func TestRemovedNodeIsServedNoMore(t *testing.T) {
 	if err := credentials.Renew(t.Context(), pki.Names{}, renewer(t, client, c)); err == nil {
 		t.Error("the removed node renewed its certificate")
 	}
+	m.end(t)
+	if err := m.enter(t, c.Base, newToken(t, c, object{})); err != nil { // the operator has thought better of it
+		t.Fatal(err)
+	}
+	m.run(t)
+	m.ready(t, c)
 }
 
 // TestNodesAreWhoTheyAre has a node ask for what is not its own, with all that it has.
@@ -311,7 +318,9 @@ func TestOperatorsCertificateIsFollowed(t *testing.T) {
 	if err := os.WriteFile(dir+"/cert.pem", []byte("garbage"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "a complaint", func() bool { return shown() == "second.example" && strings.Contains(controller.log.String(), "cannot be used") })
+	await(t, "a complaint", func() bool {
+		return shown() == "second.example" && strings.Contains(controller.log.String(), "cannot be used")
+	})
 	text, err := os.ReadFile(dir + "/data/clouds.yaml")
 	if err != nil || bytes.Contains(text, []byte("cacert")) {
 		t.Errorf("clouds.yaml, %v: %s", err, text)

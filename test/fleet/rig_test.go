@@ -161,8 +161,8 @@ func boot(t *testing.T, c *cloud.Cloud, imageID, host string) string {
 		"networks": "none", "availability_zone": "nova:" + host}}, "server.id")
 	c.Await(t, "the server on "+host+" is ACTIVE", func() error {
 		a := c.Admin.Do(t, "GET", servers+"/"+id, nil)
-		if a.Value("server.status") != "ACTIVE" {
-			return errors.New(a.String())
+		if status := a.Value("server.status"); status != "ACTIVE" {
+			return fmt.Errorf("%s: %s", status, a.Value("server.fault.message"))
 		}
 		if got := a.Value("server.OS-EXT-SRV-ATTR:host"); got != host {
 			t.Fatalf("the server is on %s, not on %s", got, host)
