@@ -59,6 +59,12 @@ func (e *Engine) pause(ctx context.Context, workers *sync.WaitGroup, bell <-chan
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
+		select { // before all else: whoever started them waits for them here
+		case o := <-e.hands.started:
+			e.begin(ctx, workers, o)
+			continue
+		default:
+		}
 		select {
 		case <-ctx.Done():
 			return false
@@ -68,6 +74,12 @@ func (e *Engine) pause(ctx context.Context, workers *sync.WaitGroup, bell <-chan
 		case <-bell:
 		case <-e.hands.look:
 		case <-timer.C:
+		}
+		for _, asks := range []<-chan struct{}{bell, e.hands.look} { // one look is for all who asked
+			select {
+			case <-asks:
+			default:
+			}
 		}
 		return ctx.Err() == nil
 	}

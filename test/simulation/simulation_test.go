@@ -1,10 +1,14 @@
 package simulation_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +17,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	debug.SetGCPercent(400) // the runs are short and there is memory enough
 	os.Exit(m.Run())
 }
 
@@ -28,6 +33,29 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return n
+}
+
+// TestASeedReplays makes the same runs twice and compares them turn by turn.
+func TestASeedReplays(t *testing.T) {
+	for seed := range number(t, "REPLAYS", 3) {
+		var logs [2]bytes.Buffer
+		first, again := simulate(t, seed+1, &logs[0]), simulate(t, seed+1, &logs[1])
+		if first.sum == again.sum {
+			continue
+		}
+		a, b := turnsOf(&logs[0]), turnsOf(&logs[1])
+		for i := range min(len(a), len(b)) {
+			if a[i] != b[i] {
+				t.Errorf("seed %d went two ways at line %d:\n%s\n%s\nafter\n%s", seed+1, i, a[i], b[i], strings.Join(a[max(0, i-15):i], "\n"))
+				break
+			}
+		}
+	}
+}
+
+// turnsOf leaves out what processes log between the turns.
+func turnsOf(log *bytes.Buffer) []string {
+	return slices.DeleteFunc(strings.Split(log.String(), "\n"), func(line string) bool { return strings.HasPrefix(line, "time=") })
 }
 
 // TestSeeds runs the seeds from FIRST on, SEEDS of them, or SEED alone with all its turns.

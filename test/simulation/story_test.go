@@ -17,8 +17,8 @@ const (
 	clients = 3
 	// stormLasts is for how long faults happen, clientsPause how long a client waits at most
 	// between two things.
-	stormLasts   = 75 * time.Second
-	clientsPause = 6 * time.Second
+	stormLasts   = 30 * time.Second
+	clientsPause = 2500 * time.Millisecond
 	// patience is how long after the storm everything may take to come right.
 	patience = 2 * time.Hour
 )
@@ -72,7 +72,7 @@ func (s *sim) storm(ctx context.Context) {
 
 // weather cuts hosts off and kills processes, and guests power themselves off.
 func (s *sim) weather(ctx context.Context, c *client) {
-	for c.rest(ctx, c.upTo(20*time.Second)) {
+	for c.rest(ctx, c.upTo(8*time.Second)) {
 		h := s.hosts[c.random.IntN(len(s.hosts))]
 		switch c.random.IntN(5) {
 		case 0, 1:

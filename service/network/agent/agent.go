@@ -168,8 +168,20 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// pause waits for d or until one of the channels tells; true for the channels.
+// pause waits for d or until one of the channels tells; true for the channels, also when d
+// is over. One look is for all who told.
 func pause(ctx context.Context, d time.Duration, bell, news <-chan struct{}) bool {
+	told := false
+	for _, c := range []<-chan struct{}{bell, news} {
+		select {
+		case <-c:
+			told = true
+		default:
+		}
+	}
+	if told {
+		return true
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
