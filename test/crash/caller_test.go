@@ -30,6 +30,12 @@ type counters struct {
 	made, deleted atomic.Int64
 }
 
+// String implements fmt.Stringer.
+func (c *counters) String() string {
+	return fmt.Sprintf("%d requests, %d times nobody listened, %d without an answer, %d answered 503, %d looked for, %d repeated; %d servers made, %d deleted",
+		c.requests.Load(), c.refused.Load(), c.unknown.Load(), c.later.Load(), c.lookedUp.Load(), c.repeated.Load(), c.made.Load(), c.deleted.Load())
+}
+
 const (
 	// answerPatience is how long a living cloud may take for an answer.
 	answerPatience = 60 * time.Second

@@ -28,7 +28,9 @@ type cloud struct {
 	// databaseURL is its address, and lag how long it may go on with what a process wanted
 	// that is dead.
 	databaseURL string
-	lag         time.Duration
+	// wire is between the cloud and the database.
+	wire *dbtest.Proxy
+	lag  time.Duration
 	// kills and outages count.
 	kills, outages int
 
@@ -56,7 +58,7 @@ func newCloud(t *testing.T, engine string) *cloud {
 	c := &cloud{binary: binary, dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "log")}
 	if engine != "sqlite" {
 		c.database, c.lag = dbtest.Own(t, engine), 200*time.Millisecond
-		c.databaseURL = c.database.URL(t)
+		c.wire, c.databaseURL = dbtest.NewProxy(t, c.database.URL(t))
 	}
 	t.Cleanup(func() {
 		c.stop(t)

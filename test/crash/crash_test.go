@@ -79,35 +79,45 @@ func TestKillsAtRandom(t *testing.T) {
 func kill(t *testing.T, engine string, kills, number int, seed uint64) {
 	tr := &trial{T: t, cloud: newCloud(t, engine), count: &counters{}, problems: &problems{}}
 	tr.furnish(number, seed)
+	stop := tr.work()
+	began := time.Now()
+	enough := func() bool { return tr.count.made.Load()+tr.count.deleted.Load() >= int64(least*kills) }
+	err := tr.cloud.killAgainAndAgain(t, kills, rand.New(rand.NewPCG(seed, 0)), enough)
+	stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d kills in %s, the database away %d times: %s", tr.cloud.kills, time.Since(began).Round(time.Second), tr.cloud.outages, tr.count)
+	if tr.count.unknown.Load() < int64(kills/10) {
+		t.Errorf("only %d requests were cut off by %d kills: the test does not meet its moments", tr.count.unknown.Load(), kills)
+	}
+	if !enough() {
+		t.Errorf("too few servers were made and deleted by %d kills", tr.cloud.kills)
+	}
+	tr.end()
+}
 
+// work has the actors make moves until stop is called, which waits for them.
+func (tr *trial) work() (stop func()) {
 	done := make(chan struct{})
 	var working sync.WaitGroup
 	for _, a := range tr.actors {
 		working.Go(func() { a.work(done) })
 	}
-	began := time.Now()
-	enough := func() bool { return tr.count.made.Load()+tr.count.deleted.Load() >= int64(least*kills) }
-	err := tr.cloud.killAgainAndAgain(t, kills, rand.New(rand.NewPCG(seed, 0)), enough)
-	close(done)
-	if err != nil {
+	return func() {
+		close(done)
 		working.Wait()
-		t.Fatal(err)
 	}
-	working.Wait()
-	t.Logf("%d kills in %s, the database away %d times: %d requests, %d times nobody listened, %d without an answer, %d answered 503, %d looked for, %d repeated",
-		tr.cloud.kills, time.Since(began).Round(time.Second), tr.cloud.outages, tr.count.requests.Load(), tr.count.refused.Load(), tr.count.unknown.Load(),
-		tr.count.later.Load(), tr.count.lookedUp.Load(), tr.count.repeated.Load())
-	if tr.count.unknown.Load() < int64(kills/10) {
-		t.Errorf("only %d requests were cut off by %d kills: the test does not meet its moments", tr.count.unknown.Load(), kills)
-	}
-	if made, deleted := tr.count.made.Load(), tr.count.deleted.Load(); !enough() {
-		t.Errorf("only %d servers were made and %d deleted by %d kills", made, deleted, tr.cloud.kills)
-	}
+}
+
+// end looks whether all is as it was promised, and clears up.
+func (tr *trial) end() {
+	tr.Helper()
 	tr.settle()
 	tr.keepPromises()
 	tr.clear()
 	for _, problem := range tr.problems.list {
-		t.Error(problem)
+		tr.Error(problem)
 	}
 }
 

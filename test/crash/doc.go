@@ -14,8 +14,11 @@
 // cloud. Then requests may be answered with 503 and Retry-After, whose outcome is as open as that of a request without an
 // answer, but with nothing else that is not the truth, and the cloud goes on when the server is back.
 //
+// TestDatabaseGoesAway is about the database alone: connections that break in the middle of everything, a server that is killed,
+// one that is away for ten seconds (OUTAGE=30: for longer); nobody kills the cloud.
+//
 // The seed fixes the moments of the kills and the wishes of the clients, not how the machine lets them meet.
 //
-// cloud_test.go runs and kills the binary, caller_test.go sends requests, actor_test.go and the files of the resources are the
+// cloud_test.go runs and kills the binary, outage_test.go takes its database away, caller_test.go sends requests, actor_test.go and the files of the resources are the
 // clients, world_test.go lists and compares the views. Nothing imports this package.
 package crash
