@@ -215,6 +215,10 @@ func scanTime(target reflect.Value, src any) error {
 }
 
 func scanString(target reflect.Value, src any) error {
+	if text, ok := src.(string); ok {
+		target.SetString(text)
+		return nil
+	}
 	var s sql.NullString
 	err := s.Scan(src)
 	target.SetString(s.String)
@@ -237,6 +241,9 @@ func scanBytes(target reflect.Value, src any) error {
 }
 
 func toInt(src any) (int64, error) {
+	if n, ok := src.(int64); ok {
+		return n, nil
+	}
 	var n sql.NullInt64
 	err := n.Scan(src)
 	return n.Int64, err
@@ -280,11 +287,17 @@ func (t *Tx) Select(dst any, text string, args ...any) error {
 		return err
 	}
 	for rows.Next() {
-		row := reflect.New(element).Elem()
+		n := list.Len()
+		if n == list.Cap() {
+			list.Grow(max(n, 16))
+		}
+		list.SetLen(n + 1)
+		row := list.Index(n)
+		row.SetZero()
 		if err := scan.into(row); err != nil {
+			list.SetLen(n)
 			return err
 		}
-		list.Set(reflect.Append(list, row))
 	}
 	return t.wrap(rows.Err())
 }
@@ -294,6 +307,9 @@ type scanner struct {
 	rows    *sql.Rows
 	columns []*column
 	scalar  bool
+	// fields and targets are used again for each row.
+	fields  []field
+	targets []any
 }
 
 func newScanner(rows *sql.Rows, t reflect.Type) (*scanner, error) {
@@ -320,15 +336,18 @@ func newScanner(rows *sql.Rows, t reflect.Type) (*scanner, error) {
 }
 
 func (s *scanner) into(row reflect.Value) error {
-	targets := make([]any, len(s.columns))
-	fields := make([]field, len(s.columns))
+	if s.fields == nil {
+		s.fields, s.targets = make([]field, len(s.columns)), make([]any, len(s.columns))
+		for i := range s.fields {
+			s.targets[i] = &s.fields[i]
+		}
+	}
 	for i, c := range s.columns {
 		target := row
 		if !s.scalar {
 			target = row.FieldByIndex(c.index)
 		}
-		fields[i] = field{target: target, column: c}
-		targets[i] = &fields[i]
+		s.fields[i] = field{target: target, column: c}
 	}
-	return s.rows.Scan(targets...)
+	return s.rows.Scan(s.targets...)
 }
