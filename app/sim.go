@@ -32,7 +32,8 @@ type Simulation struct {
 	Idle time.Duration
 	// Serve goes on serving until the context ends.
 	Serve bool
-	// Profile, if named, is a file for the CPU profile of the creating.
+	// Profile, if named, is a file for the CPU profile of the creating; that of the deleting
+	// gets .delete behind the name.
 	Profile string
 }
 
@@ -108,23 +109,23 @@ func (x *experiment) run(ctx context.Context) error {
 	if err := x.idle(ctx); err != nil {
 		return err
 	}
-	if x.Servers > 0 {
-		if err := x.createServers(ctx); err != nil {
+	return x.measure(ctx)
+}
+
+// measure creates servers, looks at lists and deletes the servers again. With a stock the
+// lists are its: they come last.
+func (x *experiment) measure(ctx context.Context) error {
+	steps := []func(context.Context) error{x.createServers, x.lists, x.deleteServers}
+	switch {
+	case x.Servers == 0:
+		return nil
+	case x.Stock > 0:
+		steps = []func(context.Context) error{x.createServers, x.deleteServers, x.stock, x.lists}
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
 			return err
 		}
-	}
-	if x.Stock > 0 {
-		if err := x.stock(ctx); err != nil {
-			return err
-		}
-	}
-	if x.Servers+x.Stock > 0 {
-		if err := x.lists(ctx); err != nil {
-			return err
-		}
-	}
-	if x.Servers > 0 {
-		return x.deleteServers(ctx)
 	}
 	return nil
 }

@@ -18,13 +18,13 @@ type sim struct {
 	Servers  int           `default:"0" help:"How many servers to create on them, and to measure by."`
 	Rate     float64       `default:"0" placeholder:"N" help:"Create at most N servers per second; 0: as fast as it goes."`
 	Clients  int           `default:"16" help:"How many clients create and delete at once."`
-	Stock    int           `default:"0" help:"Put so many servers more into the database, without guests, to measure lists with."`
+	Stock    int           `default:"0" help:"Put so many copies of a created server into the database, without guests, to measure lists with."`
 	Idle     time.Duration `default:"15s" help:"How long to watch the cloud while nothing happens."`
 	Serve    bool          `help:"Go on serving, as a cloud for load tests, until interrupted."`
 	DataDir  string        `name:"data-dir" placeholder:"DIR" help:"Folder for the cloud's data; default: one that is removed at the end."`
 	Database conf.Secret   `env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server, as for virga up; default: SQLite files."`
 	Listen   string        `default:"127.0.0.1:8790" help:"Address and port to serve all APIs on."`
-	Profile  string        `placeholder:"FILE" help:"Write a CPU profile of the creating of servers."`
+	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the creating and, to FILE.delete, of the deleting of servers."`
 	LogLevel string        `name:"log-level" enum:"debug,info,warn,error" default:"error" help:"Least level of log records."`
 }
 
