@@ -56,7 +56,7 @@ type Client struct {
 	// current is nil while there is no connection; came is closed when there is one.
 	current *connection
 	came    chan struct{}
-	trouble error
+	trouble error // why there was no connection the last time; never nil
 	spread  atomic.Int64 // milliseconds
 }
 
@@ -186,7 +186,7 @@ func (c *Client) carry(ctx context.Context, ws *websocket.Conn, address string) 
 	for name := range c.serving {
 		c.changed = append(c.changed, subject{serve, name})
 	}
-	c.current, c.trouble = conn, nil
+	c.current = conn
 	close(c.came)
 	c.mu.Unlock()
 	c.cfg.Log.InfoContext(ctx, "connected to the controller's bus", "address", address)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,12 +23,12 @@ type link struct {
 	// spread is told with each sign of life, in milliseconds; nil: none.
 	spread func() int64
 
-	heard  atomic.Int64 // nanoseconds since start
-	start  time.Time
-	room   *semaphore.Weighted
-	wake   chan struct{}
-	ctx    context.Context // ends with the link
-	cancel context.CancelCauseFunc
+	// silence ends the link when it has lasted for deadAfter.
+	silence *time.Timer
+	room    *semaphore.Weighted
+	wake    chan struct{}
+	ctx     context.Context // ends with the link
+	cancel  context.CancelCauseFunc
 
 	mu      sync.Mutex
 	control []frame
@@ -48,10 +47,12 @@ type message struct {
 func newLink(ctx context.Context, ws *websocket.Conn) *link {
 	ws.SetReadLimit(maxFrame)
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &link{
-		ws: ws, start: time.Now(), room: semaphore.NewWeighted(maxSending), wake: make(chan struct{}, 1),
+	l := &link{
+		ws: ws, room: semaphore.NewWeighted(maxSending), wake: make(chan struct{}, 1),
 		ctx: ctx, cancel: cancel, ringing: map[string]bool{},
 	}
+	l.silence = time.AfterFunc(deadAfter, func() { l.end(fmt.Errorf("nothing was heard for %v", deadAfter)) })
+	return l
 }
 
 // run carries the link until it breaks, end is called or its context ends, and returns why.
@@ -62,6 +63,7 @@ func (l *link) run() error {
 	l.end(l.read())
 	writer.Wait()
 	stop()
+	l.silence.Stop()
 	_ = l.ws.CloseNow() // it may be closed already
 	return context.Cause(l.ctx)
 }
@@ -80,7 +82,7 @@ func (l *link) read() error {
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
-		l.heard.Store(int64(time.Since(l.start)))
+		l.silence.Reset(deadAfter)
 		if typ != websocket.MessageBinary {
 			return errors.New("read: a frame is not binary")
 		}
@@ -138,11 +140,8 @@ func (l *link) write() error {
 	}
 }
 
-// beat listens for the other side's heart and lets it hear ours.
+// beat lets the other side hear that this one is alive.
 func (l *link) beat() error {
-	if silent := time.Since(l.start) - time.Duration(l.heard.Load()); silent >= deadAfter {
-		return fmt.Errorf("nothing was heard for %v", silent.Round(time.Second))
-	}
 	f := frame{Kind: alive}
 	if l.spread != nil {
 		f.Millis = l.spread()
