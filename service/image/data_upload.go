@@ -121,12 +121,22 @@ func (s *Service) finishUpload(ctx context.Context, r *api.Request, id, contentI
 	return err
 }
 
-// abandon ends an upload without data.
+// abandon ends an upload without data. Where another process has taken this one for dead and
+// forgotten the content, nobody else removes what was stored since.
 func (s *Service) abandon(ctx context.Context, contentID string) error {
-	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := s.abandonUpload(tx, contentID)
+	forgotten := false
+	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := findContent(tx, contentID)
+		if forgotten = errors.Is(err, db.ErrNotFound); forgotten {
+			return nil
+		}
+		_, err = s.abandonUpload(tx, contentID)
 		return err
 	})
+	if err == nil && forgotten {
+		return s.deps.Store.Delete(ctx, contentID)
+	}
+	return err
 }
 
 func gone(id string) error {
