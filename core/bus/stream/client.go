@@ -56,7 +56,7 @@ type Client struct {
 	// current is nil while there is no connection; came is closed when there is one.
 	current *connection
 	came    chan struct{}
-	trouble error // why there was no connection the last time; never nil
+	trouble error        // why there was no connection the last time; never nil
 	spread  atomic.Int64 // milliseconds
 }
 
