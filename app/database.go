@@ -32,6 +32,7 @@ func (cl *cloud) openPart(ctx context.Context, part string) (*db.DB, error) {
 		return nil, fmt.Errorf("open database of %s: %w", part, err)
 	}
 	cl.onClose(d.Close)
+	cl.onRun(func(ctx context.Context) error { return d.Tend(ctx, cl.log.With("part", part)) })
 	return d, nil
 }
 
