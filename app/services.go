@@ -91,6 +91,11 @@ func (cl *cloud) addIdentity(ctx context.Context) error {
 	s, err := identity.New(ctx, identity.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Owner: cl.owner(),
 		Endpoint: cl.endpoint("identity"), AuthenticateURI: cl.endpoint("identity"), Keys: keys, Vault: safe,
+		PasswordRules: identity.PasswordRules{
+			LockoutAttempts: cl.conf.LockoutAttempts, LockoutDuration: cl.conf.LockoutDuration, History: cl.conf.PasswordHistory,
+			MinimumAge: cl.conf.PasswordMinAge, ExpiresAfter: cl.conf.PasswordExpires, InactiveAfter: cl.conf.DisableInactive,
+			Patterns: cl.conf.Patterns(), Description: cl.conf.PasswordHint, ChangeUponFirstUse: cl.conf.PasswordFirstUse,
+		},
 	})
 	if err != nil {
 		return err

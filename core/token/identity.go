@@ -64,6 +64,8 @@ type Identity struct {
 	UserID     string
 	UserName   string
 	UserDomain Domain
+	// PasswordExpiresAt is when the user has to choose another password; zero for never.
+	PasswordExpiresAt time.Time
 
 	// Project, Domain and System: at most one of them is set.
 	Project Project

@@ -45,9 +45,14 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	now := s.deps.Clock.Now()
-	proved, methods, err := s.authenticate(ctx, &body)
+	proved, methods, err := s.authenticate(ctx, r, &body)
 	if err != nil {
 		return nil, s.refusal(err)
+	}
+	if rest, err := s.missingFactors(ctx, proved, methods); err != nil {
+		return nil, s.refusal(err)
+	} else if len(rest) > 0 {
+		return s.receiptAnswer(proved, methods, rest)
 	}
 	since := s.cache.Generation()
 	payload := token.Payload{
@@ -98,8 +103,9 @@ func (s *Service) refusal(err error) error {
 	return err
 }
 
-// authenticate runs every method of the body once; all must prove the same user.
-func (s *Service) authenticate(ctx context.Context, body *authBody) (claim, []string, error) {
+// authenticate runs every method of the body once; all must prove the same user, and so must a
+// receipt for methods that were passed before.
+func (s *Service) authenticate(ctx context.Context, r *api.Request, body *authBody) (claim, []string, error) {
 	var methods []string
 	for _, method := range body.Auth.Identity.Methods {
 		if !slices.Contains(methods, method) {
@@ -132,7 +138,8 @@ func (s *Service) authenticate(ctx context.Context, body *authBody) (claim, []st
 		}
 		proved = one
 	}
-	return proved, methods, nil
+	methods, err := s.redeem(r, proved, methods)
+	return proved, methods, err
 }
 
 func (s *Service) prove(ctx context.Context, method string, body *authBody) (claim, error) {
@@ -154,26 +161,14 @@ func (s *Service) prove(ctx context.Context, method string, body *authBody) (cla
 	return claim{}, e
 }
 
-// provePassword answers alike, and after the same time, for a wrong password, a user who
-// is not there and one who is disabled.
+// provePassword proves a user by a password that has not expired.
 func (s *Service) provePassword(ctx context.Context, body *passwordBody) (claim, error) {
-	if err := checkNamed(&body.User.nameBody, "user"); err != nil {
-		return claim{}, err
-	}
-	var user userRow
-	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		user, err = findUser(tx, &body.User.nameBody)
-		return err
-	})
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
-		return claim{}, err
-	}
-	right, err := s.hasher.matches(ctx, body.User.Password.Secret, user.PasswordHash)
+	user, err := s.checkPassword(ctx, body)
 	if err != nil {
 		return claim{}, err
 	}
-	if !right || !user.Enabled {
-		return claim{}, denied("user or password is wrong")
+	if s.deps.PasswordRules.stale(user, s.deps.Clock.Now()) {
+		return claim{}, s.expiredPassword(user.ID)
 	}
 	return claim{userID: user.ID, validAfter: user.ValidAfter}, nil
 }

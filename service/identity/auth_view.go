@@ -134,7 +134,8 @@ func viewTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0
 func viewToken(id *token.Identity, catalog json.RawMessage) map[string]tokenView {
 	view := tokenView{
 		Methods: id.Methods, AuditIDs: id.AuditIDs, ExpiresAt: viewTime(id.ExpiresAt), IssuedAt: viewTime(id.IssuedAt), Catalog: catalog,
-		User: tokenUserView{ID: id.UserID, Name: id.UserName, Domain: domainView(id.UserDomain)},
+		User: tokenUserView{ID: id.UserID, Name: id.UserName, Domain: domainView(id.UserDomain),
+			PasswordExpiresAt: viewPasswordEnd(id.PasswordExpiresAt)},
 	}
 	for _, role := range id.Roles {
 		view.Roles = append(view.Roles, domainView(role))

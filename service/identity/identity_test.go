@@ -39,6 +39,7 @@ type cloud struct {
 	vault   *vault.Vault
 	// owners counts those that newOwner made.
 	owners int
+	rules  identity.PasswordRules
 }
 
 func newCloud(t testing.TB) *cloud {
@@ -71,7 +72,7 @@ func (c *cloud) start() {
 	}
 	c.service, err = identity.New(ctx, identity.Deps{
 		DB: c.db, Bus: bus.NewLocal(), Clock: c.clock, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, HashCost: 4, Owner: "test",
+		Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, PasswordRules: c.rules, HashCost: 4, Owner: "test",
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -47,7 +47,7 @@ func TestBadInputGetsItsStatus(t *testing.T) {
 		{"POST", "/v3/users", object{"user": object{"name": "v", "domain_id": "gone"}}, 404, "Could not find domain: gone."},
 		{"POST", "/v3/users", object{"user": object{"name": "v", "password": strings.Repeat("x", 5000)}}, 400, "password"},
 		{"POST", "/v3/users", object{"user": object{"name": "v", "note": strings.Repeat("x", 20_000)}}, 400, "further attributes"},
-		{"POST", "/v3/users", object{"user": object{"name": "v", "options": object{"multi_factor_auth_enabled": true}}}, 400, "options"},
+		{"POST", "/v3/users", object{"user": object{"name": "v", "options": object{"favourite_colour": "red"}}}, 400, "options"},
 		{"POST", "/v3/users", object{"user": object{"name": "v", "default_project_id": domain}}, 400, "cannot be a domain"},
 		{"POST", "/v3/users", object{"user": object{"name": "u"}}, 409, "Duplicate entry found with name u at domain ID default."},
 		{"PATCH", "/v3/users/" + user, object{"user": object{"domain_id": domain}}, 400, "Cannot change Domain ID"},

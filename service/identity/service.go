@@ -64,6 +64,7 @@ type Deps struct {
 	Vault *vault.Vault
 	// TokenLifetime is how long tokens last; 0 means one hour.
 	TokenLifetime time.Duration
+	PasswordRules PasswordRules
 	// HashCost is bcrypt's cost for new passwords; 0 means 12.
 	HashCost int
 }

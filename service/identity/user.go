@@ -8,6 +8,7 @@ import (
 
 	"virga/core/api"
 	"virga/core/db"
+	"virga/core/token"
 )
 
 // userList answers GET /v3/users.
@@ -70,11 +71,11 @@ func (s *Service) userCreate(ctx context.Context, r *api.Request) (any, error) {
 	if err := r.May("identity:create_user", targetOf("user", userAttributes(row))); err != nil {
 		return nil, err
 	}
-	if body.Password.Value.Secret != "" {
-		if row.PasswordHash, err = s.hasher.hash(ctx, body.Password.Value.Secret); err != nil {
-			return nil, err
-		}
+	hash, err := s.newHash(ctx, body)
+	if err != nil {
+		return nil, err
 	}
+	s.deps.PasswordRules.set(&row, hash, false, s.deps.Clock.Now())
 	err = s.change(ctx, r, func(c *change) error {
 		if _, err := domainByID(c.Tx, row.DomainID); err != nil {
 			return orMissing(err, "domain", row.DomainID)
@@ -91,6 +92,18 @@ func (s *Service) userCreate(ctx context.Context, r *api.Request) (any, error) {
 		return nil, err
 	}
 	return showUser(r, row)
+}
+
+// newHash is the hash of the password that a body has; empty for none.
+func (s *Service) newHash(ctx context.Context, body userBody) (token.Secret, error) {
+	password := body.Password.Value.Secret
+	if password == "" {
+		return "", nil
+	}
+	if err := s.deps.PasswordRules.checkForm(password); err != nil {
+		return "", err
+	}
+	return s.hasher.hash(ctx, password)
 }
 
 // checkDefaultProject refuses a domain as default project. A project that is not there is
@@ -123,24 +136,25 @@ func (s *Service) userUpdate(ctx context.Context, r *api.Request) (any, error) {
 	if body.DomainID.Set && body.DomainID.Value != found.DomainID {
 		return nil, api.BadRequest("Cannot change Domain ID")
 	}
-	newHash := found.PasswordHash
-	if body.Password.Set {
-		newHash = ""
-		if body.Password.Value.Secret != "" {
-			if newHash, err = s.hasher.hash(ctx, body.Password.Value.Secret); err != nil {
-				return nil, err
-			}
-		}
+	hash, err := s.newHash(ctx, body)
+	if err != nil {
+		return nil, err
 	}
 	var row userRow
 	err = s.change(ctx, r, func(c *change) (err error) {
 		if row, err = userByID(c.Tx, found.ID); err != nil {
 			return orMissing(err, "user", found.ID)
 		}
-		if body.Password.Set {
-			row.PasswordHash = newHash
+		if err := fillUser(c, &row, body, extra); err != nil {
+			return err
 		}
-		return saveUser(c, &row, body, extra)
+		if body.Password.Set {
+			if err := s.keepPassword(c, row); err != nil {
+				return err
+			}
+			s.deps.PasswordRules.set(&row, hash, false, c.now)
+		}
+		return updateUser(c, row)
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		err = duplicateName("user", row.Name, row.DomainID)
@@ -151,9 +165,9 @@ func (s *Service) userUpdate(ctx context.Context, r *api.Request) (any, error) {
 	return showUser(r, row)
 }
 
-// saveUser changes a user by what a body says. A new password and the end of being
+// fillUser changes a row by what a body says of a user. A new password and the end of being
 // enabled make the user's tokens void, for good.
-func saveUser(c *change, row *userRow, body userBody, extra map[string]any) (err error) {
+func fillUser(c *change, row *userRow, body userBody, extra map[string]any) (err error) {
 	enabled := flag(body.Enabled, row.Enabled)
 	if body.Password.Set || row.Enabled && !enabled {
 		row.voidTokens(c)
@@ -167,10 +181,8 @@ func saveUser(c *change, row *userRow, body userBody, extra map[string]any) (err
 		}
 	}
 	row.Options = mergeOptions(row.Options, body.Options)
-	if row.Extra, err = mergeExtra(nonNil(row.Extra), extra); err != nil {
-		return err
-	}
-	return updateUser(c, *row)
+	row.Extra, err = mergeExtra(nonNil(row.Extra), extra)
+	return err
 }
 
 // userDelete answers DELETE /v3/users/{user_id}.
@@ -185,38 +197,6 @@ func (s *Service) userDelete(ctx context.Context, r *api.Request) (any, error) {
 		}
 		c.forgetUser(found.ID)
 		return removeUsers(c, []string{found.ID})
-	})
-}
-
-// userPassword answers POST /v3/users/{user_id}/password, which needs no token: the
-// original password says who calls.
-func (s *Service) userPassword(ctx context.Context, r *api.Request) (any, error) {
-	var body passwordChangeBody
-	if err := r.Decode(&body); err != nil {
-		return nil, err
-	}
-	proved, err := s.provePassword(ctx, &passwordBody{User: userPassword{nameBody{ID: r.Param("user_id")}, body.User.Original}})
-	if err != nil {
-		return nil, s.refusal(err)
-	}
-	if body.User.Password.Secret == "" {
-		return nil, api.BadRequest("Password validation error: the new password is empty.")
-	}
-	hash, err := s.hasher.hash(ctx, body.User.Password.Secret)
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.change(ctx, r, func(c *change) error {
-		row, err := userByID(c.Tx, proved.userID)
-		if err != nil || row.ValidAfter != proved.validAfter {
-			return s.unauthorized() // it was changed or deleted meanwhile
-		}
-		if locked, _ := row.Options["lock_password"].(bool); locked {
-			return api.BadRequest("You cannot change your password at this time due to password policy disallowing password changes. Please contact your administrator to reset your password.")
-		}
-		row.PasswordHash = hash
-		row.voidTokens(c)
-		return updateUser(c, row)
 	})
 }
 

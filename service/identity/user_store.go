@@ -1,21 +1,30 @@
 package identity
 
 import (
+	"time"
+
 	"virga/core/db"
 	"virga/core/token"
 )
 
 // userRow is a user.
 type userRow struct {
-	ID               string         `db:"id"`
-	Name             string         `db:"name"`
-	DomainID         string         `db:"domain_id"`
-	Enabled          bool           `db:"enabled"`
-	DefaultProjectID string         `db:"default_project_id"`
-	PasswordHash     token.Secret   `db:"password_hash"`
-	ValidAfter       int64          `db:"valid_after"`
-	Options          map[string]any `db:"options,json"`
-	Extra            map[string]any `db:"extra,json"`
+	ID               string       `db:"id"`
+	Name             string       `db:"name"`
+	DomainID         string       `db:"domain_id"`
+	Enabled          bool         `db:"enabled"`
+	DefaultProjectID string       `db:"default_project_id"`
+	PasswordHash     token.Secret `db:"password_hash"`
+	ValidAfter       int64        `db:"valid_after"`
+	// PasswordExpires is when another password has to be chosen; zero for never.
+	PasswordExpires time.Time `db:"password_expires_at"`
+	PasswordSetAt   time.Time `db:"password_set_at"`
+	// FailedLogins counts the log-ins that failed in a row, the last of them at FailedAt.
+	FailedLogins int            `db:"failed_logins"`
+	FailedAt     time.Time      `db:"failed_at"`
+	ActiveAt     time.Time      `db:"active_at"`
+	Options      map[string]any `db:"options,json"`
+	Extra        map[string]any `db:"extra,json"`
 }
 
 func userByID(tx *db.Tx, id string) (userRow, error) {
@@ -80,6 +89,7 @@ func removeUsers(c *change, ids []string) error {
 			"DELETE FROM assignments WHERE actor_id = ?",
 			"DELETE FROM application_credentials WHERE user_id = ?",
 			"DELETE FROM access_rules WHERE user_id = ?",
+			"DELETE FROM password_history WHERE user_id = ?",
 			"DELETE FROM users WHERE id = ?",
 		} {
 			if _, err := c.Exec(text, id); err != nil {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/json"
+	"time"
 
 	"virga/core/api"
 )
@@ -37,9 +38,18 @@ type userView struct {
 
 func viewUser(r *api.Request, row userRow) (json.RawMessage, error) {
 	return withExtra(userView{
-		ID: row.ID, Name: row.Name, DomainID: row.DomainID, Enabled: row.Enabled, DefaultProjectID: row.DefaultProjectID,
+		PasswordExpiresAt: viewPasswordEnd(row.PasswordExpires), ID: row.ID, Name: row.Name, DomainID: row.DomainID, Enabled: row.Enabled, DefaultProjectID: row.DefaultProjectID,
 		Options: nonNil(row.Options), Links: selfLink(r, "users", row.ID),
 	}, row.Extra)
+}
+
+// viewPasswordEnd writes when a password expires, without a zone as in keystone.
+func viewPasswordEnd(at time.Time) *string {
+	if at.IsZero() {
+		return nil
+	}
+	text := viewExpiry(at)
+	return &text
 }
 
 // viewEach shows every row of a list.

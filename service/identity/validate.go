@@ -83,7 +83,7 @@ func (s *Service) standing(tx *db.Tx, p token.Payload) (standing, error) {
 		return standing{}, denied("the token is revoked")
 	}
 	identity := &token.Identity{
-		UserID: user.ID, UserName: user.Name, UserDomain: token.Domain{ID: home.ID, Name: home.Name},
+		PasswordExpiresAt: user.PasswordExpires, UserID: user.ID, UserName: user.Name, UserDomain: token.Domain{ID: home.ID, Name: home.Name},
 		Methods: p.Methods, AuditIDs: p.AuditIDs, IssuedAt: p.IssuedAt, ExpiresAt: p.ExpiresAt,
 	}
 	if err := setScope(tx, identity, p, home); err != nil {

@@ -6,6 +6,18 @@ import (
 	"strings"
 )
 
+// The rules for passwords that the cloud has.
+const (
+	lockoutAttempts = "2"
+	lockoutSeconds  = "5"
+	passwordHistory = "2"
+)
+
+// rules are the arguments of virga that set them.
+func rules() []string {
+	return []string{"--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
+}
+
 // section is one section of tempest.conf.
 type section struct {
 	name   string
@@ -24,7 +36,8 @@ func configuration(base string, f facts) string {
 			{"admin_username", "admin"}, {"admin_password", adminPassword}, {"admin_project_name", "admin"},
 			{"admin_domain_name", "Default"}, {"admin_user_domain_name", "Default"}, {"default_credentials_domain_name", "Default"}}},
 		{"identity", [][2]string{{"uri_v3", base + "/identity/v3"}, {"auth_version", "v3"}, {"region", "RegionOne"}, {"v3_endpoint_type", "public"},
-			{"admin_role", "admin"}, {"default_domain_id", "default"}}},
+			{"admin_role", "admin"}, {"default_domain_id", "default"}, {"user_lockout_failure_attempts", lockoutAttempts},
+			{"user_lockout_duration", lockoutSeconds}, {"user_unique_last_password_count", passwordHistory}}},
 		{"identity-feature-enabled", features.identity},
 		{"service_available", [][2]string{{"nova", "true"}, {"neutron", "true"}, {"glance", "true"}, {"cinder", "false"}, {"swift", "false"}, {"horizon", "false"}}},
 		{"compute", [][2]string{{"image_ref", f.images[0]}, {"image_ref_alt", f.images[1]}, {"flavor_ref", f.flavors[0]}, {"flavor_ref_alt", f.flavors[1]},
@@ -68,8 +81,8 @@ func simulated() featureSwitches {
 		return list
 	}
 	return featureSwitches{
-		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "trust"),
-			off("api_v2", "api_v2_admin", "access_rules", "domain_specific_drivers", "security_compliance")),
+		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
+			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
 		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config"),
 			off("enable_instance_password", "resize", "pause", "suspend", "shelve", "rescue", "snapshot", "cold_migration", "live_migration", "change_password",
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),

@@ -59,7 +59,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err := os.RemoveAll(o.work); err != nil {
 		return false, fmt.Errorf("clear the work folder: %w", err)
 	}
-	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword})
+	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: rules()})
 	if err != nil {
 		return false, err
 	}
