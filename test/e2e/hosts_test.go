@@ -25,8 +25,8 @@ const (
 	controllerAddress = "10.99.0.1"
 )
 
-// shownPatience is how long the lists may tell yesterday's truth about a host.
-const shownPatience = 10 * time.Second
+// shownPatience is how long the lists may tell yesterday's truth about a host: ten seconds, and what the commands take.
+const shownPatience = 15 * time.Second
 
 // region is a cloud on three machines: a controller, and two nodes with a libvirtd each.
 type region struct {
