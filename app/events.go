@@ -42,9 +42,9 @@ func (cl *cloud) endEvents(p part) {
 	})
 }
 
-// allEvents is the stream of all services that this process serves; its positions name a
-// number for each: "compute:12,network:40". Each service decides by itself what the caller
-// may hear.
+// allEvents is the stream of all services, those of other processes included; its positions
+// name a number for each: "compute:12,network:40". Each service decides by itself what the
+// caller may hear.
 func (cl *cloud) allEvents() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var names []string
@@ -56,6 +56,9 @@ func (cl *cloud) allEvents() http.Handler {
 			if name := told.Events().Service(); cl.serves(name) {
 				names = append(names, name)
 			}
+		}
+		if cl.others != nil {
+			names = append(names, cl.others.serving(r.Context(), cl.serves)...)
 		}
 		slices.Sort(names)
 		ctx, cancel := context.WithCancel(r.Context())

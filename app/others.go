@@ -18,6 +18,7 @@ import (
 	"virga/app/cluster"
 	"virga/core/api"
 	"virga/core/bus"
+	"virga/core/conf"
 	"virga/core/db"
 	"virga/core/pki"
 	"virga/core/token"
@@ -189,6 +190,19 @@ func (o *others) addresses(ctx context.Context, service string) ([]string, error
 		good = append(good[first:], good[:first]...)
 	}
 	return append(good, bad...), nil
+}
+
+// serving lists the services that are served by others and not here.
+func (o *others) serving(ctx context.Context, here func(service string) bool) (names []string) {
+	for _, service := range conf.Services() {
+		if here(service) {
+			continue
+		}
+		if addresses, err := o.addresses(ctx, service); err == nil && len(addresses) > 0 {
+			names = append(names, service)
+		}
+	}
+	return names
 }
 
 // avoid has a process that was not reached be asked last for a while.

@@ -116,6 +116,16 @@ func TestACloudInFourProcesses(t *testing.T) {
 		}
 		vanished(other, w)
 
+		// The events of all services are heard by way of each process.
+		for _, p := range []*process{whole, part} {
+			_, _, heard := c.at(p).ask("GET", "/events?after=oldest&follow=false", nil)
+			for _, what := range []string{"compute:", "network:", "image:", "identity:"} {
+				if !strings.Contains(string(heard), what) {
+					t.Errorf("%s tells nothing of %s %s", p.name, what, tail(string(heard), 500))
+				}
+			}
+		}
+
 		// A revoked token is void in every process within seconds, also where it was remembered.
 		extra := whole.login()
 		for _, p := range []*process{whole, part} {
