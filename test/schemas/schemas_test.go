@@ -250,6 +250,26 @@ func TestEveryReleaseMigrates(t *testing.T) {
 	})
 }
 
+// TestBackfillsFill looks for what v0.1 did not have and the backfills since have written.
+func TestBackfillsFill(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, engine string) {
+		for part, table := range map[string]string{
+			"compute": "hosts WHERE down_at = last_seen + 60000000",
+			"network": "agents WHERE dead_at = heartbeat_at + 30000000",
+		} {
+			p := newPlace(t, engine, part)
+			p.restore(t, dump{"v0.1", engine, part})
+			d := p.open(t)
+			migrate(t, d, part)
+			var filled int
+			ok(t, d.Read(t.Context(), func(tx *db.Tx) error { return tx.Get(&filled, "SELECT COUNT(*) FROM "+table) }))
+			if filled == 0 {
+				t.Errorf("%s: no row of %s", part, table)
+			}
+		}
+	})
+}
+
 // lost are the columns of before that are not there any more.
 func lost(before, both map[string][]string) (names []string) {
 	for table, columns := range before {
