@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"virga/core/db/dbtest"
 	"virga/core/feed"
 	"virga/core/feed/notify"
+	"virga/core/feed/notify/notifytest"
 )
 
 func TestSettings(t *testing.T) {
@@ -139,69 +139,6 @@ func (h *house) started() {
 	}
 }
 
-// heard is a notification as oslo.messaging hands it to an endpoint.
-type heard struct {
-	Priority  string
-	Topic     string
-	Context   map[string]any
-	Publisher string `json:"publisher_id"`
-	EventType string `json:"event_type"`
-	Payload   map[string]any
-	Metadata  map[string]any
-}
-
-// oslo listens with OpenStack's own library.
-func oslo(t *testing.T, url string, pairs ...string) <-chan heard {
-	t.Helper()
-	const python = "/usr/bin/python3"
-	if err := exec.Command(python, "-c", "import oslo_messaging").Run(); err != nil {
-		t.Fatalf("python3-oslo.messaging is not installed: %v", err)
-	}
-	cmd := exec.Command(python, append([]string{"testdata/listen.py", strings.Replace(url, "amqp://", "rabbit://", 1)}, pairs...)...)
-	cmd.Stderr = t.Output()
-	orders, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	scanner := bufio.NewScanner(lines)
-	all := make(chan heard, 1000)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for scanner.Scan() {
-			var one heard
-			if err := json.Unmarshal(scanner.Bytes(), &one); err != nil {
-				t.Errorf("%s: %v", scanner.Text(), err)
-			}
-			all <- one
-		}
-	}()
-	t.Cleanup(func() {
-		_ = orders.Close()
-		<-read
-		_ = cmd.Wait()
-	})
-	return all
-}
-
-func next(t *testing.T, all <-chan heard) heard {
-	t.Helper()
-	select {
-	case one := <-all:
-		return one
-	case <-time.After(time.Minute):
-		t.Fatal("nothing more is heard")
-		return heard{}
-	}
-}
-
 func TestOpenStacksOwnListenerHearsChanges(t *testing.T) {
 	bustest.Each(t, func(t *testing.T, b *bustest.Broker) {
 		h := newHouse(t)
@@ -213,11 +150,11 @@ func TestOpenStacksOwnListenerHearsChanges(t *testing.T) {
 		h.change("bad", 4)
 		h.change("fail", 5)
 		// What was published before the listener came is not lost.
-		all := oslo(t, b.OpenStackURL(), "first:notifications", "first:versioned_notifications")
+		all := notifytest.Listen(t, b.OpenStackURL(), "first:notifications", "first:versioned_notifications")
 		h.change("create", 6)
-		got := map[string]heard{}
+		got := map[string]notifytest.Heard{}
 		for range 6 {
-			one := next(t, all)
+			one := notifytest.Next(t, all)
 			got[one.Topic+" "+one.Priority+" "+one.EventType+" "+fmt.Sprint(one.Payload)] = one
 		}
 		for _, want := range []string{

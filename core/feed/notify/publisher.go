@@ -124,6 +124,7 @@ func (p *Publisher) session(ctx context.Context) (err error) {
 		return err
 	}
 	defer b.close()
+	p.Log.InfoContext(ctx, "notifications are published", "service", p.Feed.Service(), "from", position)
 	bell := p.Feed.Listen()
 	defer bell.Close()
 	ticker := time.NewTicker(lookEvery)
