@@ -160,5 +160,5 @@ func (cl *cloud) watchMembers(ctx context.Context, server *stream.Server) error 
 	}
 }
 
-// watchEvery is how long a removal can go unnoticed when the bell is lost.
-const watchEvery = 5 * time.Second
+// watchEvery is how long a removal can go unnoticed by an open connection when the bell is lost.
+const watchEvery = 30 * time.Second

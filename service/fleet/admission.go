@@ -11,17 +11,19 @@ import (
 	"virga/core/pki"
 )
 
-// TopicMembers rings when a member was removed or got another key.
+// TopicMembers rings when keys of members were removed.
 const TopicMembers = "fleet.members"
 
 // ErrRemoved is wrapped by Admit when a key is no member's: it never was, or not any more.
 var ErrRemoved = errors.New("the key is not that of a member of this cloud")
 
-// How long an answer is believed without asking the database again, how many are kept, and
-// how many for keys that are nobody's. A bell that rings shortens the time to none.
+// How long an answer is believed without asking the database again: a while, and longer the
+// more members there are, so that thousands of them cost some hundred queries a second. The
+// bell shortens it to nothing. maxAdmitted is how many answers are kept.
 const (
-	admitFor    = 5 * time.Second
-	maxAdmitted = 50_000
+	admitFor     = 5 * time.Second
+	admitForEach = 2 * time.Millisecond
+	maxAdmitted  = 50_000
 )
 
 // admission remembers for seconds who holds which key.
@@ -46,12 +48,13 @@ func (a *admission) find(pin pki.Pin, now time.Time) (v verdict, age uint64, fou
 	return v, a.age, found && now.Before(v.until)
 }
 
-func (a *admission) remember(pin pki.Pin, v verdict, age uint64) {
+func (a *admission) remember(pin pki.Pin, who pki.Subject, now time.Time, age uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.age != age {
 		return
 	}
+	v := verdict{who, now.Add(admitFor + time.Duration(len(a.known))*admitForEach)}
 	if len(a.known) >= maxAdmitted {
 		clear(a.known)
 	}
@@ -82,8 +85,8 @@ func (s *Service) Admit(ctx context.Context, subject pki.Subject, pin pki.Pin) e
 		if err != nil {
 			return fmt.Errorf("admit %s: %w", subject, err)
 		}
-		v = verdict{who, now.Add(admitFor)}
-		s.admission.remember(pin, v, age)
+		v.subject = who
+		s.admission.remember(pin, who, now, age)
 	}
 	if v.subject != subject || !subject.Valid() {
 		return fmt.Errorf("admit %s: %w", subject, ErrRemoved)

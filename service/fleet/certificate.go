@@ -53,7 +53,6 @@ func (s *Service) certify(tx *db.Tx, m *member, request *pki.Request, names pki.
 		return issued, err
 	}
 	m.Pin, m.Serial, m.ExpiresAt, m.RenewedAt = key.Pin, issued.Serial, issued.NotAfter, now
-	tx.AfterCommit(s.membersChanged)
 	return issued, updateMember(tx, *m)
 }
 

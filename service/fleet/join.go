@@ -97,6 +97,7 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 		if err := deleteMember(tx, known.ID); err != nil {
 			return pki.Issued{}, err
 		}
+		tx.AfterCommit(s.keysRemoved)
 		if err := s.record(tx, r, "member", known.ID, "delete", viewMember(&known, now), nil, map[string]any{"join_token": row.ID}); err != nil {
 			return pki.Issued{}, err
 		}

@@ -101,7 +101,7 @@ func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error)
 		if err := deleteMember(tx, m.ID); err != nil {
 			return err
 		}
-		tx.AfterCommit(s.membersChanged)
+		tx.AfterCommit(s.keysRemoved)
 		return s.record(tx, r, "member", m.ID, "delete", viewMember(&m, s.deps.Clock.Now()), nil, nil)
 	})
 	if errors.Is(err, db.ErrNotFound) {
@@ -110,8 +110,9 @@ func (s *Service) memberDelete(ctx context.Context, r *api.Request) (any, error)
 	return nil, err
 }
 
-// membersChanged has every process look again whose keys are whose.
-func (s *Service) membersChanged() {
+// keysRemoved has every process look again whose keys are whose. New keys need no bell:
+// nobody has asked for them yet.
+func (s *Service) keysRemoved() {
 	s.admission.forget()
 	s.deps.Bus.Ring(TopicMembers)
 }

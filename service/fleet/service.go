@@ -143,24 +143,30 @@ func (s *Service) Ready(ctx context.Context) error {
 func (s *Service) Run(ctx context.Context) error {
 	bell := s.deps.Bus.Listen(TopicMembers)
 	defer bell.Close()
-	ticker := time.NewTicker(announceEvery)
-	defer ticker.Stop()
+	announce, prune := time.NewTicker(announceEvery), time.NewTicker(pruneEvery)
+	defer announce.Stop()
+	defer prune.Stop()
+	err := errors.Join(s.announce(ctx), s.pruneTokens(ctx))
 	for {
-		if err := errors.Join(s.announce(ctx), s.pruneTokens(ctx)); err != nil && ctx.Err() == nil {
-			s.deps.Log.Warn("tell where this controller is and forget old join tokens", "error", err)
+		if err != nil && ctx.Err() == nil {
+			s.deps.Log.Warn("tell where this controller is, forget old join tokens", "error", err)
 		}
-		for looking := false; !looking; {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-bell.C:
-				s.admission.forget()
-			case <-ticker.C:
-				looking = true
-			}
+		err = nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-bell.C:
+			s.admission.forget()
+		case <-announce.C:
+			err = s.announce(ctx)
+		case <-prune.C:
+			err = s.pruneTokens(ctx)
 		}
 	}
 }
+
+// pruneEvery is how often tokens that nobody can use any more are forgotten.
+const pruneEvery = time.Hour
 
 // record writes an entry of the change log: what the API shows of the resource before and
 // after (nil where it is not there).

@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"virga/app"
+	"virga/core/bus/stream"
 	"virga/core/conf"
 	"virga/core/pki"
 	"virga/test/cloud"
@@ -332,6 +335,42 @@ func TestOperatorsCertificateIsFollowed(t *testing.T) {
 	}
 	shownToken, _, _ := strings.Cut(secret.String(), "\n")
 	if err := newMachine(t, "one").enter(t, "https://"+settings.Listen, shownToken); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNodesHearTheirOwnTopicsAlone has a node listen to another's orders and answer in its place.
+func TestNodesHearTheirOwnTopicsAlone(t *testing.T) {
+	t.Parallel()
+	c := start(t, 0)
+	one := newMachine(t, "one")
+	if err := one.enter(t, c.Base, newToken(t, c, object{})); err != nil {
+		t.Fatal(err)
+	}
+	heard := &cloud.Journal{}
+	client := stream.NewClient(stream.ClientConfig{HTTP: with(t, one.credentials(t).Client()), Base: c.Base + "/bus", Log: slog.New(slog.NewTextHandler(heard, nil))})
+	for _, topic := range []string{"compute.node.two", "network.node.two", "fleet.members", "compute.hosts", "cloud.secrets", "compute.node.one.node.one", "identity.changed"} {
+		defer client.Listen(topic).Close()
+		defer client.Serve(topic, func(context.Context, string, []byte) ([]byte, error) { return nil, nil })()
+	}
+	defer client.Listen("compute.node.one").Close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- client.Run(ctx) }()
+	await(t, "all that is not its own is refused", func() bool {
+		text := heard.String()
+		for _, topic := range []string{"compute.node.two", "network.node.two", "fleet.members", "compute.hosts", "cloud.secrets", "compute.node.one.node.one", "identity.changed"} {
+			if strings.Count(text, "topic="+topic+" ") < 2 {
+				return false
+			}
+		}
+		return true
+	})
+	if strings.Contains(heard.String(), "topic=compute.node.one ") {
+		t.Errorf("its own topic is refused: %s", heard)
+	}
+	stop()
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
