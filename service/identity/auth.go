@@ -174,17 +174,21 @@ func (s *Service) provePassword(ctx context.Context, body *passwordBody) (claim,
 }
 
 // proveToken validates the shown token against the database, not the cache, so that the
-// user's validAfter belongs to the same moment.
+// user's validAfter belongs to the same moment. One that does not stand is not found, as in
+// keystone.
 func (s *Service) proveToken(ctx context.Context, text string) (claim, error) {
 	payload, err := s.fernet.Open(text, s.deps.Clock.Now())
-	if err != nil {
-		return claim{}, err
-	}
 	var found standing
-	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		found, err = s.standing(tx, payload)
-		return err
-	}); err != nil {
+	if err == nil {
+		err = s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
+			found, err = s.standing(tx, payload)
+			return err
+		})
+	}
+	if errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) {
+		return claim{}, api.NotFound("Failed to validate token").Because(err)
+	}
+	if err != nil {
 		return claim{}, err
 	}
 	proved := claim{userID: found.user.ID, validAfter: found.user.ValidAfter, parent: found.identity}

@@ -44,7 +44,7 @@ func withoutDomain() []string { return []string{"system", "project"} }
 // rules are keystone's rules with its default checks, and the operations of routes that
 // each of them governs.
 func rules(routes []api.Route) []authz.Rule {
-	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), limitRules(), events.Rules("identity"))
+	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), limitRules(), consumerRules(), events.Rules("identity"))
 	for i := range all {
 		for _, row := range routes {
 			if row.Policy == all[i].Name {
@@ -292,5 +292,15 @@ func limitRules() []authz.Rule {
 		rule("create_limits", admin, withoutDomain(), "Create limits of projects and domains."),
 		rule("update_limit", admin, withoutDomain(), "Change a limit of a project or a domain."),
 		rule("delete_limit", admin, withoutDomain(), "Delete a limit of a project or a domain."),
+	}
+}
+
+func consumerRules() []authz.Rule {
+	return []authz.Rule{
+		rule("list_consumers", adminReader, withoutDomain(), "List consumers."),
+		rule("get_consumer", adminReader, withoutDomain(), "Show a consumer."),
+		rule("create_consumer", admin, withoutDomain(), "Create a consumer."),
+		rule("update_consumer", admin, withoutDomain(), "Change a consumer."),
+		rule("delete_consumer", admin, withoutDomain(), "Delete a consumer."),
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.limitRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.limitRoutes(), s.consumerRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -290,5 +290,17 @@ func (s *Service) limitRoutes() []api.Route {
 		{Method: "GET", Path: one, Policy: "identity:get_limit", Load: s.loadLimit(), Handle: s.limitShow, Doc: "shows a limit of a project or a domain"},
 		{Method: "PATCH", Path: one, Policy: "identity:update_limit", Load: s.loadLimit(), Handle: s.limitUpdate, Body: "limit_update", Doc: "changes a limit of a project or a domain"},
 		{Method: "DELETE", Path: one, Policy: "identity:delete_limit", Load: s.loadLimit(), Handle: s.limitDelete, Doc: "deletes a limit of a project or a domain"},
+	}
+}
+
+// consumerRoutes are the rows of programs that may ask users to hand them roles on.
+func (s *Service) consumerRoutes() []api.Route {
+	one := "/v3/OS-OAUTH1/consumers/{consumer_id}"
+	return []api.Route{
+		{Method: "GET", Path: "/v3/OS-OAUTH1/consumers", Policy: "identity:list_consumers", Handle: s.consumerList, Doc: "lists consumers"},
+		{Method: "POST", Path: "/v3/OS-OAUTH1/consumers", Policy: "identity:create_consumer", Handle: s.consumerCreate, Body: "consumer", Status: http.StatusCreated, Doc: "creates a consumer"},
+		{Method: "GET", Path: one, Policy: "identity:get_consumer", Load: s.loadConsumer(), Handle: s.consumerShow, Doc: "shows a consumer"},
+		{Method: "PATCH", Path: one, Policy: "identity:update_consumer", Load: s.loadConsumer(), Handle: s.consumerUpdate, Body: "consumer", Doc: "changes a consumer"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_consumer", Load: s.loadConsumer(), Handle: s.consumerDelete, Doc: "deletes a consumer"},
 	}
 }
