@@ -48,5 +48,9 @@ func (e *Engine) Abandon(tx *db.Tx, operationID, because string) error {
 	if changed == 0 {
 		return ErrFinished
 	}
+	o.State, o.FinishedAt = Abandoned, now
+	if err := e.cfg.Ended(tx, o); err != nil {
+		return fmt.Errorf("abandon operation %s: %w", operationID, err)
+	}
 	return e.wakeAfter(tx, &o)
 }

@@ -219,7 +219,10 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, made
 		if err := e.write(tx, o, made); err != nil || !last {
 			return err
 		}
-		return kind.finish(tx, &next)
+		if err := kind.finish(tx, &next); err != nil {
+			return err
+		}
+		return e.cfg.Ended(tx, next)
 	})
 	if err != nil {
 		return false, err
@@ -313,7 +316,10 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 		if err := e.write(tx, o, effects{commit: made.commit}); err != nil || next.State != Failed {
 			return err
 		}
-		return kind.fail(tx, &next, next.Error)
+		if err := kind.fail(tx, &next, next.Error); err != nil {
+			return err
+		}
+		return e.cfg.Ended(tx, next)
 	})
 	if errors.Is(err, errLost) || err != nil && ctx.Err() != nil {
 		return false, err

@@ -38,6 +38,9 @@ type Config struct {
 	Lease time.Duration
 	// Keep is how long finished operations are remembered; 0 means 90 days.
 	Keep time.Duration
+	// Ended is called in the transaction that ends an operation of any kind, after the kind's
+	// own Finished or Failed: what had to wait while the resource was at work; may be nil.
+	Ended func(tx *db.Tx, o Operation) error
 	// Hook, for tests, is called before and after the effect of each step; an error from
 	// it takes the place of the step's own. ErrCrash has the worker drop the operation
 	// as if the process had died.
@@ -63,6 +66,9 @@ func New(cfg Config) *Engine {
 	cfg.Workers = cmp.Or(cfg.Workers, 32)
 	cfg.Lease = cmp.Or(cfg.Lease, time.Minute)
 	cfg.Keep = cmp.Or(cfg.Keep, 90*24*time.Hour)
+	if cfg.Ended == nil {
+		cfg.Ended = func(*db.Tx, Operation) error { return nil }
+	}
 	return &Engine{
 		cfg: cfg, kinds: map[string]*compiled{}, roles: map[string]map[string]string{}, hands: newHands(cfg.Workers),
 		slots: make(chan struct{}, cfg.Workers), metrics: newMetrics(cfg.Service, cfg.Metrics),

@@ -268,6 +268,24 @@ func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
 	<-done
 }
 
+// TestAGuestThatStopsDuringAnOperationIsFollowed has the guest go down while its server loses
+// an interface, which has nothing to say about that.
+func TestAGuestThatStopsDuringAnOperationIsFollowed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.perform()
+	s.waitStatus(s.id, "ACTIVE")
+	s.setHook(func(o work.Operation, undo, after bool) error {
+		if o.Kind == "interface_detach" && o.StepName == "port" && !undo && after {
+			order := s.node.lastOrder(t, s.id)
+			s.node.call("PUT", "/internal/hosts/host1/guests/"+s.id, orders.Report{Generation: order.Generation, State: orders.StateStopped, PowerState: 4}, nil)
+		}
+		return nil
+	})
+	s.do(member(projectID), latest, "DELETE", "/v2.1/servers/"+s.id+"/os-interface/"+ownPortID, "").want(202, "")
+	s.waitStatus(s.id, "SHUTOFF").want(200, `"OS-EXT-STS:power_state":4`)
+}
+
 func TestAGuestThatStopsByItselfIsFollowed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,20 +262,43 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	if err := noteReport(tx, order); err != nil {
 		return err
 	}
-	if err := s.noteDrift(tx, order); err != nil {
+	if err := s.noteDrift(tx, order, ""); err != nil {
 		return err
 	}
 	return s.engine.SignalResource(tx, order.ServerID)
 }
 
-// noteDrift follows a guest that changed its state by itself: only when no operation is
-// about the server, for then the operation knows what the change means.
-func (s *Service) noteDrift(tx *db.Tx, order *guestOrder) error {
+// operationEnded follows what a guest did by itself while an operation was about its server.
+func (s *Service) operationEnded(tx *db.Tx, o work.Operation) error {
+	row, err := findServer(tx, o.ResourceID)
+	if errors.Is(err, db.ErrNotFound) || err == nil && row.Host == "" {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read server %s: %w", o.ResourceID, err)
+	}
+	order, err := findOrder(tx, row.ID, row.Host)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read order of guest %s on %s: %w", row.ID, row.Host, err)
+	}
+	if order.ReportedGeneration < order.Generation { // what it is now is still to be told
+		return nil
+	}
+	return s.noteDrift(tx, order, o.ID)
+}
+
+// noteDrift follows a guest that changed its state by itself: only when no operation, but
+// for the one that ends, is about the server, for then the operation knows what the change
+// means.
+func (s *Service) noteDrift(tx *db.Tx, order *guestOrder, ends string) error {
 	if order.Desired == orders.Absent || order.ReportedState != orders.StateRunning && order.ReportedState != orders.StateStopped {
 		return nil
 	}
 	unfinished, err := work.Unfinished(tx, order.ServerID)
-	if err != nil || len(unfinished[order.ServerID]) > 0 {
+	if err != nil || slices.ContainsFunc(unfinished[order.ServerID], func(o work.Operation) bool { return o.ID != ends }) {
 		return err
 	}
 	c := s.ofRoutine("", order.ServerID)
