@@ -81,3 +81,20 @@ func TestRandomPasswordIsKept(t *testing.T) {
 		t.Errorf("%d characters, kept: %v", len(first.Reveal()), first.Reveal() == second.Reveal())
 	}
 }
+
+// TestClientsFindTheAuthority reads the file to trust back with the programs it is for.
+func TestClientsFindTheAuthority(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir(), Endpoint: "https://127.0.0.1:1", Region: "R"}
+	const hostile = "/it's a $(folder)/ca.pem"
+	if err := writeCredentials(c, "p", hostile); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", `. "$1"; printf %s "$OS_CACERT"`, "sh", filepath.Join(c.DataDir, "admin-openrc")).Output()
+	if err != nil || string(out) != hostile {
+		t.Errorf("the shell reads %q, %v", out, err)
+	}
+	entry, err := Account{DataDir: c.DataDir}.read()
+	if err != nil || entry.CACert != hostile {
+		t.Errorf("YAML reads %+v, %v", entry, err)
+	}
+}

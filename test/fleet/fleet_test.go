@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -372,5 +373,66 @@ func TestNodesHearTheirOwnTopicsAlone(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOperatorsSeeAndSteerMembers goes through the commands for tokens and members.
+func TestOperatorsSeeAndSteerMembers(t *testing.T) {
+	t.Parallel()
+	c := start(t, 0)
+	account := app.Account{DataDir: c.DataDir}
+	said := func(run func(out io.Writer) error) string {
+		t.Helper()
+		var out strings.Builder
+		if err := run(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	text := said(func(out io.Writer) error {
+		return app.CreateJoinToken(t.Context(), account, "node", "one", time.Hour, out)
+	})
+	joining, _, _ := strings.Cut(text, "\n")
+	if !strings.Contains(text, "virga join "+c.Base+" --token "+joining+" --host one\n") {
+		t.Errorf("%s", text)
+	}
+	if err := newMachine(t, "one").enter(t, c.Base, joining); err != nil {
+		t.Fatal(err)
+	}
+	list := said(func(out io.Writer) error { return app.ListJoinTokens(t.Context(), account, out) })
+	if strings.Contains(list, "vj1.") || !strings.Contains(list, "used") || !strings.Contains(list, "one") {
+		t.Errorf("%s", list)
+	}
+	id, _, _ := strings.Cut(strings.Split(list, "\n")[1], " ")
+	said(func(out io.Writer) error { return app.RevokeJoinToken(t.Context(), account, id, out) })
+	if err := app.RevokeJoinToken(t.Context(), account, id, io.Discard); err == nil || !strings.Contains(err.Error(), "There is no join token "+id) {
+		t.Errorf("%v", err)
+	}
+	if list = said(func(out io.Writer) error { return app.ListMembers(t.Context(), account, out) }); strings.Count(list, "valid") != 3 {
+		t.Errorf("%s", list)
+	}
+	said(func(out io.Writer) error { return app.RemoveMember(t.Context(), account, "node", "one", out) })
+	if list = said(func(out io.Writer) error { return app.ListMembers(t.Context(), account, out) }); strings.Contains(list, "one") {
+		t.Errorf("%s", list)
+	}
+	for what, err := range map[string]error{
+		"There is no node one": app.RemoveMember(t.Context(), account, "node", "one", io.Discard),
+		"needs a database":     app.CreateJoinToken(t.Context(), account, "controller", "", time.Hour, io.Discard),
+		"ttl":                  app.CreateJoinToken(t.Context(), account, "node", "", 999*time.Hour, io.Discard),
+		"host":                 app.CreateJoinToken(t.Context(), account, "node", "a/b", time.Hour, io.Discard),
+	} {
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestCloudsWithoutTLSLetNobodyJoin asks a cloud on loopback for a token.
+func TestCloudsWithoutTLSLetNobodyJoin(t *testing.T) {
+	t.Parallel()
+	c := cloud.Start(t)
+	err := app.CreateJoinToken(t.Context(), app.Account{DataDir: c.DataDir}, "node", "", time.Hour, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "over TLS, which is off") {
+		t.Errorf("%v", err)
 	}
 }
