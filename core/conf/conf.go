@@ -143,6 +143,9 @@ func (c *Config) Complete() error {
 	if c.ImagesDir == "" {
 		c.ImagesDir = filepath.Join(c.DataDir, "images")
 	}
+	if c.ImagesDir, err = filepath.Abs(c.ImagesDir); err != nil {
+		return fmt.Errorf("images-dir: %w", err)
+	}
 	if err := c.completeSecurity(); err != nil {
 		return err
 	}
