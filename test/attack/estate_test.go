@@ -98,6 +98,7 @@ func (e *estate) furnishCompute(t *testing.T, c *cloud.Cloud) {
 		"user_data": base64.StdEncoding.EncodeToString([]byte(e.word)), "metadata": object{e.word: e.word}})
 	e.ids["port_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-interface", nil, "interfaceAttachments.0.port_id")
 	e.ids["request_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-instance-actions", nil, "instanceActions.0.request_id")
+	e.ids["migration_id"] = "1" // there are no live ones, and that is all that this row knows
 	e.ids["network"] = e.word
 	e.ids["hypervisor_id"] = c.Admin.Must(t, "GET", "/compute/v2.1/os-hypervisors", nil, "hypervisors.0.id")
 	e.ids["operation_id"] = c.Admin.Must(t, "GET", "/compute/internal/operations", nil, "operations.0.id")
