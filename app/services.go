@@ -229,6 +229,8 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Placement: neighbour.NewPlacement(cl.client("placement", nil, nil)),
 		Self:      serviceIdentity("compute"),
 		Roles:     cl.workRoles(),
+
+		ResizeOnSameHost: cl.conf.ResizeOnSameHost,
 	})
 	if err != nil {
 		return err

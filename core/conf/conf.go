@@ -51,6 +51,8 @@ type Config struct {
 	Virt          string `name:"virt" env:"VIRGA_VIRT" enum:"auto,libvirt,fake" default:"auto" help:"Hypervisor: libvirt for real guests, fake for simulated ones, auto: libvirt where it answers."`
 	LibvirtSocket string `name:"libvirt-socket" env:"VIRGA_LIBVIRT_SOCKET" default:"/run/libvirt/libvirt-sock" help:"Socket of libvirtd."`
 
+	ResizeOnSameHost bool `name:"resize-on-same-host" env:"VIRGA_RESIZE_ON_SAME_HOST" help:"Let a server that is resized stay on its host although there are others; its disk then grows in place."`
+
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
 	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`
