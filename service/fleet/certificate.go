@@ -66,17 +66,26 @@ func newestUsed(keys []memberKey) string {
 	return ""
 }
 
-// succeed checks that a key may bring the next one: no newer one has been used. Newer
-// ones that have not are forgotten, their certificates never arrived.
-func succeed(tx *db.Tx, key memberKey, next pki.Pin) error {
+// newest checks that no newer key than this has been used and returns all of the member's.
+func newest(tx *db.Tx, key memberKey) ([]memberKey, error) {
 	keys, err := listKeys(tx, key.MemberID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, other := range keys {
 		if other.Place > key.Place && other.Used {
-			return api.Conflict("The key has been followed by a newer one, which alone can renew.")
+			return nil, api.Conflict("The key has been followed by a newer one, which alone can renew.")
 		}
+	}
+	return keys, nil
+}
+
+// succeed checks that a key may bring the next one. Newer ones that were not used are
+// forgotten, their certificates never arrived.
+func succeed(tx *db.Tx, key memberKey, next pki.Pin) error {
+	keys, err := newest(tx, key)
+	if err != nil {
+		return err
 	}
 	for _, other := range keys {
 		if other.Place > key.Place && other.Pin != next.String() {

@@ -314,6 +314,28 @@ func TestRemovedMemberDoesNotComeBackWithItsToken(t *testing.T) {
 	r.want(http.StatusConflict, r.send(nil, nil, "POST", "/v1/join", body), nil)
 }
 
+// TestSpentTokenServesTheFirstKeyAlone repeats a join when the key has been followed by
+// another, and when the host is another machine by now.
+func TestSpentTokenServesTheFirstKeyAlone(t *testing.T) {
+	r := newRig(t)
+	text, _ := r.newToken(map[string]any{})
+	n := r.machine()
+	body := map[string]any{"token": text, "request": r.request(n, node("n1"))}
+	r.accept(n, node("n1"), r.send(nil, nil, "POST", "/v1/join", body))
+	r.admit(n, true)
+	r.accept(n, node("n1"), r.renew(n))
+	r.want(http.StatusOK, r.send(nil, nil, "POST", "/v1/join", body), nil) // the next key has not come yet
+	r.accept(n, node("n1"), r.renew(n))
+	r.admit(n, true)
+	r.want(http.StatusConflict, r.send(nil, nil, "POST", "/v1/join", body), nil)
+
+	again, _ := r.newToken(map[string]any{"host": "n1"})
+	fresh := r.machine()
+	r.accept(fresh, node("n1"), r.send(nil, nil, "POST", "/v1/join", map[string]any{"token": again, "request": r.request(fresh, node("n1"))}))
+	r.want(http.StatusConflict, r.send(nil, nil, "POST", "/v1/join", body), nil)
+	r.admit(fresh, true)
+}
+
 func TestControllerEnrolsItself(t *testing.T) {
 	r := newRig(t)
 	c := r.machine()

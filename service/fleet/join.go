@@ -19,11 +19,11 @@ func (s *Service) memberJoin(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, errToken()
 	}
-	request, err := readRequest(body.Request)
-	if err != nil {
+	if err := s.checkToken(ctx, shown); err != nil { // before anything that costs more
 		return nil, err
 	}
-	if err := s.checkToken(ctx, shown); err != nil {
+	request, err := readRequest(body.Request)
+	if err != nil {
 		return nil, err
 	}
 	var issued pki.Issued
@@ -91,6 +91,9 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 	case err != nil:
 		return pki.Issued{}, err
 	case again:
+		if err := repeats(tx, &known, request.Pin); err != nil {
+			return pki.Issued{}, err
+		}
 	case row.Host == "":
 		return pki.Issued{}, api.Conflict("There is a %s %s already. Remove it first, or create a join token for this very host.", subject.Kind, subject.Name)
 	default: // the operator has named the host: its keys are replaced
@@ -116,4 +119,18 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 		return pki.Issued{}, err
 	}
 	return issued, s.record(tx, r, "member", m.ID, "create", nil, viewMember(&m, now), map[string]any{"join_token": row.ID})
+}
+
+// repeats checks that a key which has spent a token is still the member's first: one that was
+// followed by another, or is that of a member removed since, joins no more.
+func repeats(tx *db.Tx, m *member, pin pki.Pin) error {
+	key, err := findKey(tx, pin.String())
+	if errors.Is(err, db.ErrNotFound) || err == nil && key.MemberID != m.ID {
+		return api.Conflict("The key that has used the join token is not the host's any more; a new join token is needed.")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = newest(tx, key)
+	return err
 }

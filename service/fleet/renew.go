@@ -39,11 +39,14 @@ func (s *Service) memberRecover(ctx context.Context, r *api.Request) (any, error
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	request, err := readRequest(body.Request)
+	who, _, err := s.holder(ctx, pki.PinOfKey(body.Key)) // before anything that costs more
 	if err != nil {
 		return nil, err
 	}
-	who, _, err := s.holder(ctx, pki.PinOfKey(body.Key))
+	if !who.Valid() {
+		return nil, errKey()
+	}
+	request, err := readRequest(body.Request)
 	if err != nil {
 		return nil, err
 	}
