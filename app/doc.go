@@ -1,7 +1,7 @@
-// Package app wires Virga together: it opens databases, makes the services, gives each
-// the clients of its neighbours, starts the node agents and serves everything on one
-// address.
+// Package app wires Virga together, by role: it opens databases, makes the services that a
+// process has, gives each the clients of its neighbours in this process and in others, starts
+// the node agents and serves everything on one address.
 //
 // It is the only package that imports all others, and holds no rules of its own. Only
-// cmd imports it.
+// cmd, and tests, import it.
 package app

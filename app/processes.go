@@ -60,6 +60,9 @@ func (cl *cloud) announce(ctx context.Context, group *errgroup.Group) error {
 		cl.process.Services = append(cl.process.Services, strings.TrimPrefix(prefix, "/"))
 	}
 	slices.Sort(cl.process.Services)
+	if err := cl.checkName(ctx); err != nil {
+		return err
+	}
 	if err := cl.cluster.Announce(ctx, cl.process); err != nil {
 		return err
 	}
@@ -68,6 +71,22 @@ func (cl *cloud) announce(ctx context.Context, group *errgroup.Group) error {
 	if err := cl.checkOthers(ctx); err != nil {
 		stop()
 		return err
+	}
+	return nil
+}
+
+// checkName refuses a data folder that was copied from a machine where its processes live:
+// they would take each other's names.
+func (cl *cloud) checkName(ctx context.Context) error {
+	living, err := cl.cluster.Living(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range living {
+		if p.ID == cl.process.ID && p.Host != cl.process.Host {
+			return fmt.Errorf("a process of this name lives on the host %s: the data folder %s is a copy of that host's; remove its folders processes and pki",
+				p.Host, cl.conf.DataDir)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -367,9 +369,16 @@ func TestProcessesThatCannotWorkTogetherAreRefused(t *testing.T) {
 			t.Errorf("a process beside one on its own bus is told: %s", said)
 		}
 		hermit.stop()
-		f.start("first", "api,conductor,scheduler,node")
+		first := f.start("first", "api,conductor,scheduler,node")
 		if said := f.prepare("deaf", "api,conductor,scheduler").refused("--bus", "local"); !strings.Contains(said, "need --bus amqp://") {
 			t.Errorf("a second process on its own bus is told: %s", said)
+		}
+		copied := f.prepare("copy", "api")
+		if err := os.CopyFS(filepath.Join(copied.dir, "processes"), os.DirFS(filepath.Join(first.dir, "processes"))); err != nil {
+			t.Fatal(err)
+		}
+		if said := copied.refused(); !strings.Contains(said, "is a copy of that host's") {
+			t.Errorf("a copied data folder is told: %s", said)
 		}
 		stranger := f.prepare("stranger", "api")
 		stranger.putKey(base64.RawURLEncoding.EncodeToString(make([]byte, 32)))
