@@ -17,9 +17,10 @@ import (
 var errOtherMembersKey = errors.New("the key is another member's")
 
 // certify issues a certificate to a member and notes its key. It is called in the
-// transaction that decides that the member gets it; signing takes no more than a query.
-func (s *Service) certify(tx *db.Tx, m *member, request *pki.Request, names pki.Names) (pki.Issued, error) {
-	issued, err := s.deps.Authority.Issue(request, pki.Subject{Kind: pki.Kind(m.Kind), Name: m.Host}, names, s.deps.Life)
+// transaction that decides that the member gets it; signing takes no more than a query. By
+// is the pin of the key that has asked for it, empty for none.
+func (s *Service) certify(tx *db.Tx, m *member, request *pki.Request, by string) (pki.Issued, error) {
+	issued, err := s.deps.Authority.Issue(request, pki.Subject{Kind: pki.Kind(m.Kind), Name: m.Host}, request.Names, s.deps.Life)
 	if err != nil {
 		return issued, err
 	}
@@ -41,9 +42,10 @@ func (s *Service) certify(tx *db.Tx, m *member, request *pki.Request, names pki.
 		key.Place = keys[len(keys)-1].Place + 1
 	}
 	for _, old := range keys {
-		// The newest that was used stays whatever its age: it is what a member that was
-		// away comes back with.
-		if old.Pin != key.Pin && old.Pin != newestUsed(keys) && !now.Before(old.ExpiresAt) {
+		// The newest that was used stays whatever its age: it is what a member that was away
+		// comes back with. So does the one that has asked, should the answer get lost.
+		stays := old.Pin == key.Pin || old.Pin == by || old.Pin == newestUsed(keys)
+		if !stays && !now.Before(old.ExpiresAt) {
 			if err := deleteKey(tx, old.Pin); err != nil {
 				return issued, err
 			}
@@ -157,7 +159,7 @@ func (s *Service) Enrol(ctx context.Context, text []byte, version string) (chain
 		}
 		before := viewMember(&m, s.deps.Clock.Now())
 		m.Version, m.Address = version, strings.TrimPrefix(s.deps.Address, "https://")
-		issued, err = s.certify(tx, &m, request, request.Names)
+		issued, err = s.certify(tx, &m, request, "")
 		if err != nil {
 			return err
 		}

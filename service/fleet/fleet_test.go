@@ -291,6 +291,21 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+// TestRecoveryWhoseAnswerIsLost has a machine that joined and was off since lose the answer
+// to its recovery, twice.
+func TestRecoveryWhoseAnswerIsLost(t *testing.T) {
+	r := newRig(t)
+	text, _ := r.newToken(map[string]any{})
+	n := r.machine()
+	r.accept(n, node("n1"), r.send(nil, nil, "POST", "/v1/join", map[string]any{"token": text, "request": r.request(n, node("n1"))}))
+	r.clock.Advance(life + time.Minute)
+	for range 2 {
+		r.leaf(r.recover(n))
+	}
+	r.accept(n, node("n1"), r.recover(n))
+	r.admit(n, true)
+}
+
 func TestRemovedMemberIsRefusedAtOnce(t *testing.T) {
 	r := newRig(t)
 	n := r.join(node("n1"))

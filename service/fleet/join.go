@@ -110,7 +110,7 @@ func (s *Service) join(tx *db.Tx, r *api.Request, row *joinToken, request *pki.R
 		return pki.Issued{}, err
 	}
 	m.Version, m.Address = version, callerAddress(r)
-	issued, err := s.certify(tx, &m, request, request.Names)
+	issued, err := s.certify(tx, &m, request, "")
 	if err != nil || again {
 		return issued, err
 	}

@@ -94,7 +94,7 @@ func (s *Service) renew(ctx context.Context, r *api.Request, who pki.Subject, pi
 		}
 		before := viewMember(&m, s.deps.Clock.Now())
 		m.Version, m.Address = version, callerAddress(r)
-		if issued, err = s.certify(tx, &m, request, request.Names); err != nil {
+		if issued, err = s.certify(tx, &m, request, key.Pin); err != nil {
 			return err
 		}
 		return s.record(tx, r, "member", m.ID, "renew", before, viewMember(&m, s.deps.Clock.Now()), nil)
