@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-engines test-crash release-schemas test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-simulation release-schemas test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test: ## run all tests that need neither root nor a hypervisor
 
 test-e2e: ## run the tests with real guests (root)
 	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-e2e
+
+test-simulation: ## let everything go wrong in fake time, as seeds decide (SEEDS, FIRST; SEED: one of them again, turn by turn)
+	@export SEEDS=$${SEEDS:-1000} FIRST=$${FIRST:-$$RANDOM}; echo "the same again: make test-simulation SEEDS=$$SEEDS FIRST=$$FIRST"; \
+	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json -count=1 -timeout 30m -run TestSeeds ./test/simulation
 
 test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED, ENGINES)
 	@export SEED=$${SEED:-$$RANDOM$$RANDOM} VIRGA_BIN=$(CURDIR)/bin/virga; echo "the same again: make test-crash SEED=$$SEED"; \

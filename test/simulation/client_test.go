@@ -83,7 +83,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 }
 
 // maxServers is how many servers one client asks for.
-const maxServers = 5
+const maxServers = 4
 
 // rest lets time pass; false when ctx ended.
 func (c *client) rest(ctx context.Context, d time.Duration) bool {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// hosts are the machines, clients those who use the cloud.
-	hosts   = 3
-	clients = 3
+	// fewestHosts is how many machines there are, or one more; clients use the cloud.
+	fewestHosts = 2
+	clients     = 3
 	// stormLasts is for how long faults happen, clientsPause how long a client waits at most
 	// between two things.
-	stormLasts   = 30 * time.Second
-	clientsPause = 2500 * time.Millisecond
+	stormLasts   = 20 * time.Second
+	clientsPause = 1700 * time.Millisecond
 	// patience is how long after the storm everything may take to come right.
 	patience = 2 * time.Hour
 )
@@ -27,7 +27,7 @@ const (
 func (s *sim) story(ctx context.Context) {
 	s.startServices(ctx)
 	var exchange computeagent.Exchange
-	for n := 1; n <= hosts; n++ {
+	for n := 1; n <= fewestHosts+int(s.seed%2); n++ {
 		if err := s.addHost(ctx, n, &exchange); err != nil {
 			s.complain("add host: %v", err)
 			return
