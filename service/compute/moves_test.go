@@ -140,9 +140,9 @@ const resizeTo2 = `{"resize":{"flavorRef":"2"}}`
 func TestResizeIsConfirmed(t *testing.T) {
 	t.Parallel()
 	m := newMoving(t)
-	m.act(resizeTo2).want(202, "")
+	m.act(`{"resize":{"flavorRef":"2","OS-DCF:diskConfig":"AUTO"}}`).want(202, "")
 	a := m.waitStatus(m.id, "VERIFY_RESIZE")
-	a.want(200, `"original_name":"m1.small"`)
+	a.want(200, `"original_name":"m1.small"`).want(200, `"OS-DCF:diskConfig":"AUTO"`)
 	if a.str("server", "OS-EXT-SRV-ATTR:host") != m.to || a.str("server", "OS-EXT-STS:vm_state") != "resized" {
 		t.Errorf("the server is %s", a.text)
 	}

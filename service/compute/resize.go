@@ -16,7 +16,8 @@ import (
 // actionResize admits a resize to another flavor.
 func (s *Service) actionResize(ctx context.Context, r *api.Request, row *server, argument json.RawMessage) (any, error) {
 	var in struct {
-		FlavorRef flexString `json:"flavorRef"`
+		FlavorRef  flexString `json:"flavorRef"`
+		DiskConfig string     `json:"OS-DCF:diskConfig"`
 	}
 	if err := json.Unmarshal(argument, &in); err != nil {
 		return nil, api.BadRequest("Invalid input for field/attribute resize.")
@@ -32,7 +33,8 @@ func (s *Service) actionResize(ctx context.Context, r *api.Request, row *server,
 	if err := checkResize(row, f); err != nil {
 		return nil, err
 	}
-	return s.move(ctx, r, row, "resize", opResize, migrationResize, newShape(row, f), "")
+	m := s.newMove(r, row, migrationResize, newShape(row, f))
+	return s.move(ctx, r, row, moveRequest{action: "resize", kind: opResize, migration: m, diskConfig: in.DiskConfig})
 }
 
 // newShape is what a flavor makes of a server.
@@ -99,23 +101,36 @@ func (s *Service) actionMigrate(ctx context.Context, r *api.Request, row *server
 			return nil, api.BadRequest("Cannot migrate to the host where the server exists.")
 		}
 	}
-	return s.move(ctx, r, row, "migrate", opMigrate, migrationCold, shapeOf(row), wanted)
+	m := s.newMove(r, row, migrationCold, shapeOf(row))
+	return s.move(ctx, r, row, moveRequest{action: "migrate", kind: opMigrate, migration: m, host: wanted})
+}
+
+func (s *Service) newMove(r *api.Request, row *server, kind string, wish shape) *newMigration {
+	now := s.clock.Now()
+	return &newMigration{ID: s.clock.ID(), ServerID: row.ID, ProjectID: row.ProjectID, UserID: r.UserID(), Kind: kind, Status: migrationAccepted,
+		SourceHost: row.Host, CreatedAt: now, UpdatedAt: now, Detail: migrationDetail{Old: shapeOf(row), New: wish}}
+}
+
+// moveRequest is a move that is asked for: by which action, as which kind of operation, to
+// which host (empty: any).
+type moveRequest struct {
+	action, kind, host string
+	migration          *newMigration
+	// diskConfig becomes the server's OS-DCF:diskConfig unless it is empty.
+	diskConfig string
 }
 
 // move admits a move. That no host has room is told at once; whoever takes the room in
 // between is met by the operation.
-func (s *Service) move(ctx context.Context, r *api.Request, row *server, action, kind, migrationKind string, wish shape, wanted string) (any, error) {
-	now := s.clock.Now()
-	m := newMigration{ID: s.clock.ID(), ServerID: row.ID, ProjectID: row.ProjectID, UserID: r.UserID(), Kind: migrationKind, Status: migrationAccepted,
-		SourceHost: row.Host, CreatedAt: now, UpdatedAt: now, Detail: migrationDetail{Old: shapeOf(row), New: wish}}
+func (s *Service) move(ctx context.Context, r *api.Request, row *server, q moveRequest) (any, error) {
 	check := func(row *server, t task) error {
 		if row.Host == "" && t.state == "" {
-			return stateConflict(action, row.ID, "vm_state", row.VMState)
+			return stateConflict(q.action, row.ID, "vm_state", row.VMState)
 		}
-		return inStates(action, vmActive, vmStopped)(row, t)
+		return inStates(q.action, vmActive, vmStopped)(row, t)
 	}
 	if row.Host != "" && (row.VMState == vmActive || row.VMState == vmStopped) {
-		d, err := s.chooseMove(ctx, row, &m, wanted, nil)
+		d, err := s.chooseMove(ctx, row, q.migration, q.host, nil)
 		if err != nil {
 			return nil, unavailable("placement", err)
 		}
@@ -127,8 +142,12 @@ func (s *Service) move(ctx context.Context, r *api.Request, row *server, action,
 			return nil, api.BadRequest("%s", d.explain())
 		}
 	}
-	_, err := s.start(ctx, r, action, kind, moveParams{Migration: m.ID, Host: wanted}, check, func(tx *db.Tx, row *server) error {
-		return s.admitMove(tx, &m, row)
+	_, err := s.start(ctx, r, q.action, q.kind, moveParams{Migration: q.migration.ID, Host: q.host}, check, func(tx *db.Tx, row *server) error {
+		if err := s.admitMove(tx, q.migration, row); err != nil || q.diskConfig == "" {
+			return err
+		}
+		row.Detail.DiskConfig = q.diskConfig
+		return updateServer(tx, row)
 	})
 	return accepted(), err
 }
