@@ -23,6 +23,7 @@ func (cl *cloud) openDB(ctx context.Context, service string) (*db.DB, error) {
 		return nil, err
 	}
 	cl.forgetChanges(service, d)
+	cl.numberChanges(service, d)
 	return d, cl.publishChanges(service, d)
 }
 

@@ -17,6 +17,8 @@ import (
 
 	"virga/core/api"
 	"virga/core/api/events"
+	"virga/core/db"
+	"virga/core/feed"
 )
 
 // eventful is a part that tells of changes.
@@ -39,6 +41,28 @@ func (cl *cloud) endEvents(p part) {
 		<-ctx.Done()
 		told.Events().Close()
 		return nil
+	})
+}
+
+// numberEvery is how often changes get their numbers when nobody reads them, so that whoever
+// begins to read does not wait for the numbers of an hour's changes.
+const numberEvery = 10 * time.Second
+
+// numberChanges gives the changes of a service their numbers.
+func (cl *cloud) numberChanges(service string, d *db.DB) {
+	cl.onRun(func(ctx context.Context) error {
+		ticker := time.NewTicker(numberEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+			}
+			if _, err := feed.Latest(ctx, d); err != nil && ctx.Err() == nil {
+				cl.log.Warn("number changes", "service", service, "error", err)
+			}
+		}
 	})
 }
 
