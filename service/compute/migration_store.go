@@ -221,6 +221,14 @@ func purgeMigrations(tx *db.Tx, before time.Time, limit int) (int, error) {
 	return len(ids), err
 }
 
+// countMovesOfHost counts the migrations to and from a host that have not ended.
+func countMovesOfHost(tx *db.Tx, name string) (int, error) {
+	marks, args := db.In([]string{migrationConfirmed, migrationReverted, migrationFailed})
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM migrations WHERE (source_host = ? OR dest_host = ?) AND status NOT IN "+marks, append([]any{name, name}, args...)...)
+	return n, err
+}
+
 // countOtherHosts counts the hosts besides one.
 func countOtherHosts(tx *db.Tx, name string) (int, error) {
 	var n int

@@ -154,6 +154,11 @@ func TestResizeIsConfirmed(t *testing.T) {
 		t.Errorf("the order is %+v", order)
 	}
 	m.check()
+	for _, item := range m.do(admin(), latest, "GET", "/v2.1/os-services", "").want(200, m.from).at("services").([]any) {
+		if s, _ := item.(map[string]any); s["host"] == m.from {
+			m.do(admin(), latest, "DELETE", fmt.Sprint("/v2.1/os-services/", s["id"]), "").want(409, "has in-progress migrations")
+		}
+	}
 	m.act(`{"reboot":{"type":"HARD"}}`).want(409, "vm_state resized")
 	m.act(resizeTo2).want(400, "must change flavor")
 	m.act(`{"confirmResize":null}`).want(204, "")

@@ -188,6 +188,11 @@ func (s *Service) serviceDelete(ctx context.Context, r *api.Request) (any, error
 		if len(servers) > 0 {
 			return api.Conflict("Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
 		}
+		if moves, err := countMovesOfHost(tx, gone.Name); err != nil {
+			return err
+		} else if moves > 0 {
+			return api.Conflict("Unable to delete compute service that has in-progress migrations. Complete the migrations or delete the instances first.")
+		}
 		if gone.up(s.clock.Now()) {
 			return api.Conflict("Host %s still reports; stop its agent first.", gone.Name)
 		}
