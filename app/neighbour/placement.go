@@ -39,8 +39,6 @@ type inventoryView struct {
 	StepSize int64   `json:"step_size"`
 }
 
-func (v inventoryView) capacity() int64 { return int64(float64(v.Total-v.Reserved) * v.Ratio) }
-
 type inventoriesView struct {
 	Generation  int64                    `json:"resource_provider_generation"`
 	Inventories map[string]inventoryView `json:"inventories"`

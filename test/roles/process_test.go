@@ -234,7 +234,7 @@ func (p *process) stop() {
 		if err != nil {
 			p.fleet.t.Errorf("%s ended with %v:\n%s", p.name, err, tail(p.out.String(), 3000))
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		_ = p.command.Process.Kill()
 		p.fleet.t.Errorf("%s does not end", p.name)
 	}
@@ -250,7 +250,7 @@ func (p *process) refused(args ...string) string {
 		if err == nil {
 			p.fleet.t.Errorf("%s was to be refused and ended well", p.name)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		p.fleet.t.Errorf("%s was to be refused and runs", p.name)
 		_ = p.command.Process.Kill()
 	}
