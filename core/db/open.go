@@ -64,6 +64,8 @@ type DB struct {
 	// seats and writeSeats are the connections of read and write.
 	seats, writeSeats *semaphore.Weighted
 	seatTime          time.Duration
+	// lanes are for write transactions side by side; nil where the engine has one anyway.
+	lanes *semaphore.Weighted
 }
 
 func newDB(d dialect, write, read *sql.DB) *DB {
@@ -71,6 +73,9 @@ func newDB(d dialect, write, read *sql.DB) *DB {
 		writeSeats: semaphore.NewWeighted(int64(write.Stats().MaxOpenConnections))}
 	db.seats = db.writeSeats
 	db.reads = db.writes
+	if d.writing() == sql.LevelSerializable {
+		db.lanes = semaphore.NewWeighted(lanes)
+	}
 	if read != write {
 		db.reads = newStatements()
 		db.seats = semaphore.NewWeighted(int64(read.Stats().MaxOpenConnections))

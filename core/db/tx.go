@@ -51,7 +51,7 @@ func InTx(ctx context.Context) bool { return ctx.Value(inTxKey{}) != nil }
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	opts := &sql.TxOptions{Isolation: d.dialect.writing()}
 	for attempt := 1; ; attempt++ {
-		tx, lost, err := d.run(ctx, d.write, d.writes, opts, fn)
+		tx, lost, err := d.runInLane(ctx, attempt, opts, fn)
 		if err == nil {
 			tx.follow(ctx, d.write)
 			return nil
@@ -66,6 +66,31 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 			return err
 		}
 	}
+}
+
+const (
+	// lanes is how many write transactions of a process run side by side where the engine
+	// lets them: with more of them races are lost more often than time is won.
+	lanes = 4
+	// patience is how many races a transaction may lose until it gets all lanes for itself,
+	// so that it can lose only against those of other processes.
+	patience = 1
+)
+
+// runInLane makes one attempt when there is room beside the other write transactions of
+// the process.
+func (d *DB) runInLane(ctx context.Context, attempt int, opts *sql.TxOptions, fn func(*Tx) error) (tx *Tx, lost bool, err error) {
+	if d.lanes != nil {
+		width := int64(1)
+		if attempt > patience {
+			width = lanes
+		}
+		if err := d.sit(ctx, d.lanes, width); err != nil {
+			return nil, false, fmt.Errorf("begin transaction: %w", d.unavailable(err))
+		}
+		defer d.lanes.Release(width) // also when fn panics
+	}
+	return d.run(ctx, d.write, d.writes, opts, fn)
 }
 
 // pauseAfter is by chance, so that those who met do not meet again.
@@ -138,7 +163,7 @@ func (d *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql
 	if pool == d.write {
 		seats = d.writeSeats
 	}
-	if err := d.sit(ctx, seats); err != nil {
+	if err := d.sit(ctx, seats, 1); err != nil {
 		return nil, nil, err
 	}
 	for attempt := 0; ; attempt++ {
@@ -166,14 +191,14 @@ const (
 	fullAttempts = 30
 )
 
-// sit waits for a connection of the pool, first come, first served.
-func (d *DB) sit(ctx context.Context, seats *semaphore.Weighted) error {
-	if seats.TryAcquire(1) {
+// sit waits for n seats, of which each connection of a pool is one, first come, first served.
+func (d *DB) sit(ctx context.Context, seats *semaphore.Weighted, n int64) error {
+	if seats.TryAcquire(n) {
 		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, d.seatTime)
 	defer cancel()
-	err := seats.Acquire(waiting, 1)
+	err := seats.Acquire(waiting, n)
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: all its connections were in use for %s", ErrUnavailable, d.seatTime)
 	}
