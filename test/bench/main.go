@@ -23,6 +23,8 @@ type settings struct {
 	servers int
 	clients int
 	upload  int64
+	// hosts and stock are for the simulations; hosts 0 leaves them out.
+	hosts, stock int
 }
 
 func main() {
@@ -30,12 +32,14 @@ func main() {
 	flag.StringVar(&s.binary, "binary", "bin/virga", "the program to measure")
 	flag.IntVar(&s.servers, "servers", 1000, "how many servers the list is measured with")
 	flag.IntVar(&s.clients, "clients", 8, "how many clients work at once where a rate is measured")
+	flag.IntVar(&s.hosts, "hosts", 10_000, "how many hosts the largest simulation has; 0: no simulations")
+	flag.IntVar(&s.stock, "stock", 100_000, "how many servers the lists of a simulation have")
 	upload := flag.Int("upload", 1024, "size of the image in MiB")
 	flag.Parse()
 	s.upload = int64(*upload) << 20
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, s); err != nil {
+	if err := errors.Join(run(ctx, s), simulations(ctx, s)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
