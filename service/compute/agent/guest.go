@@ -225,7 +225,7 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		want.Image = &hypervisor.Image{ID: order.Image.ID, SHA512: order.Image.SHA512, SizeBytes: order.Image.Size,
 			DiskFormat: order.Image.DiskFormat, VirtualSize: order.Image.VirtualSize}
 		err := driver.EnsureImage(ctx, *want.Image, func(ctx context.Context) (io.ReadCloser, error) {
-			content, err := g.agent.cfg.Images.Open(ctx, order.Image.ID)
+			content, err := g.agent.openImage(ctx, order.Image.ID)
 			if errors.Is(err, ErrNoImage) && order.Receive != nil {
 				return g.openBase(ctx, order.Receive)
 			}
