@@ -124,7 +124,7 @@ func TestImportsPointOneWay(t *testing.T) {
 }
 
 // coreOrder is the order of the kit's packages: each may import those before it.
-var coreOrder = []string{"core/clock", "core/conf", "core/vault", "core/obs", "core/pki", "core/db", "core/bus", "core/feed", "core/work", "core/token", "core/authz", "core/api"}
+var coreOrder = []string{"core/clock", "core/conf", "core/vault", "core/obs", "core/pulse", "core/pki", "core/db", "core/bus", "core/feed", "core/work", "core/token", "core/authz", "core/api"}
 
 func TestCorePackagesFormALine(t *testing.T) {
 	rank := func(folder string) int {
