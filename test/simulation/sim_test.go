@@ -152,11 +152,11 @@ type service interface {
 	Run(ctx context.Context) error
 }
 
-// serve makes a process of a service.
-func (s *sim) serve(ctx context.Context, name string, build func(ctx context.Context, l *life, d *db.DB) (service, error)) {
+// serve makes a process of a service; one of several has a name of its own.
+func (s *sim) serve(ctx context.Context, name, of string, build func(ctx context.Context, l *life, d *db.DB) (service, error)) {
 	p := &process{sim: s, name: name}
 	p.run = func(l *life) error {
-		d, err := db.Open(l.ctx, s.address(name))
+		d, err := db.Open(l.ctx, s.address(of))
 		if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (s *sim) serve(ctx context.Context, name string, build func(ctx context.Con
 		if err != nil {
 			return err
 		}
-		var edge http.Handler = &api.Edge{Clock: l.clock, Fallback: http.NotFoundHandler(), Services: map[string]http.Handler{"/" + name: built.Handler()}}
+		var edge http.Handler = &api.Edge{Clock: l.clock, Fallback: http.NotFoundHandler(), Services: map[string]http.Handler{"/" + of: built.Handler()}}
 		l.handler.Store(&edge)
 		return built.Run(l.ctx)
 	}
@@ -175,23 +175,31 @@ func (s *sim) serve(ctx context.Context, name string, build func(ctx context.Con
 }
 
 func (s *sim) startServices(ctx context.Context) {
-	s.serve(ctx, "placement", func(ctx context.Context, l *life, d *db.DB) (service, error) {
+	s.serve(ctx, "placement", "placement", func(ctx context.Context, l *life, d *db.DB) (service, error) {
 		return placement.New(ctx, placement.Deps{DB: d, Clock: l.clock, Log: s.log, Auth: nobody{}, Endpoint: "http://placement/placement"})
 	})
-	s.serve(ctx, "network", func(ctx context.Context, l *life, d *db.DB) (service, error) {
+	s.serve(ctx, "network", "network", func(ctx context.Context, l *life, d *db.DB) (service, error) {
 		return network.New(ctx, network.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: "network",
 			Endpoint: "http://network/network"})
 	})
-	s.serve(ctx, "compute", func(ctx context.Context, l *life, d *db.DB) (service, error) {
-		to := func(name string) api.Client { return (&wire{sim: s, from: l, to: s.services[name]}).client() }
-		owner := "compute"
-		if l.number%3 == 0 { // a stranger takes over, who has to wait for the leases to run out
-			owner = fmt.Sprint("compute", l.number)
-		}
-		return compute.New(ctx, compute.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
-			Endpoint: "http://compute/compute", Images: images{}, Self: serviceIdentity("compute"),
-			Networks: neighbour.NewNetworks(to("network")), Placement: neighbour.NewPlacement(to("placement"))})
-	})
+	controllers := []string{"compute"}
+	if s.seed%3 == 0 { // a second one carries operations, too
+		controllers = append(controllers, "compute2")
+	}
+	for _, name := range controllers {
+		s.serve(ctx, name, "compute", s.buildCompute)
+	}
+}
+
+func (s *sim) buildCompute(ctx context.Context, l *life, d *db.DB) (service, error) {
+	to := func(name string) api.Client { return (&wire{sim: s, from: l, to: s.services[name]}).client() }
+	owner := l.process.name
+	if l.number%3 == 0 { // a stranger takes over, who has to wait for the leases to run out
+		owner = fmt.Sprint(owner, " ", l.number)
+	}
+	return compute.New(ctx, compute.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
+		Endpoint: "http://compute/compute", Images: images{}, Self: serviceIdentity("compute"),
+		Networks: neighbour.NewNetworks(to("network")), Placement: neighbour.NewPlacement(to("placement"))})
 }
 
 // templates are the databases of a fresh cloud, by service.

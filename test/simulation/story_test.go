@@ -80,7 +80,8 @@ func (s *sim) weather(ctx context.Context, c *client) {
 		case 2:
 			h.agents.kill(c.upTo(30 * time.Second))
 		case 3:
-			s.services[[]string{"compute", "network", "placement"}[c.random.IntN(3)]].kill(c.upTo(20 * time.Second))
+			names := slices.Sorted(maps.Keys(s.services))
+			s.services[names[c.random.IntN(len(names))]].kill(c.upTo(20 * time.Second))
 		case 4:
 			h.powerOff(ctx, c.random.IntN)
 		}
