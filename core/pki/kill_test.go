@@ -41,7 +41,10 @@ func renewForEver(dir string) {
 	if err != nil {
 		fail(err)
 	}
-	for fmt.Println("renews"); ; {
+	for round := 0; ; round++ {
+		if round == 1 {
+			fmt.Println("renews")
+		}
 		request, err := c.Request(node("n1"), pki.Names{})
 		if err != nil {
 			fail(err)
@@ -99,11 +102,12 @@ func TestKilledProcessLeavesAUsablePair(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Joined() {
-			pins[pki.PinOf(c.Certificate())] = true
+		if !c.Joined() {
+			t.Fatal("there is no certificate")
 		}
+		pins[pki.PinOf(c.Certificate())] = true
 	}
-	if len(pins) < 20 {
-		t.Errorf("only %d of 40 processes came as far as a certificate", len(pins))
+	if len(pins) < 2 { // a process killed before the used key is taken away leaves it to the next
+		t.Errorf("40 processes had %d keys", len(pins))
 	}
 }
