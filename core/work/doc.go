@@ -18,6 +18,11 @@
 //     (it may have half happened) to the first. Undo is retried for ever; it never skips.
 //   - A step marked Pivot is the point of no return: once it is done the operation only
 //     goes forward, deaf to cancellation.
+//   - A step may start other operations, its children, and a later one wait for them. They
+//     are recalled before the step that started them is undone.
+//   - Rows of an older version of a kind are carried by the steps of that version, as long
+//     as the kind keeps them.
+//   - A step is carried by a process that has its role.
 //
 // The package owns the tables operations and operation_events of each service's
 // database. It knows nothing of any service. Services import it; it imports core/db,
