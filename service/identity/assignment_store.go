@@ -75,8 +75,9 @@ func rolesGranted(tx *db.Tx, row assignmentRow) ([]roleRow, error) {
 	return rows, err
 }
 
-// ofActor is the condition that an assignment belongs to a user or one of the user's groups.
-const ofActor = "(actor_id = ? OR actor_id IN (SELECT group_id FROM memberships WHERE user_id = ?))"
+// ofActor is the condition that an assignment belongs to a user or one of the user's groups. With an OR
+// the engines would walk all assignments.
+const ofActor = "actor_id IN (SELECT id FROM (SELECT group_id AS id FROM memberships WHERE user_id = ? UNION ALL SELECT ?) AS actors)"
 
 // rolesOnProject computes the roles of a user on a project: assigned or inherited, to the
 // user or a group, and those implied.

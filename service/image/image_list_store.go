@@ -34,13 +34,15 @@ func listImages(tx *db.Tx, images *[]image, q listQuery) error {
 // with it, and community images of others only when it asks for them.
 func whereVisible(l *db.List, q listQuery) {
 	if !q.seeAll {
-		shared := "EXISTS (SELECT 1 FROM image_members m WHERE m.image_id = images.id AND m.member_id = ?"
+		// Each branch has an index; an OR would have the engine walk the images of all projects.
+		shared := "SELECT i.id FROM image_members m JOIN images i ON i.id = m.image_id WHERE i.visibility = 'shared' AND m.member_id = ?"
 		args := []any{q.project, q.project}
 		if q.memberStatus != "all" {
 			shared += " AND m.status = ?"
 			args = append(args, q.memberStatus)
 		}
-		l.Where("(owner = ? OR visibility IN ('public', 'community') OR (visibility = 'shared' AND "+shared+")))", args...)
+		l.Where("id IN (SELECT id FROM (SELECT id FROM images WHERE owner = ?"+
+			" UNION ALL SELECT id FROM images WHERE visibility IN ('public', 'community') UNION ALL "+shared+") AS seen)", args...)
 	}
 	switch q.visibility {
 	case "":

@@ -76,7 +76,9 @@ func (s *Service) subnetCollection() *collection[*subnet] {
 		sorts: standardSorts(map[string]string{"name": "name", "network_id": "network_id", "ip_version": "ip_version", "cidr": "cidr",
 			"gateway_ip": "gateway_ip", "enable_dhcp": "enable_dhcp"}),
 		visible: func(l *db.List, project string) {
-			l.Where("(project_id = ? OR network_id IN (SELECT id FROM networks WHERE project_id = ? OR shared = 1))", project, project)
+			l.Where("id IN (SELECT id FROM (SELECT id FROM subnets WHERE project_id = ? UNION ALL"+
+				" SELECT s.id FROM networks n JOIN subnets s ON s.network_id = n.id WHERE n.project_id = ? UNION ALL"+
+				" SELECT s.id FROM networks n JOIN subnets s ON s.network_id = n.id WHERE n.shared = 1) AS seen)", project, project)
 		},
 		complete: func(*db.Tx, []*subnet) error { return nil },
 		show:     func(_ *api.Request, n *subnet) any { return showSubnet(n) },

@@ -1,0 +1,2 @@
+-- Public images are few among those of all projects.
+CREATE INDEX images_visibility ON images (visibility, created_at, id);
