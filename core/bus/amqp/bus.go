@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,13 +56,18 @@ type Bus struct {
 	families map[string]bool
 	serving  map[string]service
 	latest   int64
-	// changed are families and addresses that the broker has to be told about.
+	// changed are families and addresses that the broker has to be told about, in the order of
+	// the changes; waiting has the same.
 	changed []subject
+	waiting map[subject]bool
+	// unknown are addresses that this process serves and the broker does not know yet.
+	unknown map[string]bool
 	// session is nil while there is no connection; came is closed when there is one.
 	session *session
 	came    chan struct{}
 	trouble error
-	// joined is true once there was a session.
+	// joined is true once there was a session, or the first attempt has failed: others may have
+	// been there before.
 	joined bool
 }
 
@@ -92,13 +96,17 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Bus, error) {
 		return nil, err
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	b := &Bus{id: clock.System{}.ID(), address: a, log: log, local: bus.NewLocal(), stop: stop,
-		families: map[string]bool{}, serving: map[string]service{}, came: make(chan struct{}), trouble: errors.New("no connection was made yet")}
+	b := &Bus{
+		id: clock.System{}.ID(), address: a, log: log, local: bus.NewLocal(), stop: stop,
+		families: map[string]bool{}, serving: map[string]service{}, waiting: map[subject]bool{}, unknown: map[string]bool{},
+		came: make(chan struct{}), trouble: errors.New("no connection was made yet"),
+	}
 	first, err := b.join(ctx)
 	if err != nil && refused(err) {
 		stop()
 		return nil, err
 	}
+	b.joined = true
 	b.ended.Go(func() { b.run(life, first, err) })
 	return b, nil
 }
@@ -172,7 +180,8 @@ func (b *Bus) run(ctx context.Context, first *session, err error) {
 	}
 }
 
-// join makes a session that stands: what this process listens to and serves is told already.
+// join makes a session that hears already. What this process serves is told afterwards: with
+// thousands of addresses it takes the broker seconds, and nothing else shall wait for that.
 func (b *Bus) join(ctx context.Context) (*session, error) {
 	s, err := b.connect(ctx, rand.IntN(len(b.address.hosts)))
 	if err != nil {
@@ -180,15 +189,13 @@ func (b *Bus) join(ctx context.Context) (*session, error) {
 	}
 	b.mu.Lock()
 	b.changed = b.changed[:0]
-	for family := range b.families {
-		b.changed = append(b.changed, subject{false, family})
-	}
-	for name := range b.serving {
-		b.changed = append(b.changed, subject{true, name})
-	}
+	clear(b.waiting)
 	b.session = s
+	for family := range b.families {
+		b.change(subject{false, family})
+	}
 	b.mu.Unlock()
-	if err := s.tellAll(); err != nil {
+	if err := s.tellNews(); err != nil {
 		s.end(err)
 		s.leave()
 		b.lost(s)
@@ -199,6 +206,10 @@ func (b *Bus) join(ctx context.Context) (*session, error) {
 		s.settled = time.Now().Add(settling)
 	}
 	s.ready, b.joined = true, true
+	for name := range b.serving {
+		b.unknown[name] = true
+		b.change(subject{true, name})
+	}
 	close(b.came)
 	b.mu.Unlock()
 	b.log.InfoContext(ctx, "connected to the message broker", "host", s.host)
@@ -278,7 +289,9 @@ func (b *Bus) Serve(address string, answer bus.Answer) (stop func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.latest = max(b.latest+1, time.Now().UnixMicro())
-	b.serving[address] = service{b.latest, b.serving[address].count + 1}
+	former := b.serving[address]
+	b.serving[address] = service{b.latest, former.count + 1}
+	b.unknown[address] = b.unknown[address] || former.count == 0
 	b.change(subject{true, address})
 	return sync.OnceFunc(func() {
 		stopLocal()
@@ -287,6 +300,7 @@ func (b *Bus) Serve(address string, answer bus.Answer) (stop func()) {
 		s := b.serving[address]
 		if s.count--; s.count == 0 {
 			delete(b.serving, address)
+			delete(b.unknown, address)
 		} else {
 			b.serving[address] = s
 		}
@@ -296,7 +310,8 @@ func (b *Bus) Serve(address string, answer bus.Answer) (stop func()) {
 
 // change notes what the broker has to be told; mu is held.
 func (b *Bus) change(s subject) {
-	if b.session != nil && !slices.Contains(b.changed, s) {
+	if b.session != nil && !b.waiting[s] {
+		b.waiting[s] = true
 		b.changed = append(b.changed, s)
 		b.session.nudge()
 	}
@@ -312,6 +327,7 @@ func (b *Bus) news(s *session) (what subject, latest int64, there bool) {
 	}
 	what = b.changed[0]
 	b.changed = b.changed[1:]
+	delete(b.waiting, what)
 	return what, b.serving[what.name].latest, true
 }
 
@@ -334,16 +350,32 @@ func (b *Bus) call(ctx context.Context, address, question string, body []byte) (
 		return nil, err
 	}
 	s := b.current()
+	if (s == nil || b.untold(address)) && b.local.Party(address) != nil { // as near as can be
+		return b.local.Call(ctx, address, question, body)
+	}
 	if s == nil {
-		if b.local.Party(address) != nil { // as near as can be
-			return b.local.Call(ctx, address, question, body)
-		}
 		var err error
 		if s, err = b.await(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return s.ask(ctx, address, question, body)
+}
+
+// known notes addresses that the broker has been told about and has understood.
+func (b *Bus) known(addresses []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, address := range addresses {
+		delete(b.unknown, address)
+	}
+}
+
+// untold tells whether the broker does not know yet what this process serves at an address.
+func (b *Bus) untold(address string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unknown[address]
 }
 
 // await waits with patience for a session.

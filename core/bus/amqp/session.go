@@ -38,8 +38,8 @@ type session struct {
 	end                    context.CancelCauseFunc
 	wake                   chan struct{} // there is news for the broker
 	threads                sync.WaitGroup
-	// The bus's lock guards these: whether all was told, and until when others may not have
-	// come back yet.
+	// The bus's lock guards these: whether the session can be used, and until when parties of
+	// this and other processes may not have come back yet.
 	ready   bool
 	settled time.Time
 
@@ -231,28 +231,29 @@ func (s *session) tell() {
 	}
 }
 
-// tellAll tells the broker everything and waits until it has understood.
-func (s *session) tellAll() error {
-	if err := s.tellNews(); err != nil {
-		return err
-	}
-	if err := s.parties.Qos(0, 0, false); err != nil { // changes nothing; it is answered after all before it
-		return fmt.Errorf("wait for the broker: %w", err)
-	}
-	return nil
-}
+// maxUnconfirmed bounds the addresses that the broker is told about before it has to confirm.
+const maxUnconfirmed = 200
 
 // tellNews tells the broker what it does not know yet. When a family of topics is bound its
 // bells ring: they were deaf until now.
 func (s *session) tellNews() error {
+	var told []string
 	for {
 		what, latest, there := s.bus.news(s)
+		if len(told) > 0 && (!there || len(told) >= maxUnconfirmed) {
+			if err := s.parties.Qos(0, 0, false); err != nil { // changes nothing; it is answered after all before it
+				return fmt.Errorf("wait for the broker: %w", err)
+			}
+			s.bus.known(told)
+			told = told[:0]
+		}
 		if !there {
 			return nil
 		}
 		var err error
 		if what.address {
 			err = s.serve(what.name, latest)
+			told = append(told, what.name)
 		} else if err = s.bells.QueueBind(bellsQueue+s.id, what.name, bellsExchange, false, nil); err == nil {
 			s.bus.local.RingAll(func(topic string) bool { return what.name == "#" || family(topic) == what.name })
 		}
