@@ -20,6 +20,7 @@ func Notifications(host string, basic bool) notify.Format {
 		event := func(name string, payload any) []notify.Notification {
 			return []notify.Notification{{EventType: name, Publisher: "identity." + host, Priority: notify.Info, Payload: payload}}
 		}
+		target := cadfTargets()[e.Kind]
 		done := map[string]string{"create": "created", "update": "updated", "delete": "deleted"}[e.Action]
 		switch {
 		case e.Kind == kindAuthentication:
@@ -29,13 +30,13 @@ func Notifications(host string, basic bool) notify.Format {
 			return event("identity.role_assignment."+done, cadfOf(e, host, done+".role_assignment", accountURI, e.UserID, more)), err
 		case e.Kind == "group_member" && done != "":
 			return groupMembership(e, host, basic, event)
-		case targetURIs()[e.Kind] == "" || done == "":
+		case target.word == "" || done == "":
 			return nil, nil
 		case basic:
-			return event("identity."+e.Kind+"."+done, map[string]any{"resource_info": e.ID}), nil
+			return event("identity."+target.word+"."+done, map[string]any{"resource_info": e.ID}), nil
 		}
-		return event("identity."+e.Kind+"."+done,
-			cadfOf(e, host, done+"."+e.Kind, targetURIs()[e.Kind], e.ID, map[string]any{"resource_info": e.ID})), nil
+		return event("identity."+target.word+"."+done,
+			cadfOf(e, host, done+"."+target.word, target.uri, e.ID, map[string]any{"resource_info": e.ID})), nil
 	}
 }
 
@@ -46,11 +47,16 @@ const (
 	serviceSecurity = "service/security"
 )
 
-// targetURIs are CADF's types of the resources that keystone tells of.
-func targetURIs() map[string]string {
-	return map[string]string{"user": "data/security/account/user", "group": "data/security/group", "project": "data/security/project",
-		"domain": "data/security/domain", "role": "data/security/role", "region": "data/security/region", "service": "data/security/service",
-		"endpoint": "data/security/endpoint", "application_credential": "data/security/credential"}
+// cadfTarget is what keystone calls a kind of resource, and its CADF type.
+type cadfTarget struct{ word, uri string }
+
+// cadfTargets are the kinds that keystone tells of.
+func cadfTargets() map[string]cadfTarget {
+	return map[string]cadfTarget{"user": {"user", "data/security/account/user"}, "group": {"group", "data/security/group"},
+		"project": {"project", "data/security/project"}, "domain": {"domain", "data/security/domain"}, "role": {"role", "data/security/role"},
+		"region": {"region", "data/security/region"}, "service": {"service", "data/security/service"}, "endpoint": {"endpoint", "data/security/endpoint"},
+		"policy": {"policy", "data/security/policy"}, "application_credential": {"application_credential", "data/security/credential"},
+		"trust": {"OS-TRUST:trust", "data/security/trust"}, "consumer": {"OS-OAUTH1:consumer", "data/security/account"}}
 }
 
 // cadfSpace is what the ids of events are made in, so that an event told again has the same.
@@ -118,5 +124,5 @@ func groupMembership(e *feed.Entry, host string, basic bool, event func(string, 
 	if basic {
 		return event("identity.group.updated", map[string]any{"resource_info": e.ID, "actor_id": doc.UserID, "actor_type": "user", "actor_operation": operation}), nil
 	}
-	return event("identity.group.updated", cadfOf(e, host, "updated.group", targetURIs()["group"], e.ID, map[string]any{"resource_info": e.ID})), nil
+	return event("identity.group.updated", cadfOf(e, host, "updated.group", cadfTargets()["group"].uri, e.ID, map[string]any{"resource_info": e.ID})), nil
 }
