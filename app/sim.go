@@ -32,8 +32,8 @@ type Simulation struct {
 	Idle time.Duration
 	// Serve goes on serving until the context ends.
 	Serve bool
-	// Profile, if named, is a file for the CPU profile of the creating; that of the deleting
-	// gets .delete behind the name.
+	// Profile, if named, is a file for the CPU profile of the creating; those of
+	// the idle cloud and of the deleting get .idle and .delete behind the name.
 	Profile string
 }
 
@@ -172,8 +172,12 @@ func (x *experiment) idle(ctx context.Context) error {
 	if x.Idle <= 0 {
 		return nil
 	}
+	stop, err := x.profile(".idle")
+	if err != nil {
+		return err
+	}
 	used, began := cpuTime(), time.Now()
-	if err := sleep(ctx, x.Idle); err != nil {
+	if err := errors.Join(sleep(ctx, x.Idle), stop()); err != nil {
 		return err
 	}
 	share := float64(cpuTime()-used) / float64(time.Since(began))

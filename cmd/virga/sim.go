@@ -24,7 +24,7 @@ type sim struct {
 	DataDir  string        `name:"data-dir" placeholder:"DIR" help:"Folder for the cloud's data; default: one that is removed at the end."`
 	Database conf.Secret   `env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server, as for virga up; default: SQLite files."`
 	Listen   string        `default:"127.0.0.1:8790" help:"Address and port to serve all APIs on."`
-	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the creating and, to FILE.delete, of the deleting of servers."`
+	Profile  string        `placeholder:"FILE" help:"Write CPU profiles of the creating and, to FILE.idle and FILE.delete, of the idle cloud and of the deleting."`
 	LogLevel string        `name:"log-level" enum:"debug,info,warn,error" default:"error" help:"Least level of log records."`
 }
 
