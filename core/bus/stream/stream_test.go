@@ -196,3 +196,28 @@ func TestClosedServerTurnsNodesAway(t *testing.T) {
 		t.Errorf("a new connection: %d", w.Code)
 	}
 }
+
+// TestConnectsWhereHTTP2IsSpoken has a server and a transport that prefer HTTP/2, which cannot
+// carry the connection.
+func TestConnectsWhereHTTP2IsSpoken(t *testing.T) {
+	h := &hub{bus: bus.NewLocal()}
+	h.server = stream.NewServer(stream.Config{Bus: h.bus, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Allowed: everything})
+	h.http = httptest.NewUnstartedServer(h.server)
+	h.http.EnableHTTP2 = true
+	h.http.StartTLS()
+	t.Cleanup(func() {
+		if err := h.server.Close(); err != nil {
+			t.Error(err)
+		}
+		h.http.Close()
+	})
+	resp, err := h.http.Client().Get(h.http.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("the test's transport speaks %s", resp.Proto)
+	}
+	<-h.join(t).Listen("compute.node.h1").C
+}
