@@ -34,6 +34,8 @@ func TestOldChangesAreForgotten(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
+	cl.jobs = nil
+	cl.forgetChanges("zoo", d)
 	go func() { done <- cl.jobs[0](ctx) }()
 	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		left, err := feed.After(t.Context(), d, feed.Oldest, 10)
