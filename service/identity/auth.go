@@ -97,6 +97,10 @@ func issueTime(now time.Time, validAfter int64) time.Time {
 
 // refusal hides from the caller why an authentication failed.
 func (s *Service) refusal(err error) error {
+	var told *api.Error
+	if errors.As(err, &told) { // what is told was decided where it was known
+		return err
+	}
 	if errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) {
 		return s.unauthorized().Because(err)
 	}

