@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"virga/core/db"
 	"virga/core/db/dbtest"
 	"virga/core/work"
@@ -308,5 +310,28 @@ func TestThePreemptedAreWaitedForWhateverTheClock(t *testing.T) {
 	r.run(remove)
 	if state := <-stood; state != work.Failed {
 		t.Errorf("the other was %s", state)
+	}
+}
+
+// TestTheEndIsToldWhateverItIs has operations of one engine end in all three ways.
+func TestTheEndIsToldWhateverItIs(t *testing.T) {
+	r := newRig(t, "")
+	var mu sync.Mutex
+	told := map[string]work.State{}
+	r.ended = func(tx *db.Tx, o work.Operation) error {
+		mu.Lock()
+		defer mu.Unlock()
+		told[o.ID] = o.State
+		return nil
+	}
+	r.newEngine("")
+	abandoned := r.start(params{})
+	r.write(func(tx *db.Tx) error { return r.engine.Abandon(tx, abandoned, "test") })
+	done, failed := r.run(r.start(params{})), r.run(r.start(params{Refuse: "b"}))
+	mu.Lock()
+	defer mu.Unlock()
+	want := map[string]work.State{abandoned: work.Abandoned, done.ID: work.Done, failed.ID: work.Failed}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
 	}
 }

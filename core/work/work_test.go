@@ -64,6 +64,7 @@ type rig struct {
 	log    slog.Handler
 	// metrics, if set, are the next engine's.
 	metrics prometheus.Registerer
+	ended   func(tx *db.Tx, o work.Operation) error
 	// painted, if set, names the mark of a step; nil: the step's name.
 	painted func(o work.Operation, step string) string
 	engine  *work.Engine
@@ -112,7 +113,7 @@ func (r *rig) newEngine(pivot string) {
 			},
 		})
 	}
-	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log), Metrics: r.metrics,
+	r.engine = work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log), Metrics: r.metrics, Ended: r.ended,
 		Hook: func(o work.Operation, undo, after bool) error {
 			if r.hook == nil {
 				return nil

@@ -7,8 +7,8 @@ import (
 	"virga/core/db"
 )
 
-// keepDeleted is how long the memory of deleted servers is kept; the engine forgets their
-// operations by itself.
+// keepDeleted is how long the memory of deleted servers is kept, unless Deps.Keep says
+// otherwise; the engine forgets their operations by itself.
 const keepDeleted = 90 * 24 * time.Hour
 
 // reconcileArchive forgets servers that were deleted long ago and migrations that ended
@@ -18,7 +18,7 @@ func (s *Service) reconcileArchive(ctx context.Context) error {
 	for ctx.Err() == nil {
 		gone := 0
 		err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
-			before := s.clock.Now().Add(-keepDeleted)
+			before := s.clock.Now().Add(-s.deps.Keep)
 			if gone, err = purgeDeleted(tx, before, batch); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -60,6 +61,8 @@ type Deps struct {
 	Hook func(o work.Operation, undo, after bool) error
 	// Lease is how long a claim on an operation holds; 0: the engine's default.
 	Lease time.Duration
+	// Keep is how long deleted servers and finished operations are remembered; 0: 90 days.
+	Keep time.Duration
 	// Roles are whose steps of operations this process carries; nil: everybody's. The
 	// reconcilers are the conductor's.
 	Roles []string
@@ -93,6 +96,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deps.Self = &token.Identity{UserID: "compute", UserName: "compute",
 			Project: token.Project{ID: "service", Name: "service"}, Roles: []token.Role{{Name: "admin"}, {Name: "service"}}}
 	}
+	deps.Keep = cmp.Or(deps.Keep, keepDeleted)
 	policy, err := authz.NewEnforcer(policyRules(), deps.PolicyOverrides)
 	if err != nil {
 		return nil, fmt.Errorf("read the compute policy: %w", err)
@@ -108,7 +112,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadGenerations, Write: s.writeSigns})
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
-		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Ended: s.operationEnded, Workers: 64})
+		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Keep: deps.Keep, Ended: s.operationEnded, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(),
 		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert()); err != nil {
 		return nil, err

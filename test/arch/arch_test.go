@@ -174,6 +174,28 @@ func TestSQLStandsInStores(t *testing.T) {
 	}
 }
 
+// TestEveryEngineIsProved looks for a test with the generic proofs wherever a service has an
+// engine of durable operations.
+func TestEveryEngineIsProved(t *testing.T) {
+	engines, proved := map[string]bool{}, map[string]bool{}
+	for _, s := range sources(t) {
+		if under(s.folder, "service") && !s.test && strings.Contains(s.text, "work.New(") {
+			engines[s.folder] = true
+		}
+		if s.test && slices.Contains(s.imports, "core/work/worktest") && strings.Contains(s.text, "worktest.Run(") {
+			proved[s.folder] = true
+		}
+	}
+	if len(engines) == 0 {
+		t.Error("no service with an engine was found: the test looks at the wrong thing")
+	}
+	for folder := range engines {
+		if !proved[folder] {
+			t.Errorf("%s has operations and no test runs worktest.Run: nobody knows whether they survive anything", folder)
+		}
+	}
+}
+
 func TestNamesSayWhatAPackageIsAbout(t *testing.T) {
 	for _, s := range sources(t) {
 		switch filepath.Base(s.folder) {
