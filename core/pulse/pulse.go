@@ -22,9 +22,9 @@ import (
 const (
 	// Shortest and Longest bound the time between two beats of a host.
 	Shortest = 3 * time.Second
-	Longest  = 30 * time.Second
+	Longest  = 40 * time.Second
 	// PerSecond is how many beats one process wants to hear at most, while Longest allows it.
-	PerSecond = 350
+	PerSecond = 250
 	// Missed is how many beats a host may miss until it counts as down.
 	Missed = 3
 	// flushEvery is how often beats are written, grace what a beat may lose by it.
