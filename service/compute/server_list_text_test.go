@@ -67,11 +67,8 @@ func anyServer(t *rapid.T, i int) *server {
 // versionsToTest are the oldest microversion, the newest, and those in which the view changes.
 func versionsToTest() []api.Version {
 	v := microversions()
-	list := []api.Version{v.Min, v.Max}
-	for _, at := range []api.Version{vExtendedAttributes, vLocked, vHostStatus, vDescription, vTags, vEmbeddedFlavor, vCertificates, vLockedReason, vHostname, vPinnedZone} {
-		list = append(list, at)
-	}
-	return list
+	return []api.Version{v.Min, v.Max, vExtendedAttributes, vLocked, vHostStatus, vDescription, vTags, vEmbeddedFlavor, vCertificates, vLockedReason,
+		vHostname, vPinnedZone}
 }
 
 // nobody knows no token.

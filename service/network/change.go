@@ -202,9 +202,9 @@ func (c *changes) since(seq int64, host string) (rows []changeRow, next int64, k
 
 // spread collects changes of many hosts until their bells are rung.
 type spread struct {
-	mu   sync.Mutex
-	due  map[objectKind]map[string]bool
-	last time.Time
+	mu  sync.Mutex
+	due map[objectKind]map[string]bool
+	// wait is how long to collect before the next rings; ringMany alone uses it.
 	wait time.Duration
 	bell chan struct{}
 }
