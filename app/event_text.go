@@ -70,7 +70,7 @@ func ShowEvents(ctx context.Context, account Account, wanted EventsWanted, out i
 	if err := errors.Join(errs...); err != nil || !wanted.Follow {
 		return err
 	}
-	return cloud.followEvents(ctx, &wanted, positions, out)
+	return cloud.followEvents(ctx, account, &wanted, positions, out)
 }
 
 // openEvents opens the stream of a service behind a position.
@@ -116,7 +116,7 @@ func (r *remote) recentEvents(ctx context.Context, root string, wanted *EventsWa
 }
 
 // followEvents shows what comes until ctx ends. A stream that breaks off is resumed.
-func (r *remote) followEvents(ctx context.Context, wanted *EventsWanted, positions map[string]string, out io.Writer) error {
+func (r *remote) followEvents(ctx context.Context, account Account, wanted *EventsWanted, positions map[string]string, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var one sync.Mutex // the output is one line at a time
 	var all sync.WaitGroup
@@ -130,7 +130,7 @@ func (r *remote) followEvents(ctx context.Context, wanted *EventsWanted, positio
 				defer one.Unlock()
 				writeEvent(out, e, wanted.JSON)
 			}
-			failed <- r.followService(ctx, root, wanted, position, show)
+			failed <- r.followService(ctx, account, root, wanted, position, show)
 		})
 	}
 	for range positions {
@@ -141,10 +141,22 @@ func (r *remote) followEvents(ctx context.Context, wanted *EventsWanted, positio
 	return nil
 }
 
-func (r *remote) followService(ctx context.Context, root string, wanted *EventsWanted, position string, show func(*events.Event)) error {
+// followService resumes a service's stream for ever, with another token when one has
+// expired.
+func (r *remote) followService(ctx context.Context, account Account, root string, wanted *EventsWanted, position string, show func(*events.Event)) error {
 	for {
+		began := time.Now()
 		err := r.followOnce(ctx, root, wanted, &position, show)
-		if status := statusOf(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
+		status := statusOf(err)
+		if status == http.StatusUnauthorized {
+			again, err := account.logIn(ctx)
+			if err != nil {
+				return err
+			}
+			if r = again; time.Since(began) > againAfter {
+				continue
+			}
+		} else if status >= 400 && status < 500 && status != http.StatusTooManyRequests {
 			return fmt.Errorf("follow events of %s: %w", root, refusal(err))
 		}
 		select {
