@@ -35,6 +35,8 @@ type tail struct {
 	floor  int64
 	// grown is closed when recent grows, and replaced.
 	grown chan struct{}
+	// life counts the runs: one that is ending adds nothing to the next one's.
+	life int
 }
 
 // join starts the tail for the first stream. newest is a number that the feed has reached.
@@ -49,7 +51,8 @@ func (t *tail) join(newest int64) {
 	ctx, t.stop = context.WithCancel(context.Background()) //nolint:gosec // leave calls it
 	t.done = make(chan struct{})
 	t.recent, t.floor, t.grown = nil, newest, make(chan struct{})
-	go t.run(ctx, newest, t.done)
+	t.life++
+	go t.run(ctx, t.life, newest, t.done)
 }
 
 // leave ends the tail with the last stream and waits for its end.
@@ -67,7 +70,7 @@ func (t *tail) leave() {
 	}
 }
 
-func (t *tail) run(ctx context.Context, last int64, done chan<- struct{}) {
+func (t *tail) run(ctx context.Context, life int, last int64, done chan<- struct{}) {
 	defer close(done)
 	bell := t.log.Listen()
 	defer bell.Close()
@@ -80,7 +83,7 @@ func (t *tail) run(ctx context.Context, last int64, done chan<- struct{}) {
 		}
 		if len(entries) > 0 {
 			last = entries[len(entries)-1].Seq
-			t.append(entries)
+			t.append(life, entries)
 		}
 		if len(entries) == page {
 			continue
@@ -94,9 +97,12 @@ func (t *tail) run(ctx context.Context, last int64, done chan<- struct{}) {
 	}
 }
 
-func (t *tail) append(entries []feed.Entry) {
+func (t *tail) append(life int, entries []feed.Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if life != t.life {
+		return
+	}
 	recent := append(slices.Clone(t.recent), entries...) // streams hold parts of the former one
 	if drop := len(recent) - kept; drop > 0 {
 		t.floor = recent[drop-1].Seq
