@@ -2,9 +2,12 @@ package amqp_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"virga/core/bus"
 	"virga/core/bus/amqp"
@@ -39,6 +42,31 @@ func TestOneProcess(t *testing.T) {
 			one := open(t, broker.URL())
 			return one, one
 		})
+	})
+}
+
+// TestSlowPartyIsAskedOnce has a party take longer than a question waits before it is asked again.
+func TestSlowPartyIsAskedOnce(t *testing.T) {
+	bustest.Each(t, func(t *testing.T, broker *bustest.Broker) {
+		suite.NoLeaks(t)
+		a, b := open(t, broker.URL()), open(t, broker.URL())
+		var asked atomic.Int64
+		b.Serve("slow.node.h1", func(ctx context.Context, question string, _ []byte) ([]byte, error) {
+			if question == "work" {
+				asked.Add(1)
+				timer := time.NewTimer(3 * time.Second) // it works
+				defer timer.Stop()
+				<-timer.C
+			}
+			return []byte("done"), nil
+		})
+		suite.Eventually(t, "the party is reached", func() bool {
+			_, err := a.Call(t.Context(), "slow.node.h1", "q", nil)
+			return err == nil
+		})
+		if got, err := a.Call(t.Context(), "slow.node.h1", "work", nil); err != nil || string(got) != "done" || asked.Load() != 1 {
+			t.Errorf("asked %d times: %q, %v", asked.Load(), got, err)
+		}
 	})
 }
 

@@ -16,7 +16,9 @@
 // the parties consume. The time of Serve is the consumer's priority, so that the latest party
 // gets the questions. A question is a mandatory message that expires with its deadline; the
 // broker returns it when there is no queue, which is bus.ErrNobody. Answers come to a queue
-// of the caller's process (virga.answers.ID, exclusive), matched by correlation id.
+// of the caller's process (virga.answers.ID, exclusive), matched by correlation id. A question
+// of which nothing was heard for a second, neither an answer nor that it was taken, is asked
+// again, because it may have met the end of its queue.
 //
 // Nothing is durable but the exchange: the bus carries no state.
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -22,7 +23,19 @@ type call struct {
 	question string
 	body     []byte
 	back     chan outcome // has room for one
+	// taken gets a value when a party has the question and needs time; it has room for one.
+	taken chan struct{}
 }
+
+// A queue that goes away with its last party loses the questions that were on their way to it,
+// and the broker says nothing. So a question that is not answered quickly is said to be taken,
+// and one of which nothing was heard is asked again; who has it already passes over that.
+const (
+	takenAfter = 250 * time.Millisecond
+	againAfter = time.Second
+	// takenType is the type of the message that says so; the codes of errors are others.
+	takenType = "taken"
+)
 
 type outcome struct {
 	body []byte
@@ -48,7 +61,7 @@ func queueOf(address string) string {
 
 // ask puts a question and waits for what comes of it.
 func (s *session) ask(ctx context.Context, address, question string, body []byte) ([]byte, error) {
-	c := &call{ctx: ctx, address: address, question: question, body: body, back: make(chan outcome, 1)}
+	c := &call{ctx: ctx, address: address, question: question, body: body, back: make(chan outcome, 1), taken: make(chan struct{}, 1)}
 	s.mu.Lock()
 	s.serial++
 	c.id = strconv.FormatUint(s.serial, 36)
@@ -65,20 +78,25 @@ func (s *session) ask(ctx context.Context, address, question string, body []byte
 		defer s.mu.Unlock()
 		delete(s.waiting, c.id)
 	}()
-	select {
-	case s.outbox <- c:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-s.ctx.Done():
-		return nil, s.broken()
-	}
-	select {
-	case o := <-c.back:
-		return o.body, o.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-s.ctx.Done():
-		return nil, s.broken()
+	again := time.NewTimer(againAfter)
+	defer again.Stop()
+	for outbox := s.outbox; ; {
+		select {
+		case outbox <- c:
+			outbox = nil // it is sent
+			again.Reset(againAfter)
+		case <-again.C:
+			outbox = s.outbox
+		case <-c.taken:
+			again.Stop()
+			outbox = nil
+		case o := <-c.back:
+			return o.body, o.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.ctx.Done():
+			return nil, s.broken()
+		}
 	}
 }
 
@@ -127,6 +145,11 @@ func (s *session) receive(answers <-chan amqp091.Delivery) {
 		c := s.find(d.CorrelationId)
 		switch {
 		case c == nil:
+		case d.Type == takenType:
+			select {
+			case c.taken <- struct{}{}:
+			default: // it was said before
+			}
 		case d.Type != "":
 			c.settle(nil, bus.Fault(d.Type, string(d.Body)))
 		default:
@@ -167,6 +190,7 @@ func (s *session) answer(address string, questions <-chan amqp091.Delivery) {
 		switch {
 		case party == nil:
 			s.reply(&d, nil, bus.ErrNobody)
+		case s.has(&d):
 		case !taken.TryAcquire(1):
 			s.reply(&d, nil, fmt.Errorf("%d questions wait there: %w", maxTaken, bus.ErrUnavailable))
 		default:
@@ -186,6 +210,9 @@ func (s *session) give(d *amqp091.Delivery, party bus.Answer, slots *semaphore.W
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, wait)
 	defer cancel()
+	defer time.AfterFunc(takenAfter, func() {
+		s.send(d, amqp091.Publishing{Type: takenType, CorrelationId: d.CorrelationId, Expiration: d.Expiration})
+	}).Stop()
 	if slots.Acquire(ctx, 1) != nil {
 		return // nobody waits any more
 	}
@@ -205,7 +232,40 @@ func (s *session) reply(d *amqp091.Delivery, body []byte, err error) {
 	if err != nil {
 		message.Type, message.Body = bus.CodeOf(err), []byte(err.Error())
 	}
+	s.send(d, message)
+}
+
+func (s *session) send(d *amqp091.Delivery, message amqp091.Publishing) {
 	if err := s.parties.PublishWithContext(s.ctx, "", d.ReplyTo, false, false, message); err != nil {
 		s.end(fmt.Errorf("answer a question: %w", err))
 	}
+}
+
+// memory remembers keys for a while: between rememberFor and twice that.
+type memory struct {
+	mu         sync.Mutex
+	young, old map[string]struct{}
+	turnedAt   time.Time
+}
+
+const rememberFor = 10 * time.Second
+
+// add tells whether a key was there already.
+func (m *memory) add(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); m.young == nil || now.Sub(m.turnedAt) > rememberFor {
+		m.young, m.old, m.turnedAt = map[string]struct{}{}, m.young, now
+	}
+	_, known := m.old[key]
+	if _, now := m.young[key]; now || known {
+		return true
+	}
+	m.young[key] = struct{}{}
+	return false
+}
+
+// has tells whether a question has come before: it was asked again too early.
+func (s *session) has(d *amqp091.Delivery) bool {
+	return s.asked.add(d.ReplyTo + "/" + d.CorrelationId)
 }

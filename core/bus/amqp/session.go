@@ -51,6 +51,7 @@ type session struct {
 	waiting map[string]*call
 	serial  uint64
 	outbox  chan *call
+	asked   memory
 	// consumers are the tags by address and the number of the party that each stands for; the
 	// teller's alone.
 	consumers map[string]consumer
