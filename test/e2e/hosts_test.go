@@ -233,7 +233,7 @@ func (r *region) login(t *testing.T, name, notBoot string) *guest {
 	t.Helper()
 	address := r.servers[name].floating
 	var g *guest
-	await(t, "log in to "+name, bootPatience, func() error {
+	err := awaitError(t.Context(), 2*bootPatience, func() error {
 		err := r.edge(t).Do(func() error {
 			connection, err := net.DialTimeout("tcp", net.JoinHostPort(address, "22"), dialPatience)
 			if err != nil {
@@ -254,6 +254,10 @@ func (r *region) login(t *testing.T, name, notBoot string) *guest {
 		}
 		return err
 	})
+	if err != nil {
+		console := r.admin.openstack(t, "console", "log", "show", r.servers[name].id)
+		t.Fatalf("log in to %s at %s: %v; its console:\n%s", name, address, err, console[max(0, len(console)-1500):])
+	}
 	r.whole.Cleanup(func() { g.client.Close() })
 	r.logins[name] = g
 	return g
