@@ -204,3 +204,41 @@ func TestServerWithoutConnectionsIsWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// TestReadOfALockedTableIsBounded has somebody hold a table for long: a reader is told,
+// whatever its function makes of it.
+func TestReadOfALockedTableIsBounded(t *testing.T) {
+	dbtest.EachServer(t, func(t *testing.T, engine string) {
+		d := open(t, engine)
+		lock := "LOCK TABLE animals IN ACCESS EXCLUSIVE MODE"
+		if engine == "mysql" {
+			lock = "LOCK TABLES animals WRITE"
+		}
+		held, enough := make(chan struct{}), make(chan struct{})
+		var holding sync.WaitGroup
+		holding.Go(func() {
+			if err := d.Write(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(lock)
+				close(held)
+				<-enough
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+		own := errors.New("there is none")
+		err := d.Read(t.Context(), func(tx *db.Tx) error {
+			var n int
+			if err := tx.Get(&n, "SELECT COUNT(*) FROM animals"); err != nil {
+				return own
+			}
+			return nil
+		})
+		close(enough)
+		holding.Wait()
+		if !errors.Is(err, db.ErrUnavailable) || errors.Is(err, own) {
+			t.Errorf("a locked table: %v", err)
+		}
+	})
+}

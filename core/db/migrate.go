@@ -13,8 +13,10 @@ import (
 // migrated them, and this one would not understand them.
 var ErrOutdated = errors.New("this version of virga is too old for the database")
 
-// migrationAttempts bounds how often a migration begins anew that met running transactions.
-const migrationAttempts = 20
+// migrationPatience is how long a migration begins anew that meets running transactions: a
+// backup, say. It waits for the lock of a table for moments only, because everybody else
+// waits behind it.
+const migrationPatience = 5 * time.Minute
 
 // owner is who has tables: a service, or a part of the kit.
 type owner struct {
@@ -53,15 +55,16 @@ func (d *DB) migrate(ctx context.Context, released []Released, name string, file
 		return fmt.Errorf("migrate %s: %w", name, err)
 	}
 	o := &owner{name: name, migrations: list, releases: levels(released, name)}
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := d.dialect.exclusively(ctx, d.write, func(s *schema) error { return s.expand(ctx, d.process, o) })
 		if err == nil {
 			break
 		}
-		if !d.dialect.busy(err) || attempt == migrationAttempts {
+		if !d.dialect.busy(err) || time.Since(began) > migrationPatience {
 			return fmt.Errorf("migrate %s: %w", name, d.unavailable(err))
 		}
-		if err := wait(ctx, pauseAfter(attempt)); err != nil {
+		if err := wait(ctx, pauseAfter(min(attempt, attempts))); err != nil {
 			return fmt.Errorf("migrate %s: %w", name, err)
 		}
 	}

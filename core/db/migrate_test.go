@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -305,4 +306,40 @@ func TestStatementsAreCut(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestMigrationWaitsForABackup has a transaction hold a table that is to be changed for a
+// while; others can use the table meanwhile.
+func TestMigrationWaitsForABackup(t *testing.T) {
+	dbtest.EachServer(t, func(t *testing.T, engine string) {
+		address := dbtest.URL(t, engine)
+		old, err := newcomer(t, address, 1)
+		settled(t, err)
+		addHouses(t, old, 0, 3)
+		count := func(tx *db.Tx) error { var n int; return tx.Get(&n, "SELECT COUNT(*) FROM houses") }
+		holds, enough, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			done <- old.Read(t.Context(), func(tx *db.Tx) error {
+				err := count(tx)
+				close(holds)
+				<-enough
+				return err
+			})
+		}()
+		<-holds
+		migrated := make(chan error, 1)
+		go func() { _, err := newcomer(t, address, 2); migrated <- err }()
+		for range 3 { // each would wait for the backup if the migration did not give way
+			settled(t, old.Read(t.Context(), count))
+			<-time.After(500 * time.Millisecond)
+		}
+		select {
+		case err := <-migrated:
+			t.Errorf("the migration did not wait: %v", err)
+		default:
+		}
+		close(enough)
+		settled(t, <-done)
+		settled(t, <-migrated)
+	})
 }

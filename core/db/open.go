@@ -36,7 +36,7 @@ const (
 // How long a statement waits for a row or a table that another transaction has, before its
 // own begins anew. PostgreSQL looks for deadlocks only after a second, in which all wait
 // that have met, so it is asked to give up sooner; MariaDB finds them at once, and would
-// otherwise wait for fifty seconds.
+// otherwise wait for fifty seconds, and for a table a day.
 const (
 	postgresLockTime = 250 * time.Millisecond
 	mysqlLockTime    = 3 * time.Second
@@ -233,7 +233,7 @@ func mysqlConfig(rawURL string) (*mysqldriver.Config, int, error) {
 	c.Collation = "utf8mb4_bin"
 	c.ClientFoundRows = true
 	c.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,STRICT_ALL_TABLES'",
-		"innodb_lock_wait_timeout": strconv.Itoa(int(mysqlLockTime.Seconds()))}
+		"innodb_lock_wait_timeout": strconv.Itoa(int(mysqlLockTime.Seconds())), "lock_wait_timeout": strconv.Itoa(int(mysqlLockTime.Seconds()))}
 	c.Logger = &mysqldriver.NopLogger{} // what it would print comes as errors, too
 	return c, size, nil
 }

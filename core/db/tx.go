@@ -60,7 +60,7 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 			return err
 		}
 		if attempt == attempts {
-			return fmt.Errorf("%w: %d attempts lost their race: %w", ErrUnavailable, attempts, err)
+			return fmt.Errorf("%w: %d attempts lost their race: %s", ErrUnavailable, attempts, err.Error()) // what fn made of it is void
 		}
 		if err := wait(ctx, pauseAfter(attempt)); err != nil {
 			return err
@@ -98,11 +98,15 @@ func pauseAfter(attempt int) time.Duration {
 	return time.Millisecond + rand.N(min(time.Duration(1<<attempt)*time.Millisecond, 200*time.Millisecond))
 }
 
-// Read runs fn in a read-only transaction that sees one state of the database.
+// Read runs fn, once, in a read-only transaction that sees one state of the database. A table
+// that is being changed for long is ErrUnavailable.
 func (d *DB) Read(ctx context.Context, fn func(*Tx) error) error {
-	tx, _, err := d.run(ctx, d.read, d.reads, d.dialect.reading(), fn)
-	if err == nil {
+	tx, lost, err := d.run(ctx, d.read, d.reads, d.dialect.reading(), fn)
+	switch {
+	case err == nil:
 		tx.follow(ctx, d.read)
+	case lost:
+		return fmt.Errorf("%w: %s", ErrUnavailable, err.Error()) // what fn made of it is void
 	}
 	return err
 }

@@ -35,6 +35,7 @@ type cloud struct {
 	kills, outages int
 
 	command *exec.Cmd
+	started time.Time
 	ended   chan error
 }
 
@@ -81,7 +82,7 @@ func (c *cloud) start() error {
 		return err
 	}
 	command, ended := c.command, make(chan error, 1)
-	c.ended = ended
+	c.started, c.ended = time.Now(), ended
 	go func() { ended <- command.Wait() }()
 	return nil
 }
@@ -198,10 +199,12 @@ func (c *cloud) liveAMoment(chance *rand.Rand) error {
 	if err := c.awaitReady(); err != nil {
 		return err
 	}
+	// A busy machine does less in the same time, and takes longer to start, too.
+	most := max(400, int(2*time.Since(c.started).Milliseconds()))
 	if n < 9 {
-		return c.live(between(chance, 0, 400))
+		return c.live(between(chance, 0, most))
 	}
-	return c.live(between(chance, 400, 1500))
+	return c.live(between(chance, most, 3*most))
 }
 
 // between is a time of so many milliseconds.
