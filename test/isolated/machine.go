@@ -14,29 +14,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine is one more machine beside the one that the tests find themselves on: mount and network namespaces of its own, with
+// Machine is one more machine beside the one that the tests find themselves on: a host name, mount and network namespaces of its own, with
 // loopback up and alone, an empty /run, and a libvirtd of its own when asked for. It ends with the tests' own namespaces.
 type Machine struct {
-	Name       string
-	mount, net *os.File
-	daemons    []*exec.Cmd
+	Name    string
+	spaces  []space
+	net     *os.File
+	daemons []*exec.Cmd
+}
+
+// space is a namespace that a thread enters to be on the machine.
+type space struct {
+	file *os.File
+	kind int
 }
 
 // NewMachine makes a machine; Options.Files and Commands have been looked at by Main.
 func NewMachine(name string, options Options) (*Machine, error) {
 	m := &Machine{Name: name}
-	err := onThread(func() (err error) {
-		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET); err != nil {
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS); err != nil {
 			return fmt.Errorf("make namespaces: %w", err)
+		}
+		if err := unix.Sethostname([]byte(name)); err != nil {
+			return fmt.Errorf("name the machine: %w", err)
 		}
 		if err := prepare(options); err != nil {
 			return err
 		}
-		if m.mount, err = os.Open("/proc/thread-self/ns/mnt"); err != nil {
-			return err
+		for name, kind := range map[string]int{"uts": unix.CLONE_NEWUTS, "net": unix.CLONE_NEWNET, "mnt": unix.CLONE_NEWNS} {
+			file, err := os.Open("/proc/thread-self/ns/" + name)
+			if err != nil {
+				return err
+			}
+			m.spaces = append(m.spaces, space{file, kind})
+			if kind == unix.CLONE_NEWNET {
+				m.net = file
+			}
 		}
-		m.net, err = os.Open("/proc/thread-self/ns/net")
-		return err
+		return nil
 	})
 	if err == nil && options.Libvirt {
 		err = m.startLibvirt()
@@ -66,8 +82,10 @@ func onThread(fn func() error) error {
 // Do runs fn on the machine: files and networks are the machine's, as long as fn starts no goroutines.
 func (m *Machine) Do(fn func() error) error {
 	return onThread(func() error {
-		if err := errors.Join(unix.Setns(int(m.mount.Fd()), unix.CLONE_NEWNS), unix.Setns(int(m.net.Fd()), unix.CLONE_NEWNET)); err != nil {
-			return fmt.Errorf("enter machine %s: %w", m.Name, err)
+		for _, s := range m.spaces {
+			if err := unix.Setns(int(s.file.Fd()), s.kind); err != nil {
+				return fmt.Errorf("enter machine %s: %w", m.Name, err)
+			}
 		}
 		return fn()
 	})
@@ -168,9 +186,7 @@ func (m *Machine) Close() {
 		_ = daemon.Process.Signal(syscall.SIGKILL) // it may have ended
 		_ = daemon.Wait()
 	}
-	for _, file := range []*os.File{m.mount, m.net} {
-		if file != nil {
-			file.Close()
-		}
+	for _, s := range m.spaces {
+		s.file.Close()
 	}
 }

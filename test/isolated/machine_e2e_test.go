@@ -37,6 +37,9 @@ func TestMachinesAreApartAndJoinedByCables(t *testing.T) {
 			t.Fatal(err)
 		}
 		machines = append(machines, machine)
+		if out, err := machine.Output("hostname"); err != nil || strings.TrimSpace(out) != name {
+			t.Errorf("machine %s is called %s %v", name, out, err)
+		}
 		if out, err := machine.Output("ip", "-o", "-br", "link"); err != nil || strings.Count(out, "\n") != 2 {
 			t.Errorf("machine %s has %s %v", name, out, err)
 		}
