@@ -53,7 +53,7 @@ func (s *Service) moveKind(name, action string) work.Registrable {
 	return work.Kind[moveParams, moveFrame]{
 		Name: name, Deadline: moveDeadline,
 		Steps: []work.Step[moveParams, moveFrame]{
-			{Name: "schedule", Role: "scheduler", Do: s.moveSchedule, Undo: s.moveUnschedule},
+			{Name: "schedule", Role: RoleScheduler, Do: s.moveSchedule, Undo: s.moveUnschedule},
 			{Name: "claim", Do: s.moveClaim, Undo: s.moveUnclaim},
 			{Name: "stop", Do: s.moveStop},
 			{Name: "stopped", Do: s.moveStopped},
