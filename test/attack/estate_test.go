@@ -85,8 +85,15 @@ func (e *estate) furnishRegistry(t *testing.T, c *cloud.Cloud) {
 	e.ids["endpoint_group_id"] = c.Admin.Must(t, "POST", "/identity/v3/OS-EP-FILTER/endpoint_groups",
 		object{"endpoint_group": object{"name": e.word, "filters": object{"interface": "public"}}}, "endpoint_group.id")
 	e.ids["policy_id"] = c.Admin.Must(t, "POST", "/identity/v3/policies", object{"policy": object{"type": "text/plain", "blob": e.word}}, "policy.id")
+	// What is for what: the project sees an endpoint and a group of them, the policy is for three places.
+	filter, policy := "/identity/v3/OS-EP-FILTER", "/identity/v3/policies/"+e.ids["policy_id"]+"/OS-ENDPOINT-POLICY"
+	for _, path := range []string{filter + "/projects/" + e.ids["project_id"] + "/endpoints/" + e.ids["endpoint_id"],
+		filter + "/endpoint_groups/" + e.ids["endpoint_group_id"] + "/projects/" + e.ids["project_id"], policy + "/endpoints/" + e.ids["endpoint_id"],
+		policy + "/services/" + e.ids["service_id"], policy + "/services/" + e.ids["service_id"] + "/regions/" + e.ids["region_id"]} {
+		c.Admin.Must(t, "PUT", path, nil, "")
+	}
 	e.ids["consumer_id"] = c.Admin.Must(t, "POST", "/identity/v3/OS-OAUTH1/consumers", object{"consumer": object{"description": e.word}}, "consumer.id")
-	limited := object{"service_id": e.ids["service_id"], "resource_name": e.word + e.owner.Name, "default_limit": 10}
+	limited := object{"service_id": e.ids["service_id"], "resource_name": "resource of " + e.owner.Name, "default_limit": 10}
 	e.ids["registered_limit_id"] = c.Admin.Must(t, "POST", "/identity/v3/registered_limits", object{"registered_limits": []object{limited}}, "registered_limits.0.id")
 	delete(limited, "default_limit")
 	limited["project_id"], limited["resource_limit"] = e.ids["project_id"], 5
@@ -187,6 +194,9 @@ func (e *estate) path(t *testing.T, prefix string, row *api.Route) string {
 			t.Fatalf("%s%s: nothing is known for %s", prefix, row.Path, segment)
 		}
 		segments[i] = value
+	}
+	if row.Path == "/events" { // a stream that ends with what there is
+		segments[len(segments)-1] += "?follow=false"
 	}
 	return prefix + strings.Join(segments, "/")
 }

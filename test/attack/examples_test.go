@@ -63,6 +63,7 @@ var examples = map[string][]string{
 	"/network subnet":          {`{"subnet": {"network_id": "${networks}", "cidr": "198.51.100.0/24", "ip_version": 4, "name": "w", "gateway_ip": "198.51.100.1", "enable_dhcp": true, "allocation_pools": [{"start": "198.51.100.10", "end": "198.51.100.20"}], "dns_nameservers": ["192.0.2.53"], "host_routes": [{"destination": "203.0.113.0/24", "nexthop": "198.51.100.9"}]}}`},
 	"/network subnet_update":   {`{"subnet": {"description": "d", "enable_dhcp": true, "dns_nameservers": ["192.0.2.53"], "host_routes": []}}`},
 	"/network tags":            {`{"tags": ["a", "b"]}`},
+	"/network internal_alive":  {`{"generation": 1, "leaving": false}`},
 	"/network internal_host":   {`{"agent_type": "x", "binary": "x", "version": "x", "vtep": "192.0.2.1", "availability_zone": "nova", "capabilities": [], "started_at": "2026-01-01T00:00:00Z"}`},
 	"/network internal_status": {`{"${ports}": {"status": "ACTIVE", "generation": 1}}`},
 	"/compute external_events": {`{"events": [{"name": "network-vif-plugged", "server_uuid": "${server_id}", "status": "completed", "tag": "${port_id}"}]}`},

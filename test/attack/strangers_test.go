@@ -13,7 +13,8 @@ import (
 
 // openToAll are the rows below an id of somebody's that say the same of everybody, so that strangers may ask.
 var openToAll = map[string]string{
-	"GET /compute/v2.1/os-quota-sets/{project_id}/defaults": "the default quotas are those of the cloud, not of the project",
+	"GET /compute/v2.1/os-quota-sets/{project_id}/defaults":    "the default quotas are those of the cloud, not of the project",
+	"GET /identity/v3/registered_limits/{registered_limit_id}": "limits for all projects are for all to see, as in the field",
 }
 
 // shared are the parameters that name nothing of anybody's own.
