@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,13 +12,14 @@ import (
 )
 
 const (
-	topicAddresses = "compute.addresses"
 	// freshFor is how long a look at the network service is taken as still true.
 	freshFor = 2 * time.Second
 	// refreshAtOnce bounds how many servers a request waits for; more are refreshed after it.
 	refreshAtOnce = 50
-	// refreshBatch is how many servers one question to the network service is about.
+	// refreshBatch is how many servers one question to the network service is about,
+	// refreshRound how many servers one round of the repair loop looks at.
 	refreshBatch = 100
+	refreshRound = 5000
 )
 
 // freshness remembers when the network information of servers was last looked at; it is a
@@ -25,9 +27,36 @@ const (
 type freshness struct {
 	mu   sync.Mutex
 	seen map[string]time.Time
+	// wanted are servers to be looked at soon; bell tells that there are some.
+	wanted map[string]bool
+	bell   chan struct{}
 }
 
-func newFreshness() *freshness { return &freshness{seen: map[string]time.Time{}} }
+func newFreshness() *freshness {
+	return &freshness{seen: map[string]time.Time{}, wanted: map[string]bool{}, bell: make(chan struct{}, 1)}
+}
+
+// want has servers looked at soon.
+func (f *freshness) want(ids []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		f.wanted[id] = true
+	}
+	select {
+	case f.bell <- struct{}{}:
+	default:
+	}
+}
+
+// due takes the servers that are to be looked at.
+func (f *freshness) due() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ids := slices.Collect(maps.Keys(f.wanted))
+	clear(f.wanted)
+	return ids
+}
 
 // stale returns those of the ids that were not looked at lately.
 func (f *freshness) stale(ids []string, now time.Time) []string {
@@ -105,7 +134,7 @@ func (s *Service) freshNICs(ctx context.Context, ids []string) map[string][]nic 
 	case len(ids) == 0:
 		return nil
 	case len(ids) > refreshAtOnce:
-		s.deps.Bus.Ring(topicAddresses)
+		s.fresh.want(ids)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -118,23 +147,44 @@ func (s *Service) freshNICs(ctx context.Context, ids []string) map[string][]nic 
 	return changed
 }
 
-// reconcileAddresses goes over all servers, oldest knowledge last.
-func (s *Service) reconcileAddresses(ctx context.Context) error {
-	after := ""
+// refreshWanted looks at the servers that requests found to be stale, until ctx ends.
+func (s *Service) refreshWanted(ctx context.Context) {
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.fresh.bell:
+		}
+		for batch := range slices.Chunk(s.fresh.due(), refreshBatch) {
+			if _, err := s.refreshAddresses(ctx, s.fresh.stale(batch, s.clock.Now()), true); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "refresh addresses", "error", err)
+			}
+		}
+	}
+}
+
+// reconcileAddresses goes over the servers, each time a round further.
+func (s *Service) reconcileAddresses(ctx context.Context) error {
+	for looked := 0; looked < refreshRound; {
 		var ids []string
 		err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
-			ids, err = listLiveIDs(tx, after, refreshBatch)
+			ids, err = listLiveIDs(tx, s.addressesAfter, refreshBatch)
 			return err
 		})
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return err
 		}
-		after = ids[len(ids)-1]
+		if len(ids) == 0 {
+			s.addressesAfter = ""
+			return nil
+		}
+		looked += len(ids)
+		s.addressesAfter = ids[len(ids)-1]
 		if _, err := s.refreshAddresses(ctx, s.fresh.stale(ids, s.clock.Now()), true); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // refreshAddresses asks the network service about the ports of servers and stores what

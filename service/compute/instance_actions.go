@@ -255,23 +255,24 @@ func (s *Service) externalEvents(ctx context.Context, r *api.Request) (any, erro
 	for _, row := range rows {
 		known[row.ID] = true
 	}
-	results, status, found := []map[string]any{}, http.StatusOK, 0
+	results, status := []map[string]any{}, http.StatusOK
+	var changed []string
 	for _, e := range body.Events {
 		result := map[string]any{"name": e.Name, "server_uuid": e.ServerID, "status": "completed", "code": 200}
 		if e.Tag != nil {
 			result["tag"] = *e.Tag
 		}
 		if known[e.ServerID] {
-			found++
+			changed = append(changed, e.ServerID)
 			s.fresh.forget(e.ServerID)
 		} else {
 			result["status"], result["code"], status = "failed", 404, http.StatusMultiStatus
 		}
 		results = append(results, result)
 	}
-	if found == 0 {
+	if len(changed) == 0 {
 		return nil, api.NotFound("No instances found for any event")
 	}
-	s.deps.Bus.Ring(topicAddresses)
+	s.fresh.want(changed)
 	return &api.Response{Status: status, Body: map[string]any{"events": results}}, nil
 }

@@ -81,6 +81,8 @@ type Service struct {
 	handler http.Handler
 	// fresh remembers when the network information of servers was last looked at.
 	fresh *freshness
+	// addressesAfter is the server up to which the repair loop of addresses has come.
+	addressesAfter string
 	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
 	roster   *roster
 	deciding prometheus.Histogram
@@ -172,9 +174,15 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.engine.Run(ctx)
 }
 
-// Attend does until ctx ends what every process needs in which hosts reach the API: it
-// writes their signs of life. Run does so, too.
-func (s *Service) Attend(ctx context.Context) { s.pulse.Run(ctx) }
+// Attend does until ctx ends what every process needs in which hosts and users reach the
+// API: it writes the hosts' signs of life and refreshes what requests found to be stale.
+// Run does so, too.
+func (s *Service) Attend(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { s.refreshWanted(ctx) })
+	s.pulse.Run(ctx)
+}
 
 // Ready tells whether the service can answer.
 func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
@@ -202,7 +210,7 @@ type reconciler struct {
 func (s *Service) reconcilers() []reconciler {
 	return []reconciler{
 		{name: "hosts", every: 30 * time.Second, topic: topicHosts, once: s.reconcileHosts},
-		{name: "addresses", every: time.Minute, topic: topicAddresses, once: s.reconcileAddresses},
+		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}
 }
