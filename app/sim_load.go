@@ -338,6 +338,7 @@ func (x *experiment) lists(ctx context.Context) error {
 		{"the same by time of update", "/compute/v2.1/servers?sort_key=updated_at&sort_dir=desc"},
 	} {
 		var took []time.Duration
+		used := cpuTime()
 		for range 15 {
 			began := time.Now()
 			if err := x.client.read(ctx, l.path); err != nil {
@@ -345,8 +346,9 @@ func (x *experiment) lists(ctx context.Context) error {
 			}
 			took = append(took, time.Since(began))
 		}
+		used = (cpuTime() - used) / time.Duration(len(took))
 		slices.Sort(took)
-		x.tell(l.what, "%s", took[len(took)/2].Round(100*time.Microsecond))
+		x.tell(l.what, "%s (CPU %s)", took[len(took)/2].Round(100*time.Microsecond), used.Round(100*time.Microsecond))
 	}
 	return nil
 }
