@@ -112,7 +112,7 @@ func (c *Cluster) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	check, err := c.key.open(row.KeyCheck, checked)
+	check, err := c.key.Open(row.KeyCheck, checked)
 	if err != nil || string(check) != row.ID {
 		return c.strange(row, "the key in "+path+" is another")
 	}
@@ -144,9 +144,7 @@ func (c *Cluster) found(ctx context.Context, path string) (cloudRow, error) {
 		}
 	}
 	fresh := cloudRow{Place: 1, ID: c.cfg.Clock.ID(), CreatedAt: c.cfg.Clock.Now()}
-	if fresh.KeyCheck, err = c.key.seal([]byte(fresh.ID), checked); err != nil {
-		return cloudRow{}, err
-	}
+	fresh.KeyCheck = c.key.Seal([]byte(fresh.ID), checked)
 	row := fresh
 	err = Settle(ctx, c.cfg.DB, func(tx *db.Tx) (err error) {
 		row, err = haveCloud(tx, fresh)

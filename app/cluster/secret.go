@@ -47,7 +47,7 @@ func (c *Cluster) ChangeSecret(ctx context.Context, name string, change func(old
 		}
 		var old []byte
 		if row.Version > 0 {
-			if old, err = c.key.open(row.Sealed, c.about(name)); err != nil {
+			if old, err = c.key.Open(row.Sealed, c.about(name)); err != nil {
 				return err
 			}
 		}
@@ -55,9 +55,7 @@ func (c *Cluster) ChangeSecret(ctx context.Context, name string, change func(old
 		if err != nil || string(text) == string(old) && old != nil {
 			return err
 		}
-		if row.Sealed, err = c.key.seal(text, c.about(name)); err != nil {
-			return err
-		}
+		row.Sealed = c.key.Seal(text, c.about(name))
 		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicSecrets) })
 		return saveSecret(tx, row)
 	})
@@ -107,7 +105,7 @@ func (c *Cluster) secret(ctx context.Context, name string) ([]byte, int64, error
 	if err != nil || row.Version == 0 {
 		return nil, 0, err
 	}
-	text, err := c.key.open(row.Sealed, c.about(name))
+	text, err := c.key.Open(row.Sealed, c.about(name))
 	return text, row.Version, err
 }
 
