@@ -111,11 +111,13 @@ func URL(t testing.TB, engine string) string {
 		return "sqlite:" + filepath.Join(t.TempDir(), "test a?.sqlite")
 	}
 	s := running.get(t, engine)
-	if s.kind.schemas == nil {
-		return s.fresh(t)
-	}
-	// A schema takes milliseconds where a database takes a second. It goes with the server.
 	name := fmt.Sprintf("test_%d", s.count.Add(1))
+	// It goes with the server: dropping it takes as long as a test.
+	if s.kind.schemas == nil {
+		s.exec(t, "CREATE DATABASE "+name)
+		return s.kind.url(s.folder, name)
+	}
+	// A schema takes milliseconds where a database takes a second.
 	s.exec(t, "CREATE SCHEMA "+name)
 	return s.kind.schemas(s.folder, name)
 }
