@@ -22,7 +22,7 @@ func (x *experiment) stock(ctx context.Context) error {
 	defer func() { _ = d.Close() }()
 	var template string
 	err = d.Read(ctx, func(tx *db.Tx) error {
-		return tx.Get(&template, "SELECT id FROM servers WHERE vm_state = 'active' AND deleted_at = 0 ORDER BY id LIMIT 1")
+		return tx.Get(&template, "SELECT id FROM servers WHERE name = ? AND deleted_at = 0", simServer(0))
 	})
 	if err != nil {
 		return fmt.Errorf("find a server to copy: %w", err)
@@ -40,7 +40,7 @@ func (x *experiment) stock(ctx context.Context) error {
 // copyServers makes copies number from up to number to.
 func (x *experiment) copyServers(tx *db.Tx, template string, from, to int) error {
 	copied := []string{"project_id", "user_id", "hostname", "vm_state", "power_state", "host", "zone", "image_id", "flavor_id", "vcpus", "memory_mb",
-		"disk_gb", "key_name", "config_drive", "locked", "reservation_id", "launched_at", "deleted_at", "detail", "nics"}
+		"disk_gb", "key_name", "config_drive", "locked", "reservation_id", "launched_at", "deleted_at", "detail", "nics", "card"}
 	text := "INSERT INTO servers (id, name, created_at, updated_at, " + strings.Join(copied, ", ") + ") SELECT ?, ?, ?, ?, " + strings.Join(copied, ", ") +
 		" FROM servers WHERE id = ?"
 	now := x.cloud.clock.Now()
