@@ -48,6 +48,8 @@ type verdict struct {
 	dieBefore, dieAfter bool
 	// fails: the driver fails before the effect, or after it.
 	failsBefore, failsAfter bool
+	// refuses: the driver cannot do what it is asked for, now or ever.
+	refuses bool
 }
 
 type turn struct {
@@ -176,6 +178,7 @@ const (
 	chanceDeath   = 0.004
 	chanceStall   = 0.0008
 	chanceFailure = 0.04
+	chanceRefusal = 0.04
 	chanceBell    = 0.25
 )
 
@@ -209,7 +212,7 @@ func (d *director) judge(t *turn) (v verdict) {
 			v.pause = d.upTo(10 * time.Second)
 		}
 	case matterDriver:
-		v.failsBefore, v.failsAfter = d.chance(chanceFailure), d.chance(chanceFailure)
+		v.failsBefore, v.failsAfter, v.refuses = d.chance(chanceFailure), d.chance(chanceFailure), d.chance(chanceRefusal)
 		if d.chance(chanceBell) {
 			v.pause = d.upTo(5 * time.Second)
 		}
@@ -245,7 +248,8 @@ func (v verdict) String() string {
 		name string
 	}{{v.pause > 0, "late by " + v.pause.String()}, {v.lost, "lost"}, {v.doubled, "doubled"}, {v.answerLost, "answer lost"},
 		{v.answerPause > 0, "answer late by " + v.answerPause.String()}, {v.dieBefore, "DIES before"}, {v.dieAfter, "DIES after the commit"},
-		{v.failsBefore, "fails"}, {v.failsAfter, "fails after the effect"}} {
+		{v.failsBefore, "fails"}, {v.failsAfter, "fails after the effect"},
+		{v.refuses, "refuses"}} {
 		if what.is {
 			text += " | " + what.name
 		}

@@ -37,7 +37,10 @@ type host struct {
 }
 
 // errFault is what the drivers say when the director has them fail.
-var errFault = fmt.Errorf("simulated fault: %w", hypervisor.ErrUnavailable)
+var (
+	errFault   = fmt.Errorf("simulated fault: %w", hypervisor.ErrUnavailable)
+	errRefusal = fmt.Errorf("%w: simulated refusal", hypervisor.ErrInvalid)
+)
 
 // addHost makes a machine and has its agents run.
 func (s *sim) addHost(ctx context.Context, n int, exchange *computeagent.Exchange) error {
@@ -66,8 +69,11 @@ func (h *host) fault(verb, id string) fakevirt.Fault {
 	}
 	v := h.sim.director.ask(l, matterDriver, h.name+" does "+verb+" "+id)
 	f := fakevirt.Fault{Delay: v.pause}
-	if v.failsBefore || v.dead {
+	switch {
+	case v.failsBefore || v.dead:
 		f.Before = errFault
+	case v.refuses && verb == "EnsureGuest": // what was there can always be taken away
+		f.Before = errRefusal
 	}
 	if v.failsAfter {
 		f.After = errFault
