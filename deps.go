@@ -16,7 +16,6 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/mdlayher/ndp"
 	_ "github.com/pelletier/go-toml/v2"
-	_ "github.com/pressly/goose/v3"
 	_ "github.com/prometheus/client_golang/prometheus/promhttp"
 	_ "github.com/rabbitmq/amqp091-go"
 	_ "github.com/santhosh-tekuri/jsonschema/v6"
