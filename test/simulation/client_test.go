@@ -135,7 +135,8 @@ func (c *client) create(ctx context.Context) {
 	}
 }
 
-func (c *client) delete(ctx context.Context, id string) {
+// delete tells whether the delete was answered for good.
+func (c *client) delete(ctx context.Context, id string) bool {
 	c.sim.mu.Lock()
 	c.sim.promises.asked[id] = true
 	c.sim.mu.Unlock()
@@ -147,9 +148,11 @@ func (c *client) delete(ctx context.Context, id string) {
 		c.sim.mu.Unlock()
 		c.servers = slices.DeleteFunc(c.servers, func(known string) bool { return known == id })
 	case 0, http.StatusServiceUnavailable, http.StatusBadGateway:
+		return false
 	default:
 		c.sim.complain("%s: the delete of server %s was refused with %d", c.name, id, status)
 	}
+	return true
 }
 
 func (c *client) act(ctx context.Context, id, body string) {

@@ -50,7 +50,9 @@ func (s *sim) story(ctx context.Context) {
 		s.complain("%s", text)
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.serversThere())) {
-		janitor.delete(ctx, id)
+		for !janitor.delete(ctx, id) && janitor.rest(ctx, time.Second) { // a service may still be away
+			continue
+		}
 	}
 	s.until(ctx, janitor, "everything to be gone", s.remains)
 }
