@@ -58,7 +58,7 @@ func rules() []authz.Rule {
 		{Name: "image:see_all", Check: checkInside,
 			Description: "List the images of all projects, private ones included.", Operations: ops("GET", "/v2/images")},
 	}
-	return slices.Concat(authz.BaseRules(), own, events.Rules("image"))
+	return slices.Concat(authz.BaseRules(), own, metadefRules(), events.Rules("image"))
 }
 
 func ops(method, path string) []authz.Operation {

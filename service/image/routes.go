@@ -1,11 +1,17 @@
 package image
 
-import "virga/core/api"
+import (
+	"slices"
+
+	"virga/core/api"
+)
 
 // routes is the API of the service, in the order of its addresses.
-func (s *Service) routes() []api.Route { return append(s.ownRoutes(), s.events.Routes()...) }
+func (s *Service) routes() []api.Route {
+	return slices.Concat(s.ownRoutes(), s.metadefRoutes(), s.events.Routes())
+}
 
-// ownRoutes are the rows but those of events.
+// ownRoutes are the rows but those of metadata definitions and events.
 func (s *Service) ownRoutes() []api.Route {
 	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionsOffer, Doc: "offers the versions of the API"},

@@ -107,7 +107,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s.handler = draining{inner}
-	return s, nil
+	return s, s.loadStandards(ctx)
 }
 
 // folder is a subfolder of embedded files.

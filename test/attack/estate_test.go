@@ -42,6 +42,7 @@ func furnish(t *testing.T, c *cloud.Cloud, owner *cloud.Client, cidr, word strin
 		object{"application_credential": object{"name": e.word}}, "application_credential.id")
 	e.ids["image_id"] = owner.Must(t, "POST", "/image/v2/images", object{"name": e.word, "disk_format": "raw", "container_format": "bare", "tags": []string{e.word}, "secret": e.word}, "id")
 	owner.Must(t, "PUT", "/image/v2/images/"+e.ids["image_id"]+"/file", strings.Repeat(e.word, 100), "", "Content-Type", "application/octet-stream")
+	e.furnishCatalog(t, c)
 	e.furnishNetwork(t, c, cidr)
 	e.furnishCompute(t, c)
 	owner.Must(t, "POST", "/image/v2/images/"+e.ids["image_id"]+"/members", object{"member": e.ids["member_id"]}, "")
@@ -50,6 +51,15 @@ func furnish(t *testing.T, c *cloud.Cloud, owner *cloud.Client, cidr, word strin
 	e.ids["consumer_uuid"], e.ids["resource_class"] = e.ids["server_id"], "VCPU"
 	c.Admin.Must(t, "POST", "/placement/resource_providers/"+e.ids["uuid"]+"/inventories", object{"resource_class": "VCPU", "resource_provider_generation": 0, "total": 8}, "")
 	return e
+}
+
+// furnishCatalog adds a namespace of metadata definitions with one of everything.
+func (e *estate) furnishCatalog(t *testing.T, c *cloud.Cloud) {
+	t.Helper()
+	e.ids["namespace"], e.ids["object_name"], e.ids["property_name"], e.ids["tag_name"], e.ids["resource_type"] = e.word+e.owner.Name, e.word, e.word, e.word, "OS::Nova::Server"
+	named := []object{{"name": e.word}}
+	c.Admin.Must(t, "POST", "/image/v2/metadefs/namespaces", object{"namespace": e.ids["namespace"], "owner": e.owner.ProjectID, "objects": named, "tags": named,
+		"properties": object{e.word: object{"title": e.word, "type": "string"}}, "resource_type_associations": []object{{"name": "OS::Nova::Server"}}}, "")
 }
 
 // furnishIdentity adds what administrators give: a tag, a group, roles.
