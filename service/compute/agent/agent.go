@@ -226,6 +226,12 @@ func (a *Agent) forget(g *guest) {
 	}
 }
 
+func (a *Agent) pruneIsDue() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pruneDue
+}
+
 // prune removes cached images that no guest needs; which ones are wanted is what the orders say.
 func (a *Agent) prune(ctx context.Context) {
 	a.mu.Lock()

@@ -35,8 +35,8 @@ type heart struct {
 }
 
 // Beat gives a sign of life, with a description of the host when it changed or was not given
-// for long. It returns when to come next, and whether there are orders that the agent has
-// not seen.
+// for long. It returns when to come next, and whether there is something to look for: orders
+// that the agent has not seen, or images that no order needs any more.
 func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 	h := &a.heart
 	answer, err := a.beat(ctx)
@@ -55,7 +55,7 @@ func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 	h.beats++
 	next = time.Duration(answer.NextMilliseconds) * time.Millisecond
 	// A tenth by chance: hosts that were started together do not come together for ever.
-	return next - a.cfg.chance(next/10+1), answer.Generation != a.since.Load()
+	return next - a.cfg.chance(next/10+1), answer.Generation != a.since.Load() || a.pruneIsDue()
 }
 
 func (a *Agent) beat(ctx context.Context) (orders.AliveAnswer, error) {

@@ -127,3 +127,22 @@ func TestAgentThatEndsSaysSo(t *testing.T) {
 		t.Errorf("left %v after %d signs of life", r.controller.left, r.controller.signs)
 	}
 }
+
+func TestImagesThatNobodyNeedsGoWithoutABell(t *testing.T) {
+	pruned := make(chan struct{}, 10)
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		if verb == "PruneImages" {
+			pruned <- struct{}{}
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Absent })
+	r.until("absent", state(2, orders.StateAbsent))
+	select {
+	case <-pruned:
+	case <-time.After(waitTime):
+		t.Fatal("the image cache was not looked at after the guest had gone")
+	}
+}
