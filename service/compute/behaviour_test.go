@@ -268,6 +268,22 @@ func TestTransitionalStatesFollowFromTheOperation(t *testing.T) {
 	<-done
 }
 
+// TestADetachThatTheHostRefusesEnds has the host say that it can never take the interface
+// away: the port goes, and nothing stands in the way of a delete.
+func TestADetachThatTheHostRefusesEnds(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.perform()
+	s.waitStatus(s.id, "ACTIVE")
+	s.node.setFail(func(orders.GuestOrder) *orders.Error { return &orders.Error{Class: orders.Fail, Message: "never"} })
+	s.do(member(projectID), latest, "DELETE", "/v2.1/servers/"+s.id+"/os-interface/"+ownPortID, "").want(202, "")
+	if state := s.settled("interface_detach"); state != "done" {
+		t.Errorf("it ended as %s", state)
+	}
+	s.node.setFail(nil)
+	s.end()
+}
+
 // TestAGuestThatStopsDuringAnOperationIsFollowed has the guest go down while its server loses
 // an interface, which has nothing to say about that.
 func TestAGuestThatStopsDuringAnOperationIsFollowed(t *testing.T) {

@@ -186,7 +186,9 @@ func (s *Service) detachOrder(ctx context.Context, run *interfaceRun) error {
 	return nil
 }
 
-// detachSettle waits for the host; one that does not report will find the order when it is back.
+// detachSettle waits for the host; one that does not report will find the order when it is
+// back, and one that cannot do it, and says so for good, would be waited for in vain: the
+// port goes all the same, and the next order for the guest says again that it has none.
 func (s *Service) detachSettle(ctx context.Context, run *interfaceRun) error {
 	if run.Frame.Host == "" {
 		return nil
@@ -197,7 +199,7 @@ func (s *Service) detachSettle(ctx context.Context, run *interfaceRun) error {
 		return nil
 	case err != nil:
 		return err
-	case order.reached() || !up || order.Desired == orders.Absent:
+	case order.reached() || !up || order.Desired == orders.Absent, order.failed() && order.ErrorClass != orders.Retry:
 		return nil
 	}
 	return work.Wait(lookAgain)
