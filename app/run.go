@@ -57,7 +57,7 @@ func Run(ctx context.Context, c *conf.Config, version string, out, logs io.Write
 		return cl.runNode(ctx, out)
 	}
 	for _, open := range []func(context.Context) error{
-		cl.listen, cl.openBus, cl.openCluster, cl.meetOthers, cl.secure, cl.addServices, cl.addNodeBus, cl.addNodeRole, cl.keepCredentials,
+		cl.listen, cl.openBus, cl.openCluster, cl.meetOthers, cl.secure, cl.addServices, cl.readPolicies, cl.addNodeBus, cl.addNodeRole, cl.keepCredentials,
 	} {
 		if err := open(ctx); err != nil {
 			return err

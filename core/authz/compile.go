@@ -51,13 +51,34 @@ type ruleset struct {
 type compiler struct {
 	overrides map[string]string
 	settings  settings
-	rules     map[string]*compiledRule
-	failures  []error
-	warnings  []string
+	// internal are the rules that have no override.
+	internal map[string]bool
+	rules    map[string]*compiledRule
+	failures []error
+	warnings []string
 }
 
 func compileRules(defaults []Rule, overrides map[string]string, with settings) (*ruleset, error) {
-	c := &compiler{overrides: overrides, settings: with, rules: make(map[string]*compiledRule, len(defaults))}
+	c := newCompiler(defaults, overrides, with)
+	if len(overrides) > 0 {
+		c.internal = internalRules(defaults, with)
+	}
+	known := c.gather(defaults)
+	c.link(known)
+	c.refuseCycles()
+	c.warnUnknown(known)
+	if err := errors.Join(c.failures...); err != nil {
+		return nil, err
+	}
+	return &ruleset{rules: c.rules, warnings: c.warnings}, nil
+}
+
+func newCompiler(defaults []Rule, overrides map[string]string, with settings) *compiler {
+	return &compiler{overrides: overrides, settings: with, rules: make(map[string]*compiledRule, len(defaults))}
+}
+
+// gather adds all rules, and returns their names.
+func (c *compiler) gather(defaults []Rule) map[string]bool {
 	known := map[string]bool{fallbackRule: true}
 	for _, rule := range defaults {
 		c.addDefault(rule)
@@ -66,18 +87,12 @@ func compileRules(defaults []Rule, overrides map[string]string, with settings) (
 			known[rule.Deprecated.Name] = true
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+	for _, name := range slices.Sorted(maps.Keys(c.overrides)) {
 		if c.rules[name] == nil {
-			c.add(&compiledRule{name: name, overridden: true}, overrides[name])
+			c.add(&compiledRule{name: name, overridden: true}, c.overrides[name])
 		}
 	}
-	c.link(known)
-	c.refuseCycles()
-	c.warnUnknown(known)
-	if err := errors.Join(c.failures...); err != nil {
-		return nil, err
-	}
-	return &ruleset{rules: c.rules, warnings: c.warnings}, nil
+	return known
 }
 
 func (c *compiler) fail(rule string, err error) {
@@ -108,6 +123,10 @@ func (c *compiler) addDefault(rule Rule) {
 		if text == rule.Check {
 			c.warn("override of rule %q is the same as the default", rule.Name)
 		}
+		if c.internal[rule.Name] && text != rule.Check {
+			c.fail(rule.Name, errInternal)
+		}
+		c.warnLeftOut(rule, text)
 		compiled.overridden = true
 		c.add(compiled, text)
 		return
@@ -126,6 +145,9 @@ func (c *compiler) addDeprecating(compiled *compiledRule, rule Rule) {
 	if text, ok := c.overrides[former.Name]; ok && former.Name != rule.Name {
 		c.warn("override of rule %q, which is deprecated since %s in favour of %q", former.Name, former.Since, rule.Name)
 		if text != former.Check && text != "rule:"+rule.Name {
+			if c.internal[rule.Name] {
+				c.fail(former.Name, errInternal)
+			}
 			compiled.overridden = true
 			c.add(compiled, text)
 			return

@@ -17,32 +17,59 @@ const maxFileBytes = 4 << 20
 // the language does not know. Names of rules are not judged here, see Enforcer.Warnings. Kinds of checks that a service
 // adds pass as attribute checks.
 func ParseFile(data []byte) (map[string]string, error) {
+	rules, _, err := parseFile(data)
+	return rules, err
+}
+
+// SetFile takes the rules of a policy file in place of the former overrides, all at once. When one of them is wrong nothing
+// changes, and each error has its line.
+func (e *Enforcer) SetFile(data []byte) error {
+	rules, lines, err := parseFile(data)
+	if err != nil {
+		return err
+	}
+	err = e.SetOverrides(rules)
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range several.Unwrap() {
+			if wrong := (*RuleError)(nil); errors.As(one, &wrong) {
+				wrong.Line = lines[wrong.Rule]
+			}
+		}
+	}
+	return err
+}
+
+// parseFile is ParseFile that tells the rules' lines, too.
+func parseFile(data []byte) (rules map[string]string, lines map[string]int, err error) {
 	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("read policy file: it is longer than %d bytes", maxFileBytes)
+		return nil, nil, fmt.Errorf("read policy file: it is longer than %d bytes", maxFileBytes)
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, fmt.Errorf("read policy file: %w", err)
+		return nil, nil, fmt.Errorf("read policy file: %w", err)
 	}
-	rules := map[string]string{}
+	rules, lines = map[string]string{}, map[string]int{}
 	if len(document.Content) == 0 || document.Content[0].ShortTag() == "!!null" {
-		return rules, nil
+		return rules, lines, nil
 	}
 	top := document.Content[0]
 	if top.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("read policy file: line %d: it is not a map of rule names to checks", top.Line)
+		return nil, nil, fmt.Errorf("read policy file: line %d: it is not a map of rule names to checks", top.Line)
 	}
 	var failures []error
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		name, value := top.Content[i], top.Content[i+1]
+		if lines[name.Value] == 0 {
+			lines[name.Value] = name.Line
+		}
 		if err := addFileRule(rules, name, value); err != nil {
 			failures = append(failures, &RuleError{Rule: name.Value, Line: name.Line, Err: err})
 		}
 	}
 	if err := errors.Join(failures...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return rules, nil
+	return rules, lines, nil
 }
 
 func addFileRule(rules map[string]string, name, value *yaml.Node) error {

@@ -30,6 +30,8 @@ type Config struct {
 	Roles Roles `kong:"-"`
 	// EndpointGiven tells, after Complete, that Endpoint is no default.
 	EndpointGiven bool `kong:"-"`
+	// PolicyDirGiven tells, after Complete, that PolicyDir is no default and has to be there.
+	PolicyDirGiven bool `kong:"-"`
 
 	DataDir  string `name:"data-dir" env:"VIRGA_DATA_DIR" default:"/var/lib/virga" help:"Folder for databases, images, disks, keys and credentials."`
 	Database Secret `name:"database" env:"VIRGA_DATABASE" placeholder:"URL" help:"Database server: postgres://USER:PASSWORD@HOST/NAME (a schema for each service is made in it) or mysql://USER:PASSWORD@HOST/NAME (MariaDB; databases NAME_identity … are made), or sqlite:FOLDER; default: SQLite files in the data folder. In a command line everybody can read the password; give the variable or the file instead." json:"-"`
@@ -47,6 +49,8 @@ type Config struct {
 	Host   string `name:"host" env:"VIRGA_HOST" help:"Name of this machine as a compute and network node; default: the host name."`
 
 	ImagesDir string `name:"images-dir" env:"VIRGA_IMAGES_DIR" placeholder:"DIR" help:"Folder for the content of images; processes that share it share the work of serving them. Default: images in the data folder."`
+
+	PolicyDir string `name:"policy-dir" env:"VIRGA_POLICY_DIR" placeholder:"DIR" help:"Folder of policy files, SERVICE.yaml or SERVICE.json (identity, image, compute, network, placement, fleet), whose rules take the place of the defaults; read again when they change. Default: policy in the data folder, where there is one."`
 
 	Virt          string `name:"virt" env:"VIRGA_VIRT" enum:"auto,libvirt,fake" default:"auto" help:"Hypervisor: libvirt for real guests, fake for simulated ones, auto: libvirt where it answers."`
 	LibvirtSocket string `name:"libvirt-socket" env:"VIRGA_LIBVIRT_SOCKET" default:"/run/libvirt/libvirt-sock" help:"Socket of libvirtd."`
@@ -148,6 +152,13 @@ func (c *Config) Complete() error {
 	if c.ImagesDir, err = filepath.Abs(c.ImagesDir); err != nil {
 		return fmt.Errorf("images-dir: %w", err)
 	}
+	if c.PolicyDir == "" {
+		c.PolicyDir = filepath.Join(c.DataDir, "policy")
+	}
+	if c.PolicyDir, err = filepath.Abs(c.PolicyDir); err != nil {
+		return fmt.Errorf("policy-dir: %w", err)
+	}
+	c.PolicyDirGiven = c.PolicyDir != filepath.Join(c.DataDir, "policy")
 	if err := c.completeSecurity(); err != nil {
 		return err
 	}
