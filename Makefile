@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 export VIRT GUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down build guest deps test test-e2e test-engines test-crash test-simulation release-schemas test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
+.PHONY: help up down build guest deps docs test test-e2e test-engines test-crash test-simulation release-schemas test-guest tempest bench lint lint-format lint-vet lint-shell lint-go tools clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ $(GUEST_IMAGE): $(GUEST_RECIPE)
 
 deps: ## install the Debian packages that building, running and testing need (root)
 	packaging/make/deps build guest run client test
+
+docs: ## write docs/policy anew from the services' rules
+	$(GO) run ./test/policydocs docs/policy
 
 test: ## run all tests that need neither root nor a hypervisor
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json ./...
