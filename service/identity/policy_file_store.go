@@ -44,12 +44,6 @@ func policyAssociation(tx *db.Tx, place policyAssociationRow) (policyAssociation
 	return row, err
 }
 
-func policyAssociations(tx *db.Tx, policyID string) ([]policyAssociationRow, error) {
-	var rows []policyAssociationRow
-	err := tx.Select(&rows, "SELECT "+db.Columns(policyAssociationRow{}, "")+" FROM policy_associations WHERE policy_id = ? LIMIT ?", policyID, maxList)
-	return rows, err
-}
-
 func removePolicyAssociation(c *change, row policyAssociationRow) error {
 	if _, err := c.Exec("DELETE FROM policy_associations WHERE endpoint_id = ? AND service_id = ? AND region_id = ?",
 		row.EndpointID, row.ServiceID, row.RegionID); err != nil {
