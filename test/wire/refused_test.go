@@ -99,7 +99,7 @@ func wrongLogins() []wrong {
 		{"a user without domain", "POST", path, `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "wire", "password": "x"}}}}}`, 400, ``},
 		{"foreign project", "POST", path, `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "wire", "domain": {"id": "default"}, "password": "` + password + `"}}}, "scope": {"project": {"id": "${elsewhere_project}"}}}}`, 401, ``},
 		{"two scopes", "POST", path, `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "wire", "domain": {"id": "default"}, "password": "` + password + `"}}}, "scope": {"project": {"id": "${wire_project}"}, "domain": {"id": "default"}}}}`, 400, ``},
-		{"a token that is none", "POST", path, `{"auth": {"identity": {"methods": ["token"], "token": {"id": "nonsense"}}}}`, 401, ``},
+		{"a token that is none", "POST", path, `{"auth": {"identity": {"methods": ["token"], "token": {"id": "nonsense"}}}}`, 404, ``},
 		{"a password of a megabyte", "POST", path, `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "wire", "domain": {"id": "default"}, "password": "` + strings.Repeat("x", 100000) + `"}}}}}`, 401, ``},
 		{"depth", "POST", path, `{"auth": ` + nested(50000) + `}`, 400, ``},
 		{"no token", "GET", "/identity/v3/projects", ``, 401, ``},
