@@ -25,6 +25,7 @@ import (
 // Names of the cloud's secrets.
 const (
 	secretTokenKeys     = "token-keys"
+	secretSigningKeys   = "signing-keys"
 	secretAdminPassword = "admin-password"
 	secretAuthority     = "authority"
 	secretVault         = "vault"
@@ -61,6 +62,58 @@ func (cl *cloud) tokenKeys(ctx context.Context) (*token.Keys, error) {
 			return err
 		})
 	})
+	return keys, nil
+}
+
+// signingRing are the keys that sign tokens, made when the cloud has none.
+func (cl *cloud) signingRing(ctx context.Context) (token.SigningRing, error) {
+	text, err := cl.cluster.Secret(ctx, secretSigningKeys, func() ([]byte, error) {
+		ring, err := token.NewSigningRing()
+		if err != nil {
+			return nil, err
+		}
+		return ring.Text()
+	})
+	if err != nil {
+		return token.SigningRing{}, fmt.Errorf("open signing keys: %w", err)
+	}
+	return token.ParseSigningRing(text)
+}
+
+// followSigningKeys has replace be called with the ring whenever it has changed.
+func (cl *cloud) followSigningKeys(replace func(token.SigningRing)) {
+	cl.onRun(func(ctx context.Context) error {
+		return cl.cluster.FollowSecret(ctx, secretSigningKeys, func(text []byte) error {
+			ring, err := token.ParseSigningRing(text)
+			if err == nil {
+				replace(ring)
+			}
+			return err
+		})
+	})
+}
+
+// signingKeys are the keys that sign tokens, as the cloud has them now and later. Every cloud
+// has them, so that processes that are told to sign and others that are not yet accept each
+// other's tokens.
+func (cl *cloud) signingKeys(ctx context.Context) (*token.SigningKeys, error) {
+	ring, err := cl.signingRing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := token.NewSigningKeys(ring)
+	cl.followSigningKeys(keys.Replace)
+	return keys, nil
+}
+
+// publicKeys verify signed tokens.
+func (cl *cloud) publicKeys(ctx context.Context) (*token.PublicKeys, error) {
+	ring, err := cl.signingRing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := token.NewPublicKeys(ring)
+	cl.followSigningKeys(keys.Replace)
 	return keys, nil
 }
 
@@ -106,11 +159,33 @@ func RotateKeys(ctx context.Context, c *conf.Config, out io.Writer) (err error) 
 		count = ring.Count()
 		return ring.Text(), err
 	})
+	if err == nil {
+		err = cloud.ChangeSecret(ctx, secretSigningKeys, rotateSigningKeys)
+	}
 	if err != nil {
 		return fmt.Errorf("rotate keys: %w", err)
 	}
-	fmt.Fprintf(out, "Tokens are sealed with another key from now on; %d keys open them.\n", count)
+	fmt.Fprintf(out, "Tokens are sealed or signed with another key from now on; %d keys open them.\n", count)
 	return nil
+}
+
+// rotateSigningKeys makes the next ring, or the first of a cloud that had none.
+func rotateSigningKeys(old []byte) ([]byte, error) {
+	if old == nil {
+		ring, err := token.NewSigningRing()
+		if err != nil {
+			return nil, err
+		}
+		return ring.Text()
+	}
+	ring, err := token.ParseSigningRing(old)
+	if err != nil {
+		return nil, err
+	}
+	if ring, err = ring.Rotated(keepKeys); err != nil {
+		return nil, err
+	}
+	return ring.Text()
 }
 
 // adminPassword returns the password of the user admin as the cloud was begun with it: the

@@ -84,6 +84,10 @@ func TestRunningProcessesFollowARotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signing, err := cl.signingKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for _, job := range cl.jobs {
@@ -93,16 +97,23 @@ func TestRunningProcessesFollowARotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signed, err := token.NewJWS(signing, cl.clock).Issue(token.Payload{UserID: "u", ExpiresAt: cl.clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := RotateKeys(t.Context(), c, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); keys.Count() != 3; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); keys.Count() != 3 || signing.Count() != 3; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the process has %d keys", keys.Count())
+			t.Fatalf("the process has %d keys and %d that sign", keys.Count(), signing.Count())
 		}
 	}
 	if _, err := token.NewFernet(keys, cl.clock).Open(issued.Reveal(), cl.clock.Now()); err != nil {
 		t.Errorf("a token from before: %v", err)
+	}
+	if _, err := token.NewJWS(signing, cl.clock).Open(signed.Reveal(), cl.clock.Now()); err != nil {
+		t.Errorf("a signed token from before: %v", err)
 	}
 	cancel()
 	wg.Wait()

@@ -27,7 +27,7 @@ func TestPolicyFilesReachTheServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &conf.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:1"}
+	c := &conf.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:1", ExternalCIDR: "172.24.4.0/24", PrivateCIDR: "10.0.0.0/24", TunnelIP: "127.0.0.1", Host: "h"}
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}

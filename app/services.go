@@ -53,7 +53,9 @@ func (cl *cloud) addServices(ctx context.Context) error {
 			continue
 		}
 		if cl.auth == nil && service.name != "identity" {
-			cl.askForIdentities()
+			if err := cl.askForIdentities(ctx); err != nil {
+				return err
+			}
 		}
 		if err := service.add(ctx); err != nil {
 			return err
@@ -80,6 +82,10 @@ func (cl *cloud) addIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	signing, err := cl.signingKeys(ctx)
+	if err != nil {
+		return err
+	}
 	safe, err := cl.openVault(ctx)
 	if err != nil {
 		return err
@@ -91,6 +97,7 @@ func (cl *cloud) addIdentity(ctx context.Context) error {
 	s, err := identity.New(ctx, identity.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Owner: cl.owner(),
 		Endpoint: cl.endpoint("identity"), AuthenticateURI: cl.endpoint("identity"), Keys: keys, Vault: safe,
+		SigningKeys: signing, TokenKind: cl.conf.TokenProvider,
 		PasswordRules: identity.PasswordRules{
 			LockoutAttempts: cl.conf.LockoutAttempts, LockoutDuration: cl.conf.LockoutDuration, History: cl.conf.PasswordHistory,
 			MinimumAge: cl.conf.PasswordMinAge, ExpiresAfter: cl.conf.PasswordExpires, InactiveAfter: cl.conf.DisableInactive,
@@ -124,10 +131,15 @@ const (
 	askTimeout      = 10 * time.Second
 )
 
-// askForIdentities has this process ask another one who the bearers of tokens are.
-func (cl *cloud) askForIdentities() {
+// askForIdentities has this process ask another one who the bearers of tokens are. Signed
+// tokens it verifies first.
+func (cl *cloud) askForIdentities(ctx context.Context) error {
+	keys, err := cl.publicKeys(ctx)
+	if err != nil {
+		return err
+	}
 	cache := token.NewCache(token.CacheConfig{Size: askedIdentities, TTL: askedFor, Clock: cl.clock})
-	caching := token.NewCaching(asker{way{cl, "identity"}}, cache, askTimeout)
+	caching := token.NewCaching(token.NewScreened(keys, cl.clock, asker{way{cl, "identity"}}), cache, askTimeout)
 	cl.auth = caching
 	cl.onRun(func(ctx context.Context) error {
 		defer caching.Wait()
@@ -142,6 +154,7 @@ func (cl *cloud) askForIdentities() {
 			}
 		}
 	})
+	return nil
 }
 
 func (cl *cloud) addPlacement(ctx context.Context) error {

@@ -52,6 +52,8 @@ type Config struct {
 
 	PolicyDir string `name:"policy-dir" env:"VIRGA_POLICY_DIR" placeholder:"DIR" help:"Folder of policy files, SERVICE.yaml or SERVICE.json (identity, image, compute, network, placement, fleet), whose rules take the place of the defaults; read again when they change. Default: policy in the data folder, where there is one."`
 
+	TokenProvider string `name:"token-provider" env:"VIRGA_TOKEN_PROVIDER" enum:"fernet,jws" default:"fernet" help:"Kind of new tokens: fernet (sealed, short) or jws (signed, readable by everybody). Tokens of both kinds are accepted, so it can be changed at any time."`
+
 	Virt          string `name:"virt" env:"VIRGA_VIRT" enum:"auto,libvirt,fake" default:"auto" help:"Hypervisor: libvirt for real guests, fake for simulated ones, auto: libvirt where it answers."`
 	LibvirtSocket string `name:"libvirt-socket" env:"VIRGA_LIBVIRT_SOCKET" default:"/run/libvirt/libvirt-sock" help:"Socket of libvirtd."`
 

@@ -1,7 +1,7 @@
 // Package token holds what a validated caller is, and how tokens are made, opened and remembered.
 //
-// It owns: the Identity that every service reads, the Secret type, Fernet tokens with keystone's payload layouts, the key
-// repository with its rotation, and the cache of validated identities.
+// It owns: the Identity that every service reads, the Secret type, Fernet and signed (JWS) tokens with keystone's payload
+// layouts and claims, their keys with rotation, and the cache of validated identities.
 //
 // It does not own: users, projects, roles, catalogs and revocation lists (service/identity decides whether a payload still
 // stands), nor the question of what a caller may do (core/authz).

@@ -57,6 +57,12 @@ type AppCred struct {
 	AccessRules []AccessRule
 }
 
+// AccessToken is the OAuth1 access token that a token was made with; the zero value means none.
+type AccessToken struct {
+	ID         string
+	ConsumerID string
+}
+
 // Identity is the validated caller of a request.
 //
 // It is shared by all requests that carry the same token and is never changed after it was made.
@@ -79,8 +85,9 @@ type Identity struct {
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 
-	Trust   Trust
-	AppCred AppCred
+	Trust       Trust
+	AppCred     AppCred
+	AccessToken AccessToken
 
 	// Service is the identity of the service that speaks for the user (X-Service-Token), nil without one.
 	Service *Identity
@@ -113,8 +120,11 @@ func (id *Identity) HasRole(name string) bool {
 	return slices.ContainsFunc(id.Roles, func(role Role) bool { return role.Name == name })
 }
 
-// Delegated tells whether the token stands on a trust or an application credential instead of the user's own roles.
-func (id *Identity) Delegated() bool { return id.Trust.ID != "" || id.AppCred.ID != "" }
+// Delegated tells whether the token stands on a trust, an application credential or an access token instead of the
+// user's own roles.
+func (id *Identity) Delegated() bool {
+	return id.Trust.ID != "" || id.AppCred.ID != "" || id.AccessToken.ID != ""
+}
 
 // AuditID is the token's own audit id, empty when it has none.
 func (id *Identity) AuditID() string {

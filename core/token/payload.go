@@ -14,7 +14,8 @@ const maxAuditIDs = 2
 
 // Payload is what a token carries; all else about the caller is looked up when it is validated.
 //
-// At most one of ProjectID, DomainID and System is set; TrustID and AppCredID need a project.
+// At most one of ProjectID, DomainID and System is set, and at most one of TrustID, AppCredID and AccessTokenID, which need
+// a project.
 type Payload struct {
 	UserID    string
 	Methods   []string
@@ -23,6 +24,8 @@ type Payload struct {
 	System    bool
 	TrustID   string
 	AppCredID string
+	// AccessTokenID is the OAuth1 access token that the token stands on.
+	AccessTokenID string
 	// AuditIDs are the token's own id and, when it was made from another token, the id of the chain's first.
 	AuditIDs []string
 	// IssuedAt is kept in whole seconds, ExpiresAt in microseconds.
@@ -30,8 +33,8 @@ type Payload struct {
 	ExpiresAt time.Time
 }
 
-// payloadVersion tells the layouts of keystone's token_formatters.py apart. Federation (4 to 6), OAuth1 (7) and OAuth2 (10)
-// tokens are not issued.
+// payloadVersion tells the layouts of keystone's token_formatters.py apart. Federation (4 to 6) and OAuth2 (10) tokens are
+// not issued.
 type payloadVersion uint64
 
 const (
@@ -39,6 +42,7 @@ const (
 	domainPayload   payloadVersion = 1
 	projectPayload  payloadVersion = 2
 	trustPayload    payloadVersion = 3
+	oauth1Payload   payloadVersion = 7
 	systemPayload   payloadVersion = 8
 	appCredPayload  payloadVersion = 9
 )
@@ -51,14 +55,21 @@ func (p *Payload) version() (payloadVersion, error) {
 			scopes++
 		}
 	}
-	delegated := p.TrustID != "" || p.AppCredID != ""
+	delegations := 0
+	for _, delegated := range []bool{p.TrustID != "", p.AppCredID != "", p.AccessTokenID != ""} {
+		if delegated {
+			delegations++
+		}
+	}
 	switch {
 	case scopes > 1:
 		return 0, errors.New("it has more than one scope")
-	case p.TrustID != "" && p.AppCredID != "":
-		return 0, errors.New("it has a trust and an application credential")
-	case delegated && p.ProjectID == "":
-		return 0, errors.New("it has a trust or an application credential without a project")
+	case delegations > 1:
+		return 0, errors.New("it has more than one delegation")
+	case delegations > 0 && p.ProjectID == "":
+		return 0, errors.New("it has a delegation without a project")
+	case p.AccessTokenID != "":
+		return oauth1Payload, nil
 	case p.TrustID != "":
 		return trustPayload, nil
 	case p.AppCredID != "":
@@ -71,6 +82,18 @@ func (p *Payload) version() (payloadVersion, error) {
 		return systemPayload, nil
 	}
 	return unscopedPayload, nil
+}
+
+// check finds what no kind of token can carry.
+func (p *Payload) check() error {
+	if _, err := p.version(); err != nil {
+		return err
+	}
+	if _, err := packMethods(p.Methods); err != nil {
+		return err
+	}
+	_, err := packAuditIDs(p.AuditIDs)
+	return err
 }
 
 // methodNames are the authentication methods by their bit, in the order of keystone's default configuration, then ours.

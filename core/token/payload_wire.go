@@ -44,6 +44,9 @@ func encodePayload(p Payload) ([]byte, error) {
 	switch version {
 	case projectPayload, trustPayload, appCredPayload:
 		w.pair(p.ProjectID)
+	case oauth1Payload:
+		w.pair(p.ProjectID)
+		w.pair(p.AccessTokenID)
 	case domainPayload:
 		w.bare(p.DomainID)
 	case systemPayload:
@@ -70,7 +73,7 @@ func (v payloadVersion) fields() int {
 		return 5
 	case domainPayload, projectPayload, systemPayload:
 		return 6
-	case trustPayload, appCredPayload:
+	case trustPayload, appCredPayload, oauth1Payload:
 		return 7
 	}
 	return 0
@@ -104,6 +107,9 @@ func decodePayload(data []byte) (Payload, error) {
 	switch version {
 	case projectPayload, trustPayload, appCredPayload:
 		p.ProjectID = r.pair()
+	case oauth1Payload:
+		p.ProjectID = r.pair()
+		p.AccessTokenID = r.pair()
 	case domainPayload:
 		p.DomainID = r.id()
 	case systemPayload:

@@ -57,7 +57,7 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 	since := s.cache.Generation()
 	payload := token.Payload{
 		UserID: proved.userID, Methods: methods, AuditIDs: []string{token.NewAuditID()}, AppCredID: proved.appCredential,
-		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime),
+		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime).Truncate(time.Second),
 	}
 	if parent := proved.parent; parent != nil {
 		payload.AuditIDs = append(payload.AuditIDs, parent.AuditChainID())
@@ -78,7 +78,7 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 	if err := s.recordLineage(ctx, r, proved.parent, payload); err != nil {
 		return nil, s.refusal(err)
 	}
-	text, err := s.fernet.Issue(payload)
+	text, err := s.tokens.Issue(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (s *Service) provePassword(ctx context.Context, body *passwordBody) (claim,
 // user's validAfter belongs to the same moment. One that does not stand is not found, as in
 // keystone.
 func (s *Service) proveToken(ctx context.Context, text string) (claim, error) {
-	payload, err := s.fernet.Open(text, s.deps.Clock.Now())
+	payload, err := s.tokens.Open(text, s.deps.Clock.Now())
 	var found standing
 	if err == nil {
 		err = s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -157,7 +158,7 @@ func (s *Service) authenticateSigned(ctx context.Context, r *api.Request, verifi
 	}
 	identity, payload, err := s.scoped(ctx, token.Payload{
 		UserID: proved.userID, Methods: []string{methodEC2}, AuditIDs: []string{token.NewAuditID()}, AppCredID: proved.appCredential,
-		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime),
+		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime).Truncate(time.Second),
 	}, scope, proved)
 	if err == nil {
 		err = s.spendTrust(ctx, payload.TrustID)
@@ -165,7 +166,7 @@ func (s *Service) authenticateSigned(ctx context.Context, r *api.Request, verifi
 	if err != nil {
 		return nil, s.refusal(err)
 	}
-	text, err := s.fernet.Issue(payload)
+	text, err := s.tokens.Issue(payload)
 	if err != nil {
 		return nil, err
 	}

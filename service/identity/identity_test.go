@@ -40,6 +40,9 @@ type cloud struct {
 	// owners counts those that newOwner made.
 	owners int
 	rules  identity.PasswordRules
+	// signing are the keys of signed tokens, kind is the kind of new tokens.
+	signing *token.SigningKeys
+	kind    string
 }
 
 func newCloud(t testing.TB) *cloud {
@@ -73,6 +76,7 @@ func (c *cloud) start() {
 	c.service, err = identity.New(ctx, identity.Deps{
 		DB: c.db, Bus: bus.NewLocal(), Clock: c.clock, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, PasswordRules: c.rules, HashCost: 4, Owner: "test",
+		SigningKeys: c.signing, TokenKind: c.kind,
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -58,8 +58,13 @@ type Deps struct {
 	PolicyOverrides map[string]string
 	// Owner is the name of this process.
 	Owner string
-	// Keys seal and open tokens.
+	// Keys seal and open Fernet tokens.
 	Keys *token.Keys
+	// SigningKeys sign and verify JWS tokens; nil where there are none.
+	SigningKeys *token.SigningKeys
+	// TokenKind is the kind of new tokens, token.KindFernet or token.KindJWS; empty means Fernet. Tokens of both are
+	// accepted.
+	TokenKind string
 	// Vault seals what users deposit: credentials, seeds of one-time passwords.
 	Vault *vault.Vault
 	// TokenLifetime is how long tokens last; 0 means one hour.
@@ -74,7 +79,7 @@ type Service struct {
 	deps    Deps
 	table   *api.Table
 	handler http.Handler
-	fernet  *token.Fernet
+	tokens  *token.Provider
 	cache   *token.Cache
 	caching *token.Caching
 	hasher  *hasher
@@ -95,18 +100,21 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.AuthenticateURI == "" {
 		deps.AuthenticateURI = deps.Endpoint
 	}
+	tokens, err := token.NewProvider(deps.TokenKind, deps.Keys, deps.SigningKeys, deps.Clock)
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
 	if err := migrate(ctx, deps.DB); err != nil {
 		return nil, err
 	}
 	s := &Service{
 		deps:   deps,
 		feed:   feed.NewLog("identity", deps.Bus),
-		fernet: token.NewFernet(deps.Keys, deps.Clock),
+		tokens: tokens,
 		cache:  token.NewCache(token.CacheConfig{Size: cachedIdentities, TTL: cacheTTL, Clock: deps.Clock}),
 	}
 	s.caching = token.NewCaching(validator{s}, s.cache, validateTimeout)
 	s.hasher = newHasher(deps.HashCost, runtime.GOMAXPROCS(0))
-	var err error
 	if s.events, err = s.newDesk(); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (s *Service) mayUseExpired(r *api.Request) bool {
 // identifyExpired validates a token whose time is over, but not long ago.
 func (s *Service) identifyExpired(ctx context.Context, text string) (*token.Identity, error) {
 	now := s.deps.Clock.Now()
-	payload, err := s.fernet.Open(text, now)
+	payload, err := s.tokens.Open(text, now)
 	if err != nil && !errors.Is(err, token.ErrExpired) {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ type validator struct{ service *Service }
 
 // Authenticate implements token.Authenticator.
 func (v validator) Authenticate(ctx context.Context, text string) (*token.Identity, error) {
-	payload, err := v.service.fernet.Open(text, v.service.deps.Clock.Now())
+	payload, err := v.service.tokens.Open(text, v.service.deps.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
