@@ -10,7 +10,8 @@ import (
 // The states of a content.
 const (
 	contentIncoming = "incoming" // an upload of its owner is running
-	contentKept     = "kept"     // it is an image's data
+	contentTaken    = "taken"    // it is complete, and waits to become an image's data
+	contentKept     = "kept"     // it is an image's data, or staged for one
 	contentDoomed   = "doomed"   // it is to be removed from the store
 )
 
@@ -69,7 +70,7 @@ func findUploading(tx *db.Tx, contentID string) (*image, error) {
 		return nil, err
 	}
 	img, err := findImage(tx, c.ImageID)
-	if errors.Is(err, db.ErrNotFound) || err == nil && (img.ContentID != contentID || img.Status != statusSaving) {
+	if errors.Is(err, db.ErrNotFound) || err == nil && (img.ContentID != contentID || img.Status != statusSaving && img.Status != statusUploading) {
 		return nil, nil
 	}
 	return img, err
@@ -88,7 +89,7 @@ func abandonUpload(tx *db.Tx, id string, now time.Time) (bool, error) {
 	if err := setContentState(tx, id, contentDoomed); err != nil {
 		return false, err
 	}
-	_, err = tx.Exec("UPDATE images SET status = ?, content_id = '', updated_at = ? WHERE id = ? AND content_id = ? AND status = ?",
-		statusQueued, now, c.ImageID, id, statusSaving)
+	_, err = tx.Exec("UPDATE images SET status = ?, content_id = '', updated_at = ? WHERE id = ? AND content_id = ? AND status IN (?, ?)",
+		statusQueued, now, c.ImageID, id, statusSaving, statusUploading)
 	return true, err
 }

@@ -266,7 +266,7 @@ func TestUploadsOfADeadProcess(t *testing.T) {
 		id := c.image(alice(), "")
 		contentID := c.clock.ID()
 		r := &api.Request{ID: "req"}
-		if _, err := c.s.beginUpload(t.Context(), r, id, contentID); err != nil {
+		if _, err := c.s.beginReception(t.Context(), r, id, contentID, reception{begin: beginUpload, action: "upload"}); err != nil {
 			t.Fatal(err)
 		}
 		if stored {
@@ -291,7 +291,7 @@ func TestUploadsOfOtherProcesses(t *testing.T) {
 	c := newCloud(t, func(d *Deps) { d.Clock = seeded })
 	id := c.image(alice(), "")
 	c.s.deps.Owner = "another"
-	if _, err := c.s.beginUpload(t.Context(), &api.Request{}, id, "its-content"); err != nil {
+	if _, err := c.s.beginReception(t.Context(), &api.Request{}, id, "its-content", reception{begin: beginUpload, action: "upload"}); err != nil {
 		t.Fatal(err)
 	}
 	c.s.deps.Owner = "test"

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -15,7 +16,6 @@ import (
 	"virga/service/image/ingest"
 	"virga/service/image/inspect"
 	"virga/service/image/store"
-	"virga/service/image/sums"
 )
 
 // settleTime is how long the end of an upload may take to be written down after its client is gone.
@@ -24,33 +24,62 @@ const settleTime = 30 * time.Second
 // errDeleted ends an upload whose image was deleted.
 var errDeleted = errors.New("the image was deleted")
 
+// reception is a way of receiving data from a client: an upload, or one to be staged.
+type reception struct {
+	// begin moves the image to where it waits for the content.
+	begin func(img *image, contentID string) error
+	// action is what the feed calls the beginning.
+	action string
+	// take stores the content; finish notes that it is complete.
+	take   func(ctx context.Context, img *image, contentID string, body io.Reader, length int64) error
+	finish func(ctx context.Context, r *api.Request, id, contentID string) error
+}
+
 func (s *Service) dataUpload(ctx context.Context, r *api.Request) (any, error) {
+	var result ingest.Result
+	return nil, s.receive(ctx, r, reception{
+		begin: beginUpload, action: "upload",
+		take: func(ctx context.Context, img *image, contentID string, body io.Reader, length int64) (err error) {
+			result, err = ingest.Take(ctx, s.deps.Store, ingest.Request{
+				ID: contentID, DiskFormat: img.DiskFormat, Body: body, Length: length, Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize,
+			})
+			return err
+		},
+		finish: func(ctx context.Context, r *api.Request, id, contentID string) error {
+			return s.finishUpload(ctx, r, id, contentID, result)
+		},
+	})
+}
+
+// maxBytes is the greatest size of an image's content.
+func (s *Service) maxBytes() int64 {
+	if s.deps.MaxImageBytes == 0 {
+		return store.NoLimit
+	}
+	return s.deps.MaxImageBytes
+}
+
+// receive takes data from a client and writes down what became of it.
+func (s *Service) receive(ctx context.Context, r *api.Request, how reception) error {
 	img := api.Loaded[*image](r)
 	length, err := s.checkUpload(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	contentID := s.deps.Clock.ID()
 	ctx, end := s.uploads.begin(ctx, contentID)
 	defer end()
-	if img, err = s.beginUpload(ctx, r, img.ID, contentID); err != nil {
-		return nil, err
-	}
-	limit := s.deps.MaxImageBytes
-	if limit == 0 {
-		limit = store.NoLimit
+	if img, err = s.beginReception(ctx, r, img.ID, contentID, how); err != nil {
+		return err
 	}
 	body := &sentBody{r: r.HTTP.Body}
-	result, err := ingest.Take(ctx, s.deps.Store, ingest.Request{
-		ID: contentID, DiskFormat: img.DiskFormat, Body: body, Length: length, Limit: limit, MaxVirtualSize: s.deps.MaxVirtualSize,
-	})
+	err = how.take(ctx, img, contentID, body, length)
 	// The client may be gone; what became of its upload is written down all the same.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err == nil {
-		err = s.finishUpload(settle, r, img.ID, contentID, result)
-		if err == nil {
-			return nil, nil
+		if err = how.finish(settle, r, img.ID, contentID); err == nil {
+			return nil
 		}
 	} else {
 		err = uploadError(img, err, body.err, context.Cause(ctx))
@@ -58,7 +87,7 @@ func (s *Service) dataUpload(ctx context.Context, r *api.Request) (any, error) {
 	if abandonErr := s.abandon(settle, contentID); abandonErr != nil {
 		s.deps.Log.ErrorContext(ctx, "abandon upload; the next sweep will", "image", img.ID, "content", contentID, "error", abandonErr)
 	}
-	return nil, err
+	return err
 }
 
 // checkUpload checks the head of an upload and returns the announced length, or a negative one.
@@ -84,35 +113,49 @@ func (s *Service) checkUpload(r *api.Request) (int64, error) {
 	return length, nil
 }
 
-// beginUpload moves the image to saving and registers the content that is to come.
-func (s *Service) beginUpload(ctx context.Context, r *api.Request, id, contentID string) (*image, error) {
-	return s.changeWith(ctx, r, id, "upload", func(tx *db.Tx, img *image) error {
-		if img.Status != statusQueued {
-			return api.Conflict("Image status transition from %s to saving is not allowed", img.Status)
+// beginReception has the image wait for a content, and registers the content.
+func (s *Service) beginReception(ctx context.Context, r *api.Request, id, contentID string, how reception) (*image, error) {
+	return s.changeWith(ctx, r, id, how.action, func(tx *db.Tx, img *image) error {
+		if err := how.begin(img, contentID); err != nil {
+			return err
 		}
-		switch {
-		case img.DiskFormat == "" && img.ContainerFormat == "":
-			return api.BadRequest("Properties disk_format, container_format must be set prior to saving data.")
-		case img.DiskFormat == "":
-			return api.BadRequest("Property disk_format must be set prior to saving data.")
-		case img.ContainerFormat == "":
-			return api.BadRequest("Property container_format must be set prior to saving data.")
-		}
-		img.Status, img.ContentID = statusSaving, contentID
 		return insertContent(tx, content{ID: contentID, ImageID: id, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now()})
 	})
 }
 
-// finishUpload makes the stored content the image's data, unless the image is no longer
-// waiting for it.
+// beginUpload moves the image to saving.
+func beginUpload(img *image, contentID string) error {
+	if img.Status != statusQueued {
+		return api.Conflict("Image status transition from %s to saving is not allowed", img.Status)
+	}
+	switch {
+	case img.DiskFormat == "" && img.ContainerFormat == "":
+		return api.BadRequest("Properties disk_format, container_format must be set prior to saving data.")
+	case img.DiskFormat == "":
+		return api.BadRequest("Property disk_format must be set prior to saving data.")
+	case img.ContainerFormat == "":
+		return api.BadRequest("Property container_format must be set prior to saving data.")
+	}
+	img.Status, img.ContentID = statusSaving, contentID
+	return nil
+}
+
+// finishUpload makes the stored content the image's data.
 func (s *Service) finishUpload(ctx context.Context, r *api.Request, id, contentID string, result ingest.Result) error {
-	_, err := s.changeWith(ctx, r, id, "activate", func(tx *db.Tx, img *image) error {
-		if img.ContentID != contentID || img.Status != statusSaving {
+	return s.finishReception(ctx, r, id, contentID, "activate", statusSaving, func(img *image) {
+		img.Status, img.ImportFailed = statusActive, false
+		img.hold(result)
+	})
+}
+
+// finishReception makes the stored content the image's, unless the image is no longer
+// waiting for it in the state that it began to wait in.
+func (s *Service) finishReception(ctx context.Context, r *api.Request, id, contentID, action, waiting string, settle func(*image)) error {
+	_, err := s.changeWith(ctx, r, id, action, func(tx *db.Tx, img *image) error {
+		if img.ContentID != contentID || img.Status != waiting {
 			return api.Conflict("The upload to image %s was given up before it ended.", id)
 		}
-		img.Status = statusActive
-		img.Size, img.VirtualSize = result.Size, result.VirtualSize
-		img.Checksum, img.HashAlgo, img.HashValue = result.MD5, sums.Algorithm, result.SHA512
+		settle(img)
 		return setContentState(tx, contentID, contentKept)
 	})
 	if api.StatusOf(err) == http.StatusNotFound {
@@ -186,6 +229,23 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if err != nil && err != io.EOF {
 		b.err = err
+	}
+	return n, err
+}
+
+// announced is a body that has to have its announced length; negative: none was announced.
+type announced struct {
+	r    io.Reader
+	size int64
+	seen int64
+}
+
+// Read implements io.Reader.
+func (a *announced) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	a.seen += int64(n)
+	if a.size >= 0 && (a.seen > a.size || err == io.EOF && a.seen != a.size) {
+		return n, fmt.Errorf("%w: it has not %d bytes", ingest.ErrShort, a.size)
 	}
 	return n, err
 }

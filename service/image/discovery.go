@@ -14,7 +14,7 @@ import (
 // the very files that requests are checked with; those of lists are made around them.
 func publicSchemas(files fs.FS) (map[string]any, error) {
 	schemas := map[string]any{}
-	for item, list := range map[string]string{"image": "images", "member": "members"} {
+	for item, list := range map[string]string{"image": "images", "member": "members", "task": "tasks"} {
 		schema, err := readSchema(files, item)
 		if err != nil {
 			return nil, err
@@ -56,7 +56,7 @@ func listSchema(name string, item any) map[string]any {
 	if name == "properties" { // by their names
 		properties[name] = map[string]any{"type": "object", "additionalProperties": item}
 	}
-	if name == "images" || name == "namespaces" || name == "objects" || name == "tags" { // these are paged
+	if name == "images" || name == "namespaces" || name == "objects" || name == "tags" || name == "tasks" { // these are paged
 		properties["first"], properties["next"] = text, text
 		links = append([]any{link("first", "{first}"), link("next", "{next}")}, links...)
 	}
@@ -65,13 +65,6 @@ func listSchema(name string, item any) map[string]any {
 
 func (s *Service) schemaShow(name string) api.Handler {
 	return func(context.Context, *api.Request) (any, error) { return s.schemas[name], nil }
-}
-
-// importShow tells the import methods: none, data comes in by upload.
-func (s *Service) importShow(context.Context, *api.Request) (any, error) {
-	return map[string]any{"import-methods": map[string]any{
-		"description": "Import methods available.", "type": "array", "value": []string{},
-	}}, nil
 }
 
 func (s *Service) storeList(context.Context, *api.Request) (any, error) {

@@ -13,12 +13,16 @@ import (
 	"virga/core/authz"
 	"virga/core/db"
 	"virga/core/feed"
+	"virga/service/image/ingest"
+	"virga/service/image/sums"
 )
 
 // The states of an image, in the Image API's words.
 const (
 	statusQueued      = "queued"      // without data
 	statusSaving      = "saving"      // an upload is running
+	statusUploading   = "uploading"   // data is being staged, or is
+	statusImporting   = "importing"   // an import is running
 	statusActive      = "active"      // with data, which never changes again
 	statusDeactivated = "deactivated" // with data that only administrators may download
 )
@@ -63,10 +67,12 @@ type image struct {
 	Tags            []string          `db:"tags,json"` // sorted, each once
 	Properties      map[string]string `db:"properties,json"`
 	// ContentID names the content: stored when the image has data, on its way while it is
-	// saving, else empty.
-	ContentID string    `db:"content_id"`
-	CreatedAt time.Time `db:"created_at"`
-	UpdatedAt time.Time `db:"updated_at"`
+	// saving, staged or on its way there while it is uploading or importing, else empty.
+	ContentID string `db:"content_id"`
+	// ImportFailed tells that the last import gave the image no data.
+	ImportFailed bool      `db:"import_failed"`
+	CreatedAt    time.Time `db:"created_at"`
+	UpdatedAt    time.Time `db:"updated_at"`
 	// callerMember is the caller's project where the image is shared with it.
 	callerMember string
 }
@@ -85,6 +91,12 @@ func (i *image) PolicyTarget() authz.Target {
 
 // hasData tells whether the image's content is stored.
 func (i *image) hasData() bool { return i.Status == statusActive || i.Status == statusDeactivated }
+
+// hold notes what content the image has got.
+func (i *image) hold(result ingest.Result) {
+	i.Size, i.VirtualSize = result.Size, result.VirtualSize
+	i.Checksum, i.HashAlgo, i.HashValue = result.MD5, sums.Algorithm, result.SHA512
+}
 
 // clone is a copy that can be changed without changing the image.
 func (i *image) clone() *image {
@@ -250,6 +262,9 @@ func (s *Service) imageDelete(ctx context.Context, r *api.Request) (any, error) 
 			return api.Forbidden("Image %s is protected and cannot be deleted.", id)
 		}
 		content = img.ContentID
+		if err := s.engine.Preempt(tx, id, ""); err != nil {
+			return err
+		}
 		if err := deleteImage(tx, img, s.deps.Clock.Now()); err != nil {
 			return err
 		}

@@ -443,7 +443,7 @@ func TestDiscovery(t *testing.T) {
 		t.Errorf("stores %v", stores)
 	}
 	methods := c.must(200, alice(), "GET", "/v2/info/import", "")["import-methods"].(map[string]any)
-	if len(methods["value"].([]any)) != 0 {
+	if fmt.Sprint(methods["value"]) != "[glance-direct copy-image]" { // none reads URLs here
 		t.Errorf("methods %v", methods)
 	}
 	schema := c.must(200, alice(), "GET", "/v2/schemas/image", "")

@@ -1,11 +1,6 @@
 package image
 
-import (
-	"context"
-	"time"
-
-	"virga/core/api"
-)
+import "time"
 
 // imageView is an image as the API shows it: attributes and properties side by side. An
 // attribute goes before a property of its name.
@@ -30,6 +25,15 @@ func (s *Service) imageView(img *image) map[string]any {
 	if img.hasData() {
 		view["size"], view["virtual_size"] = img.Size, img.VirtualSize
 		view["stores"] = s.deps.StoreName
+	}
+	if importing, failed := img.Status == statusImporting, img.ImportFailed; importing || failed {
+		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = "", ""
+		if importing {
+			view["os_glance_importing_to_stores"] = s.deps.StoreName
+		}
+		if failed {
+			view["os_glance_failed_import"] = s.deps.StoreName
+		}
 	}
 	view["checksum"] = orNull(img.Checksum)
 	view["os_hash_algo"] = orNull(img.HashAlgo)
@@ -63,8 +67,3 @@ func orNull(text string) any {
 
 // isoTime writes a time as the Image API does, to the second.
 func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
-
-// imageTaskList answers for an API without import: no image has tasks.
-func (s *Service) imageTaskList(context.Context, *api.Request) (any, error) {
-	return map[string]any{"tasks": []any{}}, nil
-}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"virga/core/api/events"
+	"virga/core/api/operations"
 	"virga/core/authz"
 )
 
@@ -55,10 +56,14 @@ func rules() []authz.Rule {
 			Description: "Stop downloads of an image.", Operations: ops("POST", "/v2/images/{image_id}/actions/deactivate")},
 		{Name: "reactivate", Check: checkOwner,
 			Description: "Allow downloads of a deactivated image again.", Operations: ops("POST", "/v2/images/{image_id}/actions/reactivate")},
+		{Name: "copy_image", Check: checkAdmin,
+			Description: "Copy an image's data to more stores.", Operations: ops("POST", "/v2/images/{image_id}/import")},
+		{Name: "tasks_api_access", Check: checkAdmin,
+			Description: "See the tasks of all projects.", Operations: append(ops("GET", "/v2/tasks"), ops("GET", "/v2/tasks/{task_id}")...)},
 		{Name: "image:see_all", Check: checkInside,
 			Description: "List the images of all projects, private ones included.", Operations: ops("GET", "/v2/images")},
 	}
-	return slices.Concat(authz.BaseRules(), own, metadefRules(), events.Rules("image"))
+	return slices.Concat(authz.BaseRules(), own, metadefRules(), operations.Rules("image"), events.Rules("image"))
 }
 
 func ops(method, path string) []authz.Operation {

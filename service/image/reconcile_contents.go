@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"virga/core/api"
@@ -25,7 +26,18 @@ const (
 // Run brings images and store together until ctx ends: at the start and now and then it
 // has the images of broken-off uploads wait for data again and clears away what dead
 // writers left in the store; on a doorbell it removes the data of deleted images.
+//
+// It also carries imports. All of it has ended when Run returns.
 func (s *Service) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { s.carryTransfers(ctx, func(job func()) { all.Go(job) }) })
+	all.Go(func() { s.reconcile(ctx) })
+	return s.engine.Run(ctx)
+}
+
+// reconcile does the chores.
+func (s *Service) reconcile(ctx context.Context) {
 	bell := s.deps.Bus.Listen(topicContents)
 	defer bell.Close()
 	tick := time.NewTicker(sweepEvery)
@@ -36,7 +48,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.chore(ctx, "remove doomed contents", s.removeDoomed)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-bell.C:
 		case <-s.uploads.ended:
 		case <-tick.C:
@@ -77,8 +89,10 @@ func (s *Service) recoverUploads(ctx context.Context) error {
 				return touchContent(tx, c.ID, now)
 			}
 			var err error
-			abandoned, err = s.abandonUpload(tx, c.ID)
-			return err
+			if abandoned, err = s.abandonUpload(tx, c.ID); err != nil || !abandoned {
+				return err
+			}
+			return s.engine.SignalResource(tx, c.ImageID) // an import begins anew
 		})
 		if err == nil && abandoned {
 			s.deps.Log.InfoContext(ctx, "an upload broke off", "image", c.ImageID, "content", c.ID, "owner", c.Owner)

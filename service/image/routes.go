@@ -8,10 +8,10 @@ import (
 
 // routes is the API of the service, in the order of its addresses.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.ownRoutes(), s.metadefRoutes(), s.events.Routes())
+	return slices.Concat(s.ownRoutes(), s.metadefRoutes(), s.operations().Routes(), s.events.Routes())
 }
 
-// ownRoutes are the rows but those of metadata definitions and events.
+// ownRoutes are the rows but those of metadata definitions, operations and events.
 func (s *Service) ownRoutes() []api.Route {
 	return []api.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: s.versionsOffer, Doc: "offers the versions of the API"},
@@ -39,6 +39,8 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "PUT", Path: "/v2/images/{image_id}/tags/{tag}", Policy: "modify_image", Load: s.loadImage, Handle: s.tagAdd, Doc: "gives an image a tag"},
 		{Method: "DELETE", Path: "/v2/images/{image_id}/tags/{tag}", Policy: "modify_image", Load: s.loadImage, Handle: s.tagRemove, Doc: "takes a tag from an image"},
 
+		{Method: "POST", Path: "/v2/images/{image_id}/import", Policy: "modify_image", Load: s.loadImage, Handle: s.imageImport, Body: "image_import", Status: 202, Doc: "imports an image's data from where it is"},
+		{Method: "PUT", Path: "/v2/images/{image_id}/stage", Policy: "upload_image", Load: s.loadImage, Handle: s.imageStage, Raw: true, Doc: "stages an image's data for an import"},
 		{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Load: s.loadImage, Handle: s.imageTaskList, Doc: "lists the import tasks of an image"},
 
 		{Method: "GET", Path: "/v2/info/import", Policy: "public_api", Handle: s.importShow, Doc: "tells the import methods"},
@@ -48,6 +50,11 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "GET", Path: "/v2/schemas/image", Policy: "public_api", Handle: s.schemaShow("image"), Doc: "the schema of an image"},
 		{Method: "GET", Path: "/v2/schemas/images", Policy: "public_api", Handle: s.schemaShow("images"), Doc: "the schema of a list of images"},
 		{Method: "GET", Path: "/v2/schemas/member", Policy: "public_api", Handle: s.schemaShow("member"), Doc: "the schema of a member"},
+		{Method: "GET", Path: "/v2/schemas/task", Policy: "public_api", Handle: s.schemaShow("task"), Doc: "the schema of a task"},
+		{Method: "GET", Path: "/v2/schemas/tasks", Policy: "public_api", Handle: s.schemaShow("tasks"), Doc: "the schema of a list of tasks"},
 		{Method: "GET", Path: "/v2/schemas/members", Policy: "public_api", Handle: s.schemaShow("members"), Doc: "the schema of a list of members"},
+
+		{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: s.taskList, Doc: "lists the tasks of all projects"},
+		{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: s.taskShow, Doc: "shows a task"},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,6 +20,7 @@ import (
 	"virga/core/db"
 	"virga/core/feed"
 	"virga/core/token"
+	"virga/core/work"
 	"virga/service/image/store"
 )
 
@@ -53,6 +55,10 @@ type Deps struct {
 	MaxImageBytes int64
 	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
 	MaxVirtualSize int64
+	// Source reads URLs for imports; nil: none is read. ImportMethods are the methods that are
+	// offered; nil: all that can be.
+	Source        Source
+	ImportMethods []string
 	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
 	MaxImages int
 }
@@ -70,6 +76,10 @@ type Service struct {
 	uploads    *uploads
 	feed       *feed.Log
 	events     *events.Desk
+	engine     *work.Engine
+	// jobs are transfers to be carried by Run, transfers has an element for each that is begun.
+	jobs      chan func(context.Context)
+	transfers chan struct{}
 }
 
 // New migrates the database and makes the service's API.
@@ -77,10 +87,20 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.StoreName == "" {
 		deps.StoreName = "file"
 	}
+	if deps.ImportMethods == nil {
+		deps.ImportMethods = importMethods()
+	}
+	if deps.Source == nil {
+		deps.Source = noSource{}
+		deps.ImportMethods = slices.DeleteFunc(slices.Clone(deps.ImportMethods), func(name string) bool { return name == importWeb })
+	}
 	if deps.MaxImages == 0 {
 		deps.MaxImages = defaultMaxImages
 	}
 	if err := deps.DB.Migrate(ctx, "feed", feed.Migrations()); err != nil {
+		return nil, err
+	}
+	if err := deps.DB.Migrate(ctx, "work", work.Migrations()); err != nil {
 		return nil, err
 	}
 	if err := deps.DB.Migrate(ctx, "image", folder(migrationFiles, "migrations")); err != nil {
@@ -90,7 +110,12 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image policy: %w", err)
 	}
-	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus)}
+	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus),
+		jobs: make(chan func(context.Context)), transfers: make(chan struct{}, maxTransfers)}
+	s.engine = work.New(work.Config{Service: "image", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics})
+	if err := s.engine.Register(s.imageImportKind()); err != nil {
+		return nil, err
+	}
 	if s.schemas, err = publicSchemas(folder(schemaFiles, "schema")); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ type draining struct{ inner http.Handler }
 
 // ServeHTTP implements http.Handler.
 func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/file") {
+	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/file") && !strings.HasSuffix(r.URL.Path, "/stage") {
 		d.inner.ServeHTTP(w, r)
 		return
 	}

@@ -1,0 +1,172 @@
+package image
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+
+	"virga/core/api"
+	"virga/core/db"
+	"virga/core/feed"
+	"virga/core/work"
+)
+
+// The import methods, in the Image API's words.
+const (
+	importDirect = "glance-direct" // what was staged
+	importWeb    = "web-download"  // what a URL gives
+	importCopy   = "copy-image"    // what the image has, into stores that lack it
+)
+
+// importMethods are all methods.
+func importMethods() []string { return []string{importDirect, importWeb, importCopy} }
+
+// Source reads what URLs of users give. Its errors tell users nothing of networks that only
+// the service reaches.
+type Source interface {
+	// CheckURL refuses a URL that could not be read in any case.
+	CheckURL(rawURL string) error
+	// Open begins to read, and tells the size in bytes, or -1. The caller closes.
+	Open(ctx context.Context, rawURL string) (io.ReadCloser, int64, error)
+}
+
+// importBody is an import request. Its form is kept as a task's input.
+type importBody struct {
+	Method struct {
+		Name string `json:"name"`
+		URI  string `json:"uri,omitempty"`
+	} `json:"method"`
+	Stores            []string `json:"stores,omitempty"`
+	AllStores         bool     `json:"all_stores,omitempty"`
+	AllStoresMustHave *bool    `json:"all_stores_must_succeed,omitempty"`
+}
+
+// imageImport answers POST /v2/images/{image_id}/import.
+func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) {
+	loaded := api.Loaded[*image](r)
+	var body importBody
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	if err := s.checkImport(r, loaded, body); err != nil {
+		return nil, err
+	}
+	_, err := s.changeWith(ctx, r, loaded.ID, "import", func(tx *db.Tx, img *image) error {
+		if err := s.admitImport(tx, img, body); err != nil {
+			return err
+		}
+		if body.Method.Name != importCopy {
+			img.Status, img.ImportFailed = statusImporting, false
+		}
+		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
+			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: img.ContentID}})
+		return err
+	})
+	return nil, err
+}
+
+// checkImport refuses what can be refused without the image as it is at the moment.
+func (s *Service) checkImport(r *api.Request, img *image, body importBody) error {
+	method := body.Method.Name
+	if !slices.Contains(s.deps.ImportMethods, method) {
+		return api.BadRequest("Unknown import method name '%s'.", method)
+	}
+	if body.AllStores && len(body.Stores) > 0 {
+		return api.BadRequest("Only one of 'all_stores' and 'stores' can be given.")
+	}
+	for _, name := range body.Stores {
+		if name != s.deps.StoreName {
+			return api.BadRequest("Unknown store '%s'.", name)
+		}
+	}
+	switch {
+	case method == importCopy:
+		if err := r.May("copy_image", img.PolicyTarget()); err != nil {
+			return err
+		}
+		if slices.Contains(body.Stores, s.deps.StoreName) {
+			return api.Conflict("Image is already present at store '%s'", s.deps.StoreName)
+		}
+	case (method == importWeb) != (body.Method.URI != ""):
+		return api.BadRequest("The parameter 'uri' belongs to the import method '%s', and to no other.", importWeb)
+	case method == importWeb && s.deps.Source.CheckURL(body.Method.URI) != nil:
+		return api.BadRequest("URI for web-download does not pass filtering: %s", body.Method.URI)
+	}
+	return nil
+}
+
+// admitImport refuses an import for which the image is not in the right state.
+func (s *Service) admitImport(tx *db.Tx, img *image, body importBody) error {
+	switch {
+	case body.Method.Name == importCopy && img.Status != statusActive:
+		return api.Conflict("Only images with status active can be targeted for copying")
+	case body.Method.Name == importCopy:
+		return nil
+	case body.Method.Name == importDirect && img.Status != statusUploading:
+		return api.Conflict("Image needs to be staged before 'glance-direct' method can be used")
+	case body.Method.Name == importWeb && img.Status != statusQueued:
+		return api.Conflict("Image needs to be in 'queued' state to use 'web-download' method")
+	case img.ContainerFormat == "":
+		return api.BadRequest("'container_format' needs to be set before import")
+	case img.DiskFormat == "":
+		return api.BadRequest("'disk_format' needs to be set before import")
+	case body.Method.Name == importWeb:
+		return nil
+	}
+	staged, err := findContent(tx, img.ContentID)
+	if err == nil && staged.State != contentKept {
+		err = api.Conflict("The data of image %s is still being staged.", img.ID)
+	}
+	return err
+}
+
+// imageStage answers PUT /v2/images/{image_id}/stage: the data is kept as it is, unseen,
+// until it is imported.
+func (s *Service) imageStage(ctx context.Context, r *api.Request) (any, error) {
+	return nil, s.receive(ctx, r, reception{
+		begin: func(img *image, contentID string) error {
+			if img.Status != statusQueued {
+				return api.Conflict("Image status transition from %s to uploading is not allowed", img.Status)
+			}
+			img.Status, img.ContentID = statusUploading, contentID
+			return nil
+		},
+		action: "stage", take: s.stageContent,
+		finish: func(ctx context.Context, r *api.Request, id, contentID string) error {
+			return s.finishReception(ctx, r, id, contentID, "staged", statusUploading, func(*image) {})
+		},
+	})
+}
+
+// stageContent stores data without a look at it.
+func (s *Service) stageContent(ctx context.Context, _ *image, contentID string, body io.Reader, length int64) error {
+	_, err := s.deps.Store.Put(ctx, contentID, &announced{r: body, size: length}, s.maxBytes())
+	return err
+}
+
+// importShow tells the import methods.
+func (s *Service) importShow(context.Context, *api.Request) (any, error) {
+	return map[string]any{"import-methods": map[string]any{
+		"description": "Import methods available.", "type": "array", "value": s.deps.ImportMethods,
+	}}, nil
+}
+
+// recordOf writes a change of an image that an operation made into the feed.
+func (s *Service) recordOf(tx *db.Tx, o work.Operation, action string, was, img *image) error {
+	return s.feed.Record(tx, feed.Change{At: s.deps.Clock.Now(), Kind: "image", ID: img.ID, Action: action, RequestID: o.RequestID, UserID: o.UserID, ProjectID: o.ProjectID,
+		OperationID: o.ID, OwnerProjectID: img.Owner, Before: s.imageView(was), After: s.imageView(img)})
+}
+
+// noSource is the Source of a service that reads no URLs.
+type noSource struct{}
+
+// CheckURL implements Source.
+func (noSource) CheckURL(string) error { return errNoSource }
+
+// Open implements Source.
+func (noSource) Open(context.Context, string) (io.ReadCloser, int64, error) {
+	return nil, 0, errNoSource
+}
+
+var errNoSource = api.Errorf(http.StatusBadRequest, "URLs are not read here.")
