@@ -68,6 +68,7 @@ type Config struct {
 	AdminPassword string `name:"admin-password" env:"VIRGA_ADMIN_PASSWORD" help:"Password of the user admin when the data folder is new; default: a random one." json:"-"`
 
 	Passwords `embed:""`
+	Imports   `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 
@@ -96,6 +97,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {
 	if err := c.Passwords.complete(); err != nil {
+		return err
+	}
+	if err := c.Imports.complete(); err != nil {
 		return err
 	}
 	host, port, err := net.SplitHostPort(c.Listen)

@@ -43,6 +43,8 @@ func furnish(t *testing.T, c *cloud.Cloud, owner *cloud.Client, cidr, word strin
 	e.ids["image_id"] = owner.Must(t, "POST", "/image/v2/images", object{"name": e.word, "disk_format": "raw", "container_format": "bare", "tags": []string{e.word}, "secret": e.word}, "id")
 	owner.Must(t, "PUT", "/image/v2/images/"+e.ids["image_id"]+"/file", strings.Repeat(e.word, 100), "", "Content-Type", "application/octet-stream")
 	e.furnishCatalog(t, c)
+	c.Admin.Must(t, "POST", "/image/v2/images/"+e.ids["image_id"]+"/import", object{"method": object{"name": "copy-image"}, "all_stores": true}, "")
+	e.ids["task_id"] = owner.Must(t, "GET", "/image/v2/images/"+e.ids["image_id"]+"/tasks", nil, "tasks.0.id")
 	e.furnishNetwork(t, c, cidr)
 	e.furnishCompute(t, c)
 	owner.Must(t, "POST", "/image/v2/images/"+e.ids["image_id"]+"/members", object{"member": e.ids["member_id"]}, "")
@@ -194,6 +196,8 @@ func (e *estate) path(t *testing.T, prefix string, row *api.Route) string {
 			name = before
 		case prefix == "/identity" && name == "group_id":
 			name = "identity_group"
+		case prefix == "/image" && name == "operation_id":
+			name = "task_id"
 		case prefix == "/compute" && name == "service_id":
 			name = "compute_service"
 		case prefix == "/placement" && name == "name":

@@ -41,6 +41,8 @@ var examples = map[string][]string{
 	"/identity user_update":             {`{"user": {"description": "d", "email": "e", "options": {"lock_password": false}}}`},
 	"/identity user_password":           {`{"user": {"original_password": "x", "password": "y"}}`},
 	"/image image":                      {`{"name": "w", "disk_format": "raw", "container_format": "bare", "min_disk": 0, "min_ram": 0, "visibility": "private", "protected": false, "tags": ["a"], "os_hidden": false, "colour": "blue"}`},
+	"/image image_import":               {`{"method": {"name": "web-download", "uri": "http://192.0.2.1/x"}, "stores": ["file"], "all_stores_must_succeed": true}`, `{"method": {"name": "copy-image"}, "all_stores": true}`},
+	"/image operation_action":           {`{"retry": {}}`, `{"abandon": {"because": "b"}}`},
 	"/image image_patch":                {`[{"op": "replace", "path": "/name", "value": "w"}, {"op": "add", "path": "/tags", "value": ["a"]}, {"op": "add", "path": "/min_disk", "value": 1}, {"op": "add", "path": "/colour", "value": "blue"}, {"op": "replace", "path": "/visibility", "value": "shared"}]`},
 	"/image metadef_association":        {`{"name": "OS::Nova::Server", "prefix": "p_", "properties_target": "metadata"}`},
 	"/image metadef_namespace":          {`{"namespace": "w", "display_name": "d", "description": "d", "visibility": "private", "protected": false, "owner": "${project_id}", "tags": [{"name": "t"}], "objects": [{"name": "o", "required": ["p"], "properties": {"p": {"title": "P", "type": "string"}}}], "properties": {"p": {"title": "P", "type": "integer", "minimum": 0}}, "resource_type_associations": [{"name": "OS::Nova::Server", "prefix": "p_"}]}`},

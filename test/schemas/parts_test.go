@@ -28,7 +28,7 @@ func parts() map[string][]owner {
 	return map[string][]owner{
 		"cloud":     {{"cloud", "app/cluster/migrations"}},
 		"identity":  {{"identity", "service/identity/migrations"}, feed},
-		"image":     {{"image", "service/image/migrations"}, feed},
+		"image":     {{"image", "service/image/migrations"}, feed, work},
 		"placement": {{"placement", "service/placement/migrations"}, feed},
 		"network":   {{"network", "service/network/migrations"}, feed},
 		"fleet":     {feed, {"fleet", "service/fleet/migrations"}},

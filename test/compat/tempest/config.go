@@ -44,7 +44,8 @@ func configuration(base string, f facts) string {
 			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", "1"}, {"build_timeout", "60"}, {"fixed_network_name", "private"}}},
 		{"compute-feature-enabled", features.compute},
 		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
-		{"image", [][2]string{{"disk_formats", strings.Join(f.diskFormats, ",")}, {"container_formats", strings.Join(f.containerFormats, ",")}}},
+		{"image", [][2]string{{"disk_formats", strings.Join(f.diskFormats, ",")}, {"container_formats", strings.Join(f.containerFormats, ",")},
+			{"http_image", f.httpImage}}},
 		{"image-feature-enabled", append(features.image, [2]string{"import_image", fmt.Sprint(len(f.importMethods) > 0)})},
 		{"network", [][2]string{{"public_network_id", f.publicNetwork}, {"floating_network_name", "public"}, {"project_network_cidr", "10.100.0.0/16"}}},
 		{"network-feature-enabled", append(features.network,
@@ -88,7 +89,7 @@ func simulated() featureSwitches {
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
 			// Tests of other filters run only where they are named.
 			[][2]string{{"scheduler_enabled_filters", ""}}),
-		image:   slices.Concat(on("api_v2"), off("os_glance_reserved", "manage_locations")),
+		image:   slices.Concat(on("api_v2", "os_glance_reserved"), off("manage_locations")),
 		network: on("ipv6", "ipv6_subnet_attributes", "floating_ips"),
 	}
 }

@@ -25,6 +25,8 @@ type facts struct {
 	diskFormats       []string
 	containerFormats  []string
 	importMethods     []string
+	// httpImage is the address of an image that the cloud may import.
+	httpImage string
 }
 
 // client speaks to the cloud as its administrator.

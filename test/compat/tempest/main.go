@@ -59,7 +59,12 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err := os.RemoveAll(o.work); err != nil {
 		return false, fmt.Errorf("clear the work folder: %w", err)
 	}
-	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: rules()})
+	web, err := startWeb(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, web.stop()) }()
+	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: append(rules(), web.rules()...)})
 	if err != nil {
 		return false, err
 	}
@@ -68,6 +73,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("furnish the cloud: %w", err)
 	}
+	facts.httpImage = web.image()
 	suite := suite{folder: filepath.Join(o.work, "workspace"), workers: o.workers}
 	if err := suite.setUp(ctx, configuration(cloud.Base, facts)); err != nil {
 		return false, err

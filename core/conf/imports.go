@@ -1,0 +1,46 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Imports are the settings of what images users may have read from URLs. By default that is
+// what the public Internet gives on the ports of the web.
+type Imports struct {
+	ImportMethods []string `name:"import-method" env:"VIRGA_IMPORT_METHOD" default:"glance-direct,web-download,copy-image" help:"Ways in which users may import images: glance-direct, web-download, copy-image; none: no way but uploads."`
+	ImportSchemes []string `name:"import-scheme" env:"VIRGA_IMPORT_SCHEME" default:"https,http" help:"Schemes of URLs that images may be read from."`
+	ImportPorts   []uint16 `name:"import-port" env:"VIRGA_IMPORT_PORT" default:"443,80" help:"Ports of servers that images may be read from."`
+	ImportAllow   []string `name:"import-allow" env:"VIRGA_IMPORT_ALLOW" placeholder:"CIDR" help:"Network that images may be read from although it is private, or this machine's own. Others than public addresses are never reached else, whatever a name or a redirect says."`
+	networks      []netip.Prefix
+}
+
+// ImportNetworks are the networks of ImportAllow, after Complete.
+func (i *Imports) ImportNetworks() []netip.Prefix { return i.networks }
+
+// complete reads the networks and refuses what means nothing.
+func (i *Imports) complete() error {
+	if slices.Equal(i.ImportMethods, []string{"none"}) {
+		i.ImportMethods = []string{}
+	}
+	for _, name := range i.ImportMethods {
+		if !slices.Contains([]string{"glance-direct", "web-download", "copy-image"}, name) {
+			return fmt.Errorf("import-method: %q is none of glance-direct, web-download, copy-image", name)
+		}
+	}
+	for _, name := range i.ImportSchemes {
+		if name != "http" && name != "https" {
+			return fmt.Errorf("import-scheme: %q is neither http nor https", name)
+		}
+	}
+	i.networks = nil
+	for _, text := range i.ImportAllow {
+		network, err := netip.ParsePrefix(text)
+		if err != nil || network != network.Masked() {
+			return fmt.Errorf("import-allow: %q is not a network such as 192.0.2.0/24", text)
+		}
+		i.networks = append(i.networks, network)
+	}
+	return nil
+}
