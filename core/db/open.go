@@ -26,11 +26,10 @@ const readers = 4
 // else, keeps so many while it has nothing to do, and none for ever: after a failover the
 // name of the server may mean another machine.
 const (
-	connections     = 8
-	maxConnections  = 200
-	idleConnections = 4
-	idleTime        = 5 * time.Minute
-	connectionLife  = 30 * time.Minute
+	connections    = 8
+	maxConnections = 200
+	idleTime       = 5 * time.Minute
+	connectionLife = 30 * time.Minute
 )
 
 // How long a statement waits for a row or a table that another transaction has, before its
@@ -151,7 +150,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 
 func openServer(ctx context.Context, d dialect, pool *sql.DB, size int) (*DB, error) {
 	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(min(size, idleConnections))
+	pool.SetMaxIdleConns(size) // a new connection costs the server more than many transactions
 	pool.SetConnMaxIdleTime(idleTime)
 	pool.SetConnMaxLifetime(connectionLife)
 	db := newDB(d, pool, pool)

@@ -71,7 +71,7 @@ func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 const (
 	// lanes is how many write transactions of a process run side by side where the engine
 	// lets them: with more of them races are lost more often than time is won.
-	lanes = 4
+	lanes = 2
 	// patience is how many races a transaction may lose until it gets all lanes for itself,
 	// so that it can lose only against those of other processes.
 	patience = 1
@@ -179,7 +179,7 @@ func (d *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql
 			if err = wait(ctx, fullPause); err == nil {
 				continue
 			}
-		case attempt < idleConnections && !unreached(err) && (away(err) || d.dialect.away(err)):
+		case attempt < maxConnections && !unreached(err) && (away(err) || d.dialect.away(err)):
 			continue
 		}
 		seats.Release(1)
