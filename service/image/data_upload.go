@@ -143,7 +143,7 @@ func beginUpload(img *image, contentID string) error {
 // finishUpload makes the stored content the image's data.
 func (s *Service) finishUpload(ctx context.Context, r *api.Request, id, contentID string, result ingest.Result) error {
 	return s.finishReception(ctx, r, id, contentID, "activate", statusSaving, func(img *image) {
-		img.Status, img.ImportFailed = statusActive, false
+		img.Status, img.ImportState = statusActive, ""
 		img.hold(result)
 	})
 }

@@ -69,10 +69,10 @@ type image struct {
 	// ContentID names the content: stored when the image has data, on its way while it is
 	// saving, staged or on its way there while it is uploading or importing, else empty.
 	ContentID string `db:"content_id"`
-	// ImportFailed tells that the last import gave the image no data.
-	ImportFailed bool      `db:"import_failed"`
-	CreatedAt    time.Time `db:"created_at"`
-	UpdatedAt    time.Time `db:"updated_at"`
+	// ImportState tells how the last import has ended; empty: there was none, or one runs.
+	ImportState string    `db:"import_state"`
+	CreatedAt   time.Time `db:"created_at"`
+	UpdatedAt   time.Time `db:"updated_at"`
 	// callerMember is the caller's project where the image is shared with it.
 	callerMember string
 }

@@ -26,12 +26,11 @@ func (s *Service) imageView(img *image) map[string]any {
 		view["size"], view["virtual_size"] = img.Size, img.VirtualSize
 		view["stores"] = s.deps.StoreName
 	}
-	if importing, failed := img.Status == statusImporting, img.ImportFailed; importing || failed {
+	if img.Status == statusImporting {
+		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = s.deps.StoreName, ""
+	} else if img.ImportState != "" {
 		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = "", ""
-		if importing {
-			view["os_glance_importing_to_stores"] = s.deps.StoreName
-		}
-		if failed {
+		if img.ImportState == importFailed {
 			view["os_glance_failed_import"] = s.deps.StoreName
 		}
 	}

@@ -19,6 +19,12 @@ const (
 	importCopy   = "copy-image"    // what the image has, into stores that lack it
 )
 
+// How the last import of an image has ended.
+const (
+	importDone   = "done"
+	importFailed = "failed"
+)
+
 // importMethods are all methods.
 func importMethods() []string { return []string{importDirect, importWeb, importCopy} }
 
@@ -57,7 +63,7 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 			return err
 		}
 		if body.Method.Name != importCopy {
-			img.Status, img.ImportFailed = statusImporting, false
+			img.Status, img.ImportState = statusImporting, ""
 		}
 		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
 			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: img.ContentID}})

@@ -38,6 +38,12 @@ func forgetTransfers(tx *db.Tx, operationID string) error {
 	return err
 }
 
+// setImportState notes how an import of an image has ended.
+func setImportState(tx *db.Tx, imageID, state string) error {
+	_, err := tx.Exec("UPDATE images SET import_state = ? WHERE id = ?", state, imageID)
+	return err
+}
+
 // doomContent has a content that belongs to no image be removed, if it is still known.
 func doomContent(tx *db.Tx, id string) error {
 	if id == "" {

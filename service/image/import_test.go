@@ -92,7 +92,7 @@ func TestImportWhatWasStaged(t *testing.T) {
 		t.Errorf("the task: %v", task)
 	}
 	img := c.must(200, alice(), "GET", path, "")
-	if img["status"] != statusActive || img["size"] != 11.0 || img["stores"] != "file" || img["os_glance_failed_import"] != nil || img["checksum"] != "4f4e7d8fa5c4b46eb6dd9e3c1b1db6d1" && len(img["checksum"].(string)) != 32 {
+	if img["status"] != statusActive || img["size"] != 11.0 || img["stores"] != "file" || img["os_glance_failed_import"] != "" || img["os_glance_importing_to_stores"] != "" || img["checksum"] == nil {
 		t.Errorf("the image: %v", img)
 	}
 	if got := c.do(alice(), "GET", path+"/file", nil); got.Body.String() != "staged data" {

@@ -51,12 +51,13 @@ func (s *Service) imageImportKind() work.Registrable {
 			{Name: "take", Do: s.importTake, Undo: s.importUntake},
 		},
 		Finished: func(tx *db.Tx, run *importRun) error { return forgetTransfers(tx, run.Operation.ID) },
-		Failed:   s.importFailed,
+		Failed:   s.importEnded,
 	}
 }
 
 func (s *Service) importTake(ctx context.Context, run *importRun) error {
 	if run.Params.Request.Method.Name == importCopy {
+		run.InCommit(func(tx *db.Tx) error { return setImportState(tx, run.Operation.ResourceID, importDone) })
 		return nil // the only store has the content
 	}
 	var ended transfer
@@ -110,7 +111,7 @@ func (s *Service) activateImport(tx *db.Tx, run *importRun, result ingest.Result
 		return err
 	}
 	img := was.clone()
-	img.Status, img.ContentID, img.UpdatedAt, img.ImportFailed = statusActive, run.Frame.ContentID, s.deps.Clock.Now(), false
+	img.Status, img.ContentID, img.UpdatedAt, img.ImportState = statusActive, run.Frame.ContentID, s.deps.Clock.Now(), importDone
 	img.hold(result)
 	if err := setContentState(tx, img.ContentID, contentKept); err != nil {
 		return err
@@ -125,8 +126,8 @@ func (s *Service) activateImport(tx *db.Tx, run *importRun, result ingest.Result
 	return s.recordOf(tx, run.Operation, "activate", was, img)
 }
 
-// importFailed has the image wait for data again, without what was staged.
-func (s *Service) importFailed(tx *db.Tx, run *importRun, _ string) error {
+// importEnded has the image wait for data again, without what was staged.
+func (s *Service) importEnded(tx *db.Tx, run *importRun, _ string) error {
 	if err := forgetTransfers(tx, run.Operation.ID); err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (s *Service) importFailed(tx *db.Tx, run *importRun, _ string) error {
 		return err
 	}
 	img := was.clone()
-	img.Status, img.ContentID, img.ImportFailed, img.UpdatedAt = statusQueued, "", true, s.deps.Clock.Now()
+	img.Status, img.ContentID, img.ImportState, img.UpdatedAt = statusQueued, "", importFailed, s.deps.Clock.Now()
 	if err := doomContent(tx, run.Params.StagedID); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 -- What is known of an import that another process may have to settle.
-ALTER TABLE images ADD COLUMN import_failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE images ADD COLUMN import_state VARCHAR(16) NOT NULL DEFAULT '';
 
 CREATE TABLE image_transfers (
   content_id VARCHAR(64) PRIMARY KEY,
