@@ -166,6 +166,9 @@ func (s *Service) saveAppCredential(c *change, r *api.Request, row *appCredentia
 	if _, err := userByID(c.Tx, row.UserID); err != nil {
 		return orMissing(err, "user", row.UserID)
 	}
+	if err := notHandedOn(r.Identity); err != nil {
+		return err
+	}
 	if r.Identity.AppCred.ID != "" {
 		parent, err := appCredentialByID(c.Tx, r.Identity.AppCred.ID)
 		if err != nil {

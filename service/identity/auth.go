@@ -30,6 +30,8 @@ type claim struct {
 	parent *token.Identity
 	// appCredential is the credential that was shown, or that the shown token stands on.
 	appCredential, project string
+	// accessToken is the OAuth1 access token that the request was signed with.
+	accessToken string
 	// trust is the one under which a shown key pair was made.
 	trust string
 }
@@ -57,7 +59,8 @@ func (s *Service) tokenIssue(ctx context.Context, r *api.Request) (any, error) {
 	since := s.cache.Generation()
 	payload := token.Payload{
 		UserID: proved.userID, Methods: methods, AuditIDs: []string{token.NewAuditID()}, AppCredID: proved.appCredential,
-		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime).Truncate(time.Second),
+		AccessTokenID: proved.accessToken,
+		IssuedAt:      issueTime(now, proved.validAfter), ExpiresAt: s.tokenEnd(now),
 	}
 	if parent := proved.parent; parent != nil {
 		payload.AuditIDs = append(payload.AuditIDs, parent.AuditChainID())
@@ -95,6 +98,15 @@ func issueTime(now time.Time, validAfter int64) time.Time {
 	return time.Unix(max(now.Unix(), validAfter+1), 0).UTC()
 }
 
+// tokenEnd is when a token that is made now ends; signed ones end on a whole second.
+func (s *Service) tokenEnd(now time.Time) time.Time {
+	end := now.Add(s.deps.TokenLifetime)
+	if s.deps.TokenKind == token.KindJWS {
+		end = end.Truncate(time.Second)
+	}
+	return end
+}
+
 // refusal hides from the caller why an authentication failed.
 func (s *Service) refusal(err error) error {
 	var told *api.Error
@@ -115,16 +127,19 @@ func (s *Service) authenticate(ctx context.Context, r *api.Request, body *authBo
 		if !slices.Contains(methods, method) {
 			methods = append(methods, method)
 		}
-		if len(methods) > 4 {
+		if len(methods) > 5 {
 			break // there are no more that are supported
 		}
 	}
 	if len(methods) == 0 {
 		return claim{}, nil, api.BadRequest("Expecting to find at least one authentication method in identity.")
 	}
+	if len(methods) > 1 && slices.Contains(methods, methodOAuth1) {
+		return claim{}, nil, denied("an access token is shown beside something else")
+	}
 	var proved claim
 	for _, method := range methods {
-		one, err := s.prove(ctx, method, body)
+		one, err := s.prove(ctx, r, method, body)
 		if err != nil {
 			return claim{}, nil, err
 		}
@@ -146,7 +161,7 @@ func (s *Service) authenticate(ctx context.Context, r *api.Request, body *authBo
 	return proved, methods, err
 }
 
-func (s *Service) prove(ctx context.Context, method string, body *authBody) (claim, error) {
+func (s *Service) prove(ctx context.Context, r *api.Request, method string, body *authBody) (claim, error) {
 	identity := &body.Auth.Identity
 	switch {
 	case method == methodPassword && identity.Password != nil:
@@ -157,7 +172,9 @@ func (s *Service) prove(ctx context.Context, method string, body *authBody) (cla
 		return s.proveAppCredential(ctx, identity.AppCredential)
 	case method == methodTOTP && identity.TOTP != nil:
 		return s.proveTOTP(ctx, identity.TOTP)
-	case slices.Contains([]string{methodPassword, methodToken, methodAppCredential, methodTOTP}, method):
+	case method == methodOAuth1 && identity.OAuth1 != nil:
+		return s.proveOAuth(ctx, r)
+	case slices.Contains([]string{methodPassword, methodToken, methodAppCredential, methodTOTP, methodOAuth1}, method):
 		return claim{}, api.BadRequest("Expecting to find %s in identity.", method)
 	}
 	e := s.unauthorized()
@@ -194,6 +211,9 @@ func (s *Service) proveToken(ctx context.Context, text string) (claim, error) {
 	}
 	if err != nil {
 		return claim{}, err
+	}
+	if found.identity.AccessToken.ID != "" {
+		return claim{}, api.Forbidden("You are not authorized to perform the requested action: make a token from one of an access token.")
 	}
 	proved := claim{userID: found.user.ID, validAfter: found.user.ValidAfter, parent: found.identity}
 	if found.identity.AppCred.ID != "" {

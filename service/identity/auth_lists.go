@@ -33,7 +33,7 @@ func (s *Service) authProjects(ctx context.Context, r *api.Request) (any, error)
 		if err != nil {
 			return err
 		}
-		if r.Identity.AppCred.ID != "" {
+		if r.Identity.AppCred.ID != "" || r.Identity.AccessToken.ID != "" {
 			rows = slices.DeleteFunc(rows, func(row projectRow) bool { return row.ID != r.Identity.Project.ID })
 		}
 		answer, err = whole(tx, r, "projects", rows, s.viewProjects)

@@ -88,7 +88,7 @@ func (s *Service) scoped(ctx context.Context, p token.Payload, scope *scopeBody,
 			return err
 		}
 		found, err := s.standing(tx, chosen)
-		if errors.Is(err, token.ErrInvalid) && scope == nil && chosen.AppCredID == "" && chosen.ProjectID != "" {
+		if errors.Is(err, token.ErrInvalid) && scope == nil && chosen.AppCredID == "" && chosen.AccessTokenID == "" && chosen.ProjectID != "" {
 			// A default project that the user cannot use is not regarded.
 			chosen.ProjectID = ""
 			found, err = s.standing(tx, chosen)
@@ -101,7 +101,7 @@ func (s *Service) scoped(ctx context.Context, p token.Payload, scope *scopeBody,
 
 // chooseScope resolves the names of a scope into the payload.
 func (s *Service) chooseScope(tx *db.Tx, p *token.Payload, scope *scopeBody, proved claim) error {
-	if proved.appCredential != "" {
+	if proved.appCredential != "" || proved.accessToken != "" {
 		return chooseDelegated(tx, p, scope, proved)
 	}
 	if proved.parent != nil && proved.parent.Trust.ID != "" && (scope == nil || scope.Trust == nil) {
@@ -130,21 +130,22 @@ func (s *Service) chooseScope(tx *db.Tx, p *token.Payload, scope *scopeBody, pro
 	return nil
 }
 
-// chooseDelegated keeps a token that stands on an application credential in its project.
+// chooseDelegated keeps a token that stands on an application credential or an access token in
+// its project.
 func chooseDelegated(tx *db.Tx, p *token.Payload, scope *scopeBody, proved claim) error {
 	p.ProjectID = proved.project
 	if scope == nil {
 		return nil
 	}
 	if scope.Project == nil {
-		return denied("an application credential has its own scope")
+		return denied("what the token stands on has its own scope")
 	}
 	id, err := findProjectID(tx, scope.Project)
 	if err != nil {
 		return err
 	}
 	if id != proved.project {
-		return denied("an application credential has its own scope")
+		return denied("what the token stands on has its own scope")
 	}
 	return nil
 }

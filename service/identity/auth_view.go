@@ -16,6 +16,7 @@ type authBody struct {
 			Token         *tokenBody         `json:"token"`
 			AppCredential *appCredentialAuth `json:"application_credential"`
 			TOTP          *totpBody          `json:"totp"`
+			OAuth1        *struct{}          `json:"oauth1"`
 		} `json:"identity"`
 		Scope json.RawMessage `json:"scope"`
 	} `json:"auth"`
@@ -98,6 +99,7 @@ type tokenView struct {
 	Catalog       json.RawMessage   `json:"catalog,omitempty"`
 	AppCredential *tokenAppCredView `json:"application_credential,omitempty"`
 	Trust         *tokenTrustView   `json:"OS-TRUST:trust,omitempty"`
+	OAuth1        *tokenOAuthView   `json:"OS-OAUTH1,omitempty"`
 }
 
 type tokenUserView struct {
@@ -118,6 +120,12 @@ type tokenAppCredView struct {
 	Name        string           `json:"name"`
 	Restricted  bool             `json:"restricted"`
 	AccessRules []accessRuleView `json:"access_rules,omitempty"`
+}
+
+// tokenOAuthView names the access token that a token stands on.
+type tokenOAuthView struct {
+	AccessTokenID string `json:"access_token_id"`
+	ConsumerID    string `json:"consumer_id"`
 }
 
 type accessRuleView struct {
@@ -163,6 +171,9 @@ func viewToken(id *token.Identity, catalog json.RawMessage) map[string]tokenView
 	if id.Trust.ID != "" {
 		view.Trust = &tokenTrustView{ID: id.Trust.ID, Impersonation: id.Trust.Impersonation,
 			TrustorUser: map[string]string{"id": id.Trust.TrustorID}, TrusteeUser: map[string]string{"id": id.Trust.TrusteeID}}
+	}
+	if id.AccessToken.ID != "" {
+		view.OAuth1 = &tokenOAuthView{id.AccessToken.ID, id.AccessToken.ConsumerID}
 	}
 	return map[string]tokenView{"token": view}
 }

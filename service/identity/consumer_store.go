@@ -32,7 +32,11 @@ func updateConsumer(c *change, before, row consumerRow) error {
 	return c.record("consumer", "update", row.ID, documentOfConsumer(before), documentOfConsumer(row))
 }
 
+// removeConsumer deletes a consumer with what users have handed it.
 func removeConsumer(c *change, row consumerRow) error {
+	if err := removeOAuthWhere(c, "consumer_id", row.ID); err != nil {
+		return err
+	}
 	if _, err := c.Exec("DELETE FROM consumers WHERE id = ?", row.ID); err != nil {
 		return err
 	}

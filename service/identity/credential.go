@@ -72,6 +72,9 @@ func (s *Service) showCredential(r *api.Request, row credentialRow) (any, error)
 
 // credentialCreate answers POST /v3/credentials.
 func (s *Service) credentialCreate(ctx context.Context, r *api.Request) (any, error) {
+	if err := notHandedOn(r.Identity); err != nil {
+		return nil, err
+	}
 	var body credentialBody
 	extra, err := decodeResource(r, "credential", &body)
 	if err != nil {
@@ -153,11 +156,23 @@ func (s *Service) bindEC2(r *api.Request, row *credentialRow, text token.Secret)
 	return token.Secret(bound), err
 }
 
+// notHandedOn refuses those who stand on an access token: what was handed on to a consumer is to
+// end with that.
+func notHandedOn(who *token.Identity) error {
+	if who.AccessToken.ID == "" {
+		return nil
+	}
+	return api.Forbidden("You are not authorized to perform the requested action: manage credentials with a token of an access token.")
+}
+
 // bindDelegation has a credential give no more than the token that makes it. Whoever stands
 // on a restricted application credential makes none.
 func bindDelegation(maker *token.Identity, row *credentialRow) error {
 	if !maker.Delegated() {
 		return nil
+	}
+	if err := notHandedOn(maker); err != nil {
+		return err
 	}
 	if maker.AppCred.Restricted || len(maker.AppCred.AccessRules) > 0 {
 		return restrictedCredential()
@@ -171,6 +186,9 @@ func bindDelegation(maker *token.Identity, row *credentialRow) error {
 
 // credentialUpdate answers PATCH /v3/credentials/{credential_id}.
 func (s *Service) credentialUpdate(ctx context.Context, r *api.Request) (any, error) {
+	if err := notHandedOn(r.Identity); err != nil {
+		return nil, err
+	}
 	found, err := the[credentialRow](r)
 	if err != nil {
 		return nil, err
@@ -259,6 +277,9 @@ func stored(id *string) string {
 
 // credentialDelete answers DELETE /v3/credentials/{credential_id}.
 func (s *Service) credentialDelete(ctx context.Context, r *api.Request) (any, error) {
+	if err := notHandedOn(r.Identity); err != nil {
+		return nil, err
+	}
 	row, err := the[credentialRow](r)
 	if err != nil {
 		return nil, err

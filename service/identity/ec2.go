@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -158,7 +157,7 @@ func (s *Service) authenticateSigned(ctx context.Context, r *api.Request, verifi
 	}
 	identity, payload, err := s.scoped(ctx, token.Payload{
 		UserID: proved.userID, Methods: []string{methodEC2}, AuditIDs: []string{token.NewAuditID()}, AppCredID: proved.appCredential,
-		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: now.Add(s.deps.TokenLifetime).Truncate(time.Second),
+		IssuedAt: issueTime(now, proved.validAfter), ExpiresAt: s.tokenEnd(now),
 	}, scope, proved)
 	if err == nil {
 		err = s.spendTrust(ctx, payload.TrustID)

@@ -44,7 +44,7 @@ func withoutDomain() []string { return []string{"system", "project"} }
 // rules are keystone's rules with its default checks, and the operations of routes that
 // each of them governs.
 func rules(routes []api.Route) []authz.Rule {
-	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), limitRules(), consumerRules(), events.Rules("identity"))
+	all := slices.Concat(sharedRules(), tokenRules(), resourceRules(), userRules(), assignmentRules(), catalogRules(), credentialRules(), trustRules(), filterRules(), policyRules(), domainConfigRules(), limitRules(), consumerRules(), accessTokenRules(), events.Rules("identity"))
 	for i := range all {
 		for _, row := range routes {
 			if row.Policy == all[i].Name {
@@ -302,5 +302,18 @@ func consumerRules() []authz.Rule {
 		rule("create_consumer", admin, withoutDomain(), "Create a consumer."),
 		rule("update_consumer", admin, withoutDomain(), "Change a consumer."),
 		rule("delete_consumer", admin, withoutDomain(), "Delete a consumer."),
+	}
+}
+
+// accessTokenRules let users see to what they have handed on themselves; in the field only
+// administrators may.
+func accessTokenRules() []authz.Rule {
+	return []authz.Rule{
+		rule("authorize_request_token", "", []string{"project"}, "Hand roles that one has on the project of a request token on to its consumer."),
+		rule("list_access_tokens", "rule:admin_or_owner", []string{"project"}, "List the access tokens of a user."),
+		rule("get_access_token", "rule:admin_or_owner", []string{"project"}, "Show an access token."),
+		rule("delete_access_token", "rule:admin_or_owner", []string{"project"}, "Delete an access token."),
+		rule("list_access_token_roles", "rule:admin_or_owner", []string{"project"}, "List the roles that an access token hands on."),
+		rule("get_access_token_role", "rule:admin_or_owner", []string{"project"}, "Show a role that an access token hands on."),
 	}
 }

@@ -124,6 +124,9 @@ func removeProjects(c *change, rows []projectRow) error {
 		if err := removeCredentialsWhere(c, "project_id", row.ID); err != nil {
 			return err
 		}
+		if err := removeOAuthWhere(c, "project_id", row.ID); err != nil {
+			return err
+		}
 		for _, text := range []string{
 			"DELETE FROM assignments WHERE target_id = ?",
 			"DELETE FROM project_tags WHERE project_id = ?",

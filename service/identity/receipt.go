@@ -56,7 +56,7 @@ func factorRules(u userRow) [][]string {
 }
 
 // missingFactors are the sets of methods that would be enough, when those passed are not. Who
-// stands on an application credential has passed them when it was made.
+// stands on an application credential or an access token has passed them when it was made.
 func (s *Service) missingFactors(ctx context.Context, proved claim, methods []string) ([][]string, error) {
 	var user userRow
 	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
@@ -70,7 +70,7 @@ func (s *Service) missingFactors(ctx context.Context, proved claim, methods []st
 	if proved.parent != nil {
 		passed = append(passed, proved.parent.Methods...)
 	}
-	if len(rules) == 0 || slices.Contains(passed, methodAppCredential) {
+	if len(rules) == 0 || slices.Contains(passed, methodAppCredential) || slices.Contains(passed, methodOAuth1) {
 		return nil, nil
 	}
 	for _, rule := range rules {

@@ -61,6 +61,9 @@ func removeRole(c *change, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := removeOAuthOfRole(c, id); err != nil {
+		return err
+	}
 	for _, text := range []string{
 		"DELETE FROM assignments WHERE role_id = ?",
 		"DELETE FROM implied_roles WHERE prior_role_id = ?",

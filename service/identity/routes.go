@@ -9,7 +9,7 @@ import (
 
 // routes is the Identity API.
 func (s *Service) routes() []api.Route {
-	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.limitRoutes(), s.consumerRoutes(), s.events.Routes())
+	return slices.Concat(s.tokenRoutes(), s.domainRoutes(), s.projectRoutes(), s.userRoutes(), s.credentialRoutes(), s.accessRuleRoutes(), s.trustRoutes(), s.roleRoutes(), s.systemRoutes(), s.catalogRoutes(), s.filterRoutes(), s.policyRoutes(), s.domainConfigRoutes(), s.limitRoutes(), s.consumerRoutes(), s.accessTokenRoutes(), s.events.Routes())
 }
 
 // tokenRoutes are the rows of versions, tokens, and what a token can do.
@@ -302,5 +302,21 @@ func (s *Service) consumerRoutes() []api.Route {
 		{Method: "GET", Path: one, Policy: "identity:get_consumer", Load: s.loadConsumer(), Handle: s.consumerShow, Doc: "shows a consumer"},
 		{Method: "PATCH", Path: one, Policy: "identity:update_consumer", Load: s.loadConsumer(), Handle: s.consumerUpdate, Body: "consumer", Doc: "changes a consumer"},
 		{Method: "DELETE", Path: one, Policy: "identity:delete_consumer", Load: s.loadConsumer(), Handle: s.consumerDelete, Doc: "deletes a consumer"},
+	}
+}
+
+// accessTokenRoutes are the rows by which consumers are handed roles on.
+func (s *Service) accessTokenRoutes() []api.Route {
+	all := "/v3/users/{user_id}/OS-OAUTH1/access_tokens"
+	one := all + "/{access_token_id}"
+	return []api.Route{
+		{Method: "POST", Path: "/v3/OS-OAUTH1/request_token", Public: true, Handle: s.requestTokenCreate, Doc: "asks for roles on a project, signed by a consumer"},
+		{Method: "PUT", Path: "/v3/OS-OAUTH1/authorize/{request_token_id}", Policy: "identity:authorize_request_token", Handle: s.requestTokenGrant, Body: "request_token_grant", Doc: "hands the caller's roles on to a consumer"},
+		{Method: "POST", Path: "/v3/OS-OAUTH1/access_token", Public: true, Handle: s.accessTokenCreate, Doc: "exchanges a request token, signed by a consumer"},
+		{Method: "GET", Path: all, Policy: "identity:list_access_tokens", Load: s.ofPathUser, Handle: s.accessTokenList, Doc: "lists the access tokens of a user"},
+		{Method: "GET", Path: one, Policy: "identity:get_access_token", Load: s.loadAccessToken, Handle: s.accessTokenShow, Doc: "shows an access token"},
+		{Method: "DELETE", Path: one, Policy: "identity:delete_access_token", Load: s.loadAccessToken, Handle: s.accessTokenDelete, Doc: "deletes an access token; tokens made with it end"},
+		{Method: "GET", Path: one + "/roles", Policy: "identity:list_access_token_roles", Load: s.loadAccessToken, Handle: s.accessTokenRoleList, Doc: "lists the roles that an access token hands on"},
+		{Method: "GET", Path: one + "/roles/{role_id}", Policy: "identity:get_access_token_role", Load: s.loadAccessToken, Handle: s.accessTokenRoleShow, Doc: "shows a role that an access token hands on"},
 	}
 }

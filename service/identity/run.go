@@ -86,6 +86,9 @@ func (s *Service) changedSince(ctx context.Context, seen int64) (position int64,
 // may use any more.
 func (s *Service) Prune(ctx context.Context) error {
 	return s.change(ctx, nil, func(c *change) error {
+		if err := pruneOAuth(c); err != nil {
+			return err
+		}
 		return pruneTokens(c, c.now.Add(-expiredWindow-time.Hour))
 	})
 }

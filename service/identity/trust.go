@@ -204,8 +204,11 @@ func (s *Service) newTrust(r *api.Request, body trustBody, extra map[string]any)
 	return row, err
 }
 
-// mayTrust refuses those who stand on an application credential that is restricted.
+// mayTrust refuses those who stand on an access token, or on an application credential that is restricted.
 func mayTrust(who *token.Identity) error {
+	if err := notHandedOn(who); err != nil {
+		return err
+	}
 	if who.AppCred.ID != "" && (who.AppCred.Restricted || len(who.AppCred.AccessRules) > 0) {
 		return api.Forbidden("You are not authorized to perform the requested action: " +
 			"Using method 'application_credential' is not allowed for managing trusts.")

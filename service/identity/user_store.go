@@ -84,6 +84,9 @@ func removeUsers(c *change, ids []string) error {
 		if err := removeCredentialsWhere(c, "user_id", id); err != nil {
 			return err
 		}
+		if err := removeOAuthWhere(c, "user_id", id); err != nil {
+			return err
+		}
 		for _, text := range []string{
 			"DELETE FROM memberships WHERE user_id = ?",
 			"DELETE FROM assignments WHERE actor_id = ?",

@@ -99,6 +99,11 @@ func (s *Service) standing(tx *db.Tx, p token.Payload) (standing, error) {
 			return standing{}, err
 		}
 	}
+	if p.AccessTokenID != "" {
+		if err := s.handOn(tx, identity, p.AccessTokenID); err != nil {
+			return standing{}, err
+		}
+	}
 	if identity.Scope() != token.ScopeUnscoped && len(identity.Roles) == 0 {
 		return standing{}, denied("user %s has no role in the scope", user.ID)
 	}
