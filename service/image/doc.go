@@ -1,13 +1,16 @@
 // Package image is the image service: OpenStack's Image API v2 (Glance).
 //
 // It owns image records with their properties, tags and members, the states queued,
-// saving, active and deactivated, and the truth about which content belongs to which
-// image. Tables: images (with image_properties and image_tags, which repeat two of its
-// columns for filters), image_members, image_contents, image_tombstones, feed.
+// saving, uploading, importing, active and deactivated, the truth about which content
+// belongs to which image, and the catalog of metadata definitions. Tables: images (with
+// image_properties and image_tags, which repeat two of its columns for filters),
+// image_members, image_contents, image_transfers, image_tombstones, those of metadefs
+// (metadef_namespaces, _definitions, _resource_types, _loaded), feed, and work's operations.
 //
 // Every piece of content has an id of its own and a row in image_contents before its
-// first byte is stored: incoming while an upload runs, kept by an active image, doomed
-// when it is to be removed. Whatever dies at whatever point, Run finds the row and
+// first byte is stored: incoming while an upload runs, taken when an import has it, kept by
+// an image, doomed when it is to be removed. An import (op_import.go) is a durable operation
+// that has a transfer move the bytes; the API calls it a task. Whatever dies at whatever point, Run finds the row and
 // brings image and store back together; ids of deleted images are never used again.
 //
 // It does not own how bytes are kept (store), inspected (inspect), summed up (sums) or

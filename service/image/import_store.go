@@ -32,9 +32,16 @@ func findTransfer(tx *db.Tx, contentID string) (transfer, error) {
 	return t, err
 }
 
-// forgetTransfers removes what an operation that has ended knew of its contents.
+// forgetTransfers removes what an operation that has ended knew of its contents. Of what was
+// taken in for it only that stays which became an image's: a process that died right after a
+// transfer had begun leaves one that nobody asks for.
 func forgetTransfers(tx *db.Tx, operationID string) error {
-	_, err := tx.Exec("DELETE FROM image_transfers WHERE operation_id = ?", operationID)
+	_, err := tx.Exec("UPDATE image_contents SET state = ? WHERE state = ? AND id IN (SELECT content_id FROM image_transfers WHERE operation_id = ?)",
+		contentDoomed, contentTaken, operationID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM image_transfers WHERE operation_id = ?", operationID)
 	return err
 }
 

@@ -214,8 +214,7 @@ func TestImportURLsThatLeadInside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var outside *httptest.Server
-	outside = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 	}))
 	defer outside.Close()

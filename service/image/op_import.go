@@ -50,8 +50,11 @@ func (s *Service) imageImportKind() work.Registrable {
 		Steps: []work.Step[importParams, importFrame]{
 			{Name: "take", Do: s.importTake, Undo: s.importUntake},
 		},
-		Finished: func(tx *db.Tx, run *importRun) error { return forgetTransfers(tx, run.Operation.ID) },
-		Failed:   s.importEnded,
+		Finished: func(tx *db.Tx, run *importRun) error {
+			tx.AfterCommit(func() { s.deps.Bus.Ring(topicContents) })
+			return forgetTransfers(tx, run.Operation.ID)
+		},
+		Failed: s.importEnded,
 	}
 }
 
@@ -264,16 +267,21 @@ func outcomeOf(params importParams, err error) transferOutcome {
 // writeOutcome leaves the outcome of a transfer to the operation. Where another process has
 // given the transfer up meanwhile, what was stored is removed.
 func (s *Service) writeOutcome(ctx context.Context, o work.Operation, contentID string, outcome transferOutcome) error {
-	wanted, forgotten := false, false
+	forgotten := false
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
 		c, err := findContent(tx, contentID)
-		forgotten = errors.Is(err, db.ErrNotFound)
-		wanted = err == nil && c.State == contentIncoming
-		if err != nil && !forgotten {
+		if forgotten = errors.Is(err, db.ErrNotFound); forgotten || err == nil && c.State != contentIncoming {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if !wanted {
-			return nil
+		now, err := work.Find(tx, o.ID)
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		if err != nil || !now.FinishedAt.IsZero() { // it has taken another content
+			return setContentState(tx, contentID, contentDoomed)
 		}
 		state := contentTaken
 		if outcome.Error != "" {

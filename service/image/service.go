@@ -59,6 +59,8 @@ type Deps struct {
 	// offered; nil: all that can be.
 	Source        Source
 	ImportMethods []string
+	// Hook is for tests: see work.Config.
+	Hook func(o work.Operation, undo, after bool) error
 	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
 	MaxImages int
 }
@@ -112,7 +114,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus),
 		jobs: make(chan func(context.Context)), transfers: make(chan struct{}, maxTransfers)}
-	s.engine = work.New(work.Config{Service: "image", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics})
+	s.engine = work.New(work.Config{Service: "image", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook})
 	if err := s.engine.Register(s.imageImportKind()); err != nil {
 		return nil, err
 	}
