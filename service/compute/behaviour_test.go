@@ -294,7 +294,7 @@ func TestAGuestThatStopsDuringAnOperationIsFollowed(t *testing.T) {
 	s.setHook(func(o work.Operation, undo, after bool) error {
 		if o.Kind == "interface_detach" && o.StepName == "port" && !undo && after {
 			order := s.node.lastOrder(t, s.id)
-			s.node.call("PUT", "/internal/hosts/host1/guests/"+s.id, orders.Report{Generation: order.Generation, State: orders.StateStopped, PowerState: 4}, nil)
+			s.node.say(s.id, orders.Report{Generation: order.Generation, State: orders.StateStopped, PowerState: 4})
 		}
 		return nil
 	})

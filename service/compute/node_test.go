@@ -19,6 +19,8 @@ import (
 
 // node is a node agent over guests that are only remembered.
 type node struct {
+	// telling keeps the reports of the host in order.
+	telling sync.Mutex
 	rig  *rig
 	name string
 	mu   sync.Mutex
@@ -159,10 +161,18 @@ func (n *node) once() {
 			return
 		}
 		report := n.carryOut(order, disk)
-		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil)
-		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+order.ServerID, report, nil) // repeats are harmless
+		n.say(order.ServerID, report, report) // repeats are harmless
 	}
 	n.since = list.Generation
+}
+
+// say sends reports of a guest, and nobody's in between.
+func (n *node) say(serverID string, reports ...orders.Report) {
+	n.telling.Lock()
+	defer n.telling.Unlock()
+	for _, report := range reports {
+		n.call("PUT", "/internal/hosts/"+n.name+"/guests/"+serverID, report, nil)
+	}
 }
 
 // fetch returns the guest's disk: what is here, or what the host has that the order names.
