@@ -21,9 +21,9 @@ import (
 type node struct {
 	// telling keeps the reports of the host in order.
 	telling sync.Mutex
-	rig  *rig
-	name string
-	mu   sync.Mutex
+	rig     *rig
+	name    string
+	mu      sync.Mutex
 	// guests are those of which something is on the host.
 	guests map[string]orders.GuestOrder
 	power  map[string]int
