@@ -17,6 +17,7 @@ func credentialAttacks() []attack {
 		{"", "a credential beyond its access rules", accessRules},
 		{"", "a credential with more roles than its maker", credentialRoles},
 		{"OSSA-2019-006 CVE-2019-19687", "credentials of others", foreignCredentials},
+		{"CVE-2012-3426 CVE-2020-12690", "an access token that makes more than it is", accessTokens},
 	}
 }
 

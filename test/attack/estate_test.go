@@ -86,6 +86,7 @@ func (e *estate) furnishDelegations(t *testing.T, c *cloud.Cloud) {
 		"access_rules": []object{{"service": "compute", "method": "GET", "path": "/" + e.word}}}}, "application_credential.access_rules.0.id")
 	e.ids["trust_id"] = e.owner.Must(t, "POST", "/identity/v3/OS-TRUST/trusts", object{"trust": object{"trustor_user_id": e.ids["user_id"],
 		"trustee_user_id": c.Admin.UserID, "impersonation": false, "project_id": e.ids["project_id"], "roles": []object{{"id": e.ids["role_id"]}}}}, "trust.id")
+	e.furnishAccessToken(t, c)
 }
 
 // furnishRegistry adds what administrators register.

@@ -21,6 +21,7 @@ var examples = map[string][]string{
 	"/identity policy_update":           {`{"policy": {"type": "t", "blob": "b"}}`},
 	"/identity registered_limit_create": {`{"registered_limits": [{"service_id": "${service_id}", "region_id": "${region_id}", "resource_name": "w", "default_limit": 1, "description": "d"}]}`},
 	"/identity registered_limit_update": {`{"registered_limit": {"default_limit": 1, "description": "d"}}`},
+	"/identity request_token_grant":     {`{"roles": [{"id": "${role_id}"}]}`, `{"roles": [{"name": "reader"}]}`},
 	"/identity signed_request":          {`{"credentials": {"access": "a", "signature": "s", "host": "h", "verb": "GET", "path": "/", "params": {"SignatureVersion": "2", "SignatureMethod": "HmacSHA256"}, "headers": {"X-Amz-Date": "20300101T000000Z"}, "body_hash": "h", "token": "dA=="}}`},
 	"/identity trust":                   {`{"trust": {"trustor_user_id": "${user_id}", "trustee_user_id": "${unknown}", "impersonation": false, "project_id": "${project_id}", "roles": [{"id": "${role_id}"}], "expires_at": "2099-01-01T00:00:00", "remaining_uses": 1, "allow_redelegation": false, "redelegation_count": 0}}`},
 	"/identity domain_create":           {`{"domain": {"name": "w", "description": "d", "enabled": false, "tags": ["t"], "options": {}}}`},

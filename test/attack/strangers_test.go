@@ -199,4 +199,5 @@ func TestReadersChangeNothing(t *testing.T) {
 }
 
 // ofOneself are the rows by which users change what belongs to themselves and to no project.
-var ofOneself = []string{"DELETE /identity/v3/auth/tokens", "POST /compute/v2.1/os-keypairs"}
+var ofOneself = []string{"DELETE /identity/v3/auth/tokens", "POST /compute/v2.1/os-keypairs",
+	"PUT /identity/v3/OS-OAUTH1/authorize/{request_token_id}"}
