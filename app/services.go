@@ -15,7 +15,7 @@ import (
 	"virga/service/identity"
 	"virga/service/image"
 	"virga/service/image/store/file"
-	source "virga/service/image/store/http"
+	imagesource "virga/service/image/store/http"
 	"virga/service/network"
 	"virga/service/placement"
 )
@@ -197,7 +197,7 @@ func (cl *cloud) addImage(ctx context.Context) error {
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
-		Source: source.NewFetcher(source.Options{Schemes: cl.conf.ImportSchemes, Ports: cl.conf.ImportPorts, AllowedNetworks: cl.conf.ImportNetworks()}),
+		Source: imagesource.NewFetcher(imagesource.Options{Schemes: cl.conf.ImportSchemes, Ports: cl.conf.ImportPorts, AllowedNetworks: cl.conf.ImportNetworks()}),
 	})
 	if err != nil {
 		return err
