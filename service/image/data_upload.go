@@ -116,6 +116,9 @@ func (s *Service) checkUpload(r *api.Request) (int64, error) {
 // beginReception has the image wait for a content, and registers the content.
 func (s *Service) beginReception(ctx context.Context, r *api.Request, id, contentID string, how reception) (*image, error) {
 	return s.changeWith(ctx, r, id, how.action, func(tx *db.Tx, img *image) error {
+		if err := s.admitData(tx, img.Owner); err != nil {
+			return err
+		}
 		if err := how.begin(img, contentID); err != nil {
 			return err
 		}
@@ -156,6 +159,11 @@ func (s *Service) finishReception(ctx context.Context, r *api.Request, id, conte
 			return api.Conflict("The upload to image %s was given up before it ended.", id)
 		}
 		settle(img)
+		if img.hasData() {
+			if err := s.admitBytes(tx, img.Owner, img.Size); err != nil {
+				return err
+			}
+		}
 		return setContentState(tx, contentID, contentKept)
 	})
 	if api.StatusOf(err) == http.StatusNotFound {

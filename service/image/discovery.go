@@ -7,7 +7,6 @@ import (
 	"io/fs"
 
 	"virga/core/api"
-	"virga/core/db"
 )
 
 // publicSchemas are the schemas that the API shows. Those of one image and one member are
@@ -69,21 +68,4 @@ func (s *Service) schemaShow(name string) api.Handler {
 
 func (s *Service) storeList(context.Context, *api.Request) (any, error) {
 	return map[string]any{"stores": []any{map[string]any{"id": s.deps.StoreName, "default": "true"}}}, nil
-}
-
-// usageShow tells the caller's usage of resources that are limited: the number of images.
-func (s *Service) usageShow(ctx context.Context, r *api.Request) (any, error) {
-	usage := map[string]any{}
-	if s.deps.MaxImages < 0 || r.ProjectID() == "" {
-		return map[string]any{"usage": usage}, nil
-	}
-	var used int
-	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		used, err = countImages(tx, r.ProjectID())
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	usage["image_count_total"] = map[string]int{"usage": used, "limit": s.deps.MaxImages}
-	return map[string]any{"usage": usage}, nil
 }

@@ -10,12 +10,13 @@
 // Every piece of content has an id of its own and a row in image_contents before its
 // first byte is stored: incoming while an upload runs, taken when an import has it, kept by
 // an image, doomed when it is to be removed. An import (op_import.go) is a durable operation
-// that has a transfer move the bytes; the API calls it a task. Whatever dies at whatever point, Run finds the row and
-// brings image and store back together; ids of deleted images are never used again.
+// that has a transfer move the bytes; the API calls it a task.
+// Whatever dies at whatever point, Run finds the row and brings image and store back
+// together; ids of deleted images are never used again.
 //
 // It does not own how bytes are kept (store), inspected (inspect), summed up (sums) or
 // taken in (ingest): those are its subpackages. Neighbours reach it through its public
 // API alone; node agents and services may read every image there. It never opens an
-// image by a path or location that a client names, and keeps no transaction open while
-// bytes move.
+// image by a path or location that a client names, but for the URL of an import, which
+// store/http guards, and keeps no transaction open while bytes move.
 package image

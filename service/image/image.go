@@ -201,16 +201,6 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 	return &api.Response{Header: header, Body: s.imageView(img)}, nil
 }
 
-// admit refuses an image more than a project may have, with or without data.
-func (s *Service) admit(tx *db.Tx, owner string) error {
-	used, err := countImages(tx, owner)
-	if err != nil || s.deps.MaxImages < 0 || used < s.deps.MaxImages {
-		return err
-	}
-	return api.TooLarge("Project %s is over a limit for [Resource image_count_total is over limit of %d due to current usage %d and delta 1]",
-		owner, s.deps.MaxImages, used)
-}
-
 // newImage makes the image that the body of a create request describes.
 func (s *Service) newImage(r *api.Request, body map[string]json.RawMessage) (*image, error) {
 	now := s.deps.Clock.Now()

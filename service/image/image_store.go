@@ -50,6 +50,26 @@ func countImages(tx *db.Tx, owner string) (int, error) {
 	return n, err
 }
 
+// countUploading counts the images of a project that are getting data.
+func countUploading(tx *db.Tx, owner string) (int, error) {
+	var n int
+	err := tx.Get(&n, "SELECT COUNT(*) FROM images WHERE owner = ? AND status IN (?, ?, ?)", owner, statusSaving, statusUploading, statusImporting)
+	return n, err
+}
+
+// sumSizes is how many bytes the images of a project have.
+func sumSizes(tx *db.Tx, owner string) (int64, error) {
+	var sizes []int64
+	if err := tx.Select(&sizes, "SELECT size FROM images WHERE owner = ? AND size > 0", owner); err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, size := range sizes {
+		sum += size
+	}
+	return sum, nil
+}
+
 func insertImage(tx *db.Tx, img *image) error {
 	if err := tx.Insert("images", img); err != nil {
 		return err

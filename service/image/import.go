@@ -62,6 +62,11 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 		if err := s.admitImport(tx, img, body); err != nil {
 			return err
 		}
+		if body.Method.Name == importWeb {
+			if err := s.admitData(tx, img.Owner); err != nil {
+				return err
+			}
+		}
 		if body.Method.Name != importCopy {
 			img.Status, img.ImportState = statusImporting, ""
 		}

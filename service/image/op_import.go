@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"virga/core/api"
@@ -89,6 +90,13 @@ func (s *Service) importTake(ctx context.Context, run *importRun) error {
 		return errors.New(ended.Outcome.Error)
 	case ended.Outcome.Error != "":
 		return work.Fail(errors.New(ended.Outcome.Error))
+	}
+	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error { return s.admitBytes(tx, run.Operation.ProjectID, ended.Outcome.Result.Size) })
+	if api.StatusOf(err) == http.StatusRequestEntityTooLarge {
+		return work.Fail(err)
+	}
+	if err != nil {
+		return err
 	}
 	run.InCommit(func(tx *db.Tx) error { return s.activateImport(tx, run, ended.Outcome.Result) })
 	return nil

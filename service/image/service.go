@@ -59,6 +59,10 @@ type Deps struct {
 	// offered; nil: all that can be.
 	Source        Source
 	ImportMethods []string
+	// MaxProjectBytes bounds the data of all images of a project, MaxUploading how many of its
+	// images may be getting data at a time; 0 for no bound.
+	MaxProjectBytes int64
+	MaxUploading    int
 	// Hook is for tests: see work.Config.
 	Hook func(o work.Operation, undo, after bool) error
 	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
