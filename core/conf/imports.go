@@ -1,19 +1,27 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 )
 
-// Imports are the settings of what images users may have read from URLs. By default that is
-// what the public Internet gives on the ports of the web.
+// maxQuotaMiB keeps a quota in bytes within 63 bits.
+const maxQuotaMiB = 1 << 42
+
+// Imports are the settings of what images users may have: what they may have read from URLs
+// (by default what the public Internet gives on the ports of the web), and how much.
 type Imports struct {
 	ImportMethods []string `name:"import-method" env:"VIRGA_IMPORT_METHOD" default:"glance-direct,web-download,copy-image" help:"Ways in which users may import images: glance-direct, web-download, copy-image; none: no way but uploads."`
 	ImportSchemes []string `name:"import-scheme" env:"VIRGA_IMPORT_SCHEME" default:"https,http" help:"Schemes of URLs that images may be read from."`
 	ImportPorts   []uint16 `name:"import-port" env:"VIRGA_IMPORT_PORT" default:"443,80" help:"Ports of servers that images may be read from."`
 	ImportAllow   []string `name:"import-allow" env:"VIRGA_IMPORT_ALLOW" placeholder:"CIDR" help:"Network that images may be read from although it is private, or this machine's own. Others than public addresses are never reached else, whatever a name or a redirect says."`
 	networks      []netip.Prefix
+
+	QuotaImages    int   `name:"quota-images" env:"VIRGA_QUOTA_IMAGES" default:"1000" help:"Images that a project may have; 0: 1000, -1: any number."`
+	QuotaImageSize int64 `name:"quota-image-size" env:"VIRGA_QUOTA_IMAGE_SIZE" default:"0" placeholder:"MIB" help:"MiB of data that the images of a project may have in all; 0: any amount."`
+	QuotaUploading int   `name:"quota-images-uploading" env:"VIRGA_QUOTA_IMAGES_UPLOADING" default:"0" help:"Images of a project that may be getting data at a time; 0: any number."`
 }
 
 // ImportNetworks are the networks of ImportAllow, after Complete.
@@ -33,6 +41,9 @@ func (i *Imports) complete() error {
 		if name != "http" && name != "https" {
 			return fmt.Errorf("import-scheme: %q is neither http nor https", name)
 		}
+	}
+	if i.QuotaImages < -1 || i.QuotaUploading < 0 || i.QuotaImageSize < 0 || i.QuotaImageSize > maxQuotaMiB {
+		return errors.New("quota-images, quota-image-size, quota-images-uploading: a quota is not less than 0 (-1 images: any number), nor more than can be")
 	}
 	i.networks = nil
 	for _, text := range i.ImportAllow {

@@ -11,6 +11,7 @@ func TestImportSettings(t *testing.T) {
 		t.Errorf("%+v: %v", good, err)
 	}
 	for name, bad := range map[string]Imports{
+		"quota-images, quota-image-size, quota-images-uploading": {QuotaImageSize: 1 << 43},
 		"import-method": {ImportMethods: []string{"glance-download"}}, "import-scheme": {ImportSchemes: []string{"file"}}, "import-allow": {ImportAllow: []string{"10.0.0.1/8"}},
 	} {
 		if err := bad.complete(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {

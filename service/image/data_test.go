@@ -499,3 +499,30 @@ func TestOperatorsRulesHold(t *testing.T) {
 		t.Errorf("%d", w.Code)
 	}
 }
+
+// TestUploadThatStandsStill has a client send a part of its data and then nothing more.
+func TestUploadThatStandsStill(t *testing.T) {
+	c := newCloud(t)
+	c.run()
+	server := httptest.NewServer(draining{c.s.handler.(draining).inner, 20 * time.Millisecond})
+	defer server.Close()
+	id := c.image(alice(), "")
+	body, feeder := io.Pipe()
+	defer func() { _ = feeder.Close() }()
+	r, err := http.NewRequestWithContext(t.Context(), "PUT", server.URL+"/v2/images/"+id+"/file", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Auth-Token", "alice")
+	r.Header.Set("Content-Type", octets)
+	go func() { _, _ = feeder.Write([]byte("some")) }()
+	resp, err := http.DefaultClient.Do(r)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	if err == nil && resp.StatusCode != 400 {
+		t.Errorf("it is answered %s", resp.Status)
+	}
+	c.eventually("the image waits for data again", func() bool { return c.status(id) == statusQueued })
+	c.clean(0)
+}

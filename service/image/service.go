@@ -137,7 +137,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = draining{inner}
+	s.handler = draining{inner, idleTime}
 	return s, s.loadStandards(ctx)
 }
 

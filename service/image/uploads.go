@@ -63,7 +63,14 @@ const (
 
 // draining reads on a while after an upload was refused. Many clients send their whole
 // body before they look at the answer; a connection that is cut meanwhile hides it.
-type draining struct{ inner http.Handler }
+type draining struct {
+	inner http.Handler
+	// idle is how long the next byte of a body may take.
+	idle time.Duration
+}
+
+// idleTime is how long a client may send nothing in the middle of its data.
+const idleTime = 2 * time.Minute
 
 // ServeHTTP implements http.Handler.
 func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +81,10 @@ func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	// Without this the server itself reads a part of the body before it sends the answer.
 	_ = control.EnableFullDuplex()
+	if r.Body != http.NoBody && control.SetReadDeadline(time.Now().Add(d.idle)) == nil { // a connection, not a call of the same process
+		r.Body = &idling{ReadCloser: r.Body, control: control, idle: d.idle}
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
 	answer := &answerWriter{ResponseWriter: w}
 	d.inner.ServeHTTP(answer, r)
 	// A client that waits for "100 Continue" has held its body back.
@@ -85,6 +96,22 @@ func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
 	_ = control.SetReadDeadline(time.Time{})
+}
+
+// idling is a body whose every byte has to come in time: a client that has gone without a
+// word would hold its upload for ever.
+type idling struct {
+	io.ReadCloser
+	control *http.ResponseController
+	idle    time.Duration
+}
+
+// Read implements io.Reader.
+func (i *idling) Read(p []byte) (int, error) {
+	if err := i.control.SetReadDeadline(time.Now().Add(i.idle)); err != nil {
+		return 0, err
+	}
+	return i.ReadCloser.Read(p)
 }
 
 // answerWriter remembers the status.
