@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"virga/test/cloud"
 )
 
 const images = "/image/v2/images"
@@ -176,11 +179,29 @@ func wrongLength(t *testing.T, s *scene) {
 }
 
 func imports(t *testing.T, s *scene) {
-	u, id := s.mallory.owner, newImage(t, s, "raw")
+	u := s.mallory.owner
 	for _, address := range []string{"http://169.254.169.254/latest/meta-data", "http://127.0.0.1:22/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "http://localhost/", "file:///etc/passwd", "gopher://127.0.0.1", s.Base + "/metrics"} {
+		id := newImage(t, s, "raw")
 		a := u.Do(t, "POST", images+"/"+id+"/import", object{"method": object{"name": "web-download", "uri": address}})
-		refused(t, address, a, http.StatusNotFound, http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed)
-		refused(t, address, u.Do(t, "POST", "/image/v2/tasks", object{"type": "import", "input": object{"import_from": address, "import_from_format": "raw", "image_properties": object{}}}), http.StatusNotFound, http.StatusForbidden, http.StatusBadRequest)
+		refused(t, address, a, http.StatusAccepted, http.StatusBadRequest)
+		if a.Status == http.StatusAccepted { // a name or an address is looked at when it is dialled
+			awaitNoImport(t, u, id)
+		}
+		refused(t, address, u.Do(t, "POST", "/image/v2/tasks", object{"type": "import", "input": object{"import_from": address, "import_from_format": "raw", "image_properties": object{}}}), http.StatusMethodNotAllowed)
+	}
+}
+
+// awaitNoImport waits for the end of an import, which has given the image nothing.
+func awaitNoImport(t *testing.T, u *cloud.Client, id string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		a := u.Do(t, "GET", images+"/"+id, nil)
+		if status := a.Value("status"); status == "queued" && a.Value("os_glance_failed_import") == "file" {
+			return
+		} else if status != "importing" || time.Now().After(deadline) {
+			t.Fatalf("the image is %s", a)
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
