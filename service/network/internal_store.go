@@ -49,15 +49,20 @@ func loadHostNews(tx *db.Tx, h host, rows []changeRow, shared *sharedContent, as
 	for _, id := range slices.Concat(asked[changedPort], c.portsOfRouters()) {
 		fresh[id] = true
 	}
-	networks, err := networksWithPortsOn(tx, h.Name, fresh)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := groupsWithPortsOn(tx, h.Name, fresh)
-	if err != nil {
-		return nil, err
-	}
+	// Most news are of members of groups alone: then nothing more is asked.
 	needed, told := c.carried(), map[string]bool{}
+	networks, groups := map[string]bool{}, map[string]bool{}
+	var err error
+	if len(needed)+len(asked[changedNetwork])+len(asked[changedPeers]) > 0 {
+		if networks, err = networksWithPortsOn(tx, h.Name, fresh); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.guests)+len(asked[changedGroup]) > 0 {
+		if groups, err = groupsWithPortsOn(tx, h.Name, fresh); err != nil {
+			return nil, err
+		}
+	}
 	for id := range needed {
 		told[id] = !networks[id]
 	}
