@@ -169,10 +169,12 @@ func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
 		return work.Wait(time.Second)
 	}
 	id, o, params := s.deps.Clock.ID(), run.Operation, run.Params
+	forget := s.uploads.expect(id)
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
 		return insertContent(tx, content{ID: id, ImageID: o.ResourceID, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now()})
 	})
 	if err != nil {
+		forget()
 		<-s.transfers
 		return err
 	}
@@ -187,6 +189,7 @@ func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
 	case s.jobs <- job:
 		return work.Wait(lookAgain)
 	case <-ctx.Done():
+		forget()
 		<-s.transfers
 		return context.Cause(ctx) // the row is that of a dead transfer
 	}

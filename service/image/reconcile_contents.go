@@ -17,6 +17,8 @@ const topicContents = "image:contents"
 const (
 	// sweepEvery is how often uploads say that they are alive, and dead ones are looked for.
 	sweepEvery = 30 * time.Second
+	// recoverAgain is when dead uploads are looked for again after that failed.
+	recoverAgain = time.Second
 	// deadAfter is how long the process of an upload may be silent before others take it for dead.
 	deadAfter = 10 * sweepEvery
 	// sweepPage is how many rows a sweep reads at a time.
@@ -36,13 +38,21 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.engine.Run(ctx)
 }
 
-// reconcile does the chores.
+// reconcile does the chores. An upload that ends while the database is away cannot write down
+// how: its image waits for data again as soon as the database is back.
 func (s *Service) reconcile(ctx context.Context) {
 	bell := s.deps.Bus.Listen(topicContents)
 	defer bell.Close()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	s.chore(ctx, "recover uploads", s.recoverUploads)
+	var again <-chan time.Time
+	recoverUploads := func() {
+		again = nil
+		if !s.chore(ctx, "recover uploads", s.recoverUploads) {
+			again = time.After(recoverAgain)
+		}
+	}
+	recoverUploads()
 	s.chore(ctx, "sweep the store", s.sweepStore)
 	for {
 		s.chore(ctx, "remove doomed contents", s.removeDoomed)
@@ -51,18 +61,24 @@ func (s *Service) reconcile(ctx context.Context) {
 			return
 		case <-bell.C:
 		case <-s.uploads.ended:
+			recoverUploads()
+		case <-again:
+			recoverUploads()
 		case <-tick.C:
-			s.chore(ctx, "recover uploads", s.recoverUploads)
+			recoverUploads()
 			s.chore(ctx, "sweep the store", s.sweepStore)
 		}
 	}
 }
 
-// chore does one piece of work; what fails is done at the next time.
-func (s *Service) chore(ctx context.Context, what string, do func(context.Context) error) {
-	if err := do(ctx); err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
+// chore does one piece of work and tells whether it went well; what fails is done at the next
+// time.
+func (s *Service) chore(ctx context.Context, what string, do func(context.Context) error) bool {
+	err := do(ctx)
+	if err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		s.deps.Log.WarnContext(ctx, what, "error", err)
 	}
+	return err == nil
 }
 
 // sweepStore removes what Puts of dead processes left; living ones hold theirs.

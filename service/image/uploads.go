@@ -39,6 +39,19 @@ func (u *uploads) begin(ctx context.Context, contentID string) (running context.
 	}
 }
 
+// expect has an upload count as running before it begins, so that nobody takes its row for
+// that of a dead one; forget takes that back.
+func (u *uploads) expect(contentID string) (forget func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.running[contentID] = func(error) {}
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.running, contentID)
+	}
+}
+
 // stop ends the upload of a content whose image was deleted, if it runs here.
 func (u *uploads) stop(contentID string) {
 	u.mu.Lock()
