@@ -130,7 +130,7 @@ func TestWaitForAConnectionIsBounded(t *testing.T) {
 		d.SetSeatTime(50 * time.Millisecond)
 		leave := make(chan struct{})
 		var inside, done sync.WaitGroup
-		seats := 4 // as many as there are lanes for writing
+		seats := db.Lanes
 		if d.Engine() == "sqlite" {
 			seats = 1
 		}

@@ -19,3 +19,6 @@ func Statements(text string) []string { return splitStatements(text) }
 
 // SetSeatTime sets how long a transaction waits for a connection that others use.
 func (d *DB) SetSeatTime(to time.Duration) { d.seatTime = to }
+
+// Lanes is how many write transactions of a process run side by side on a server.
+const Lanes = lanes
