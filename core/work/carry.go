@@ -34,10 +34,10 @@ func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon
 			}
 			return false
 		}
-		e.hands.adopted(id)
 		if !ok {
 			return false
 		}
+		e.hands.adopted(id)
 		claimed = &o
 	}
 	for o := claimed; ctx.Err() == nil; {
@@ -54,7 +54,7 @@ func (e *Engine) carry(ctx context.Context, id string, claimed *Operation) (soon
 			e.cfg.Log.Info("operation went to somebody else", "operation", id, "kind", o.Kind, "step", o.StepName)
 		default: // trouble with the database: the operation is taken up again at the next look
 			e.cfg.Log.Error("carry operation", "operation", id, "kind", o.Kind, "step", o.StepName, "error", err)
-			e.hands.orphan(id, o.Epoch)
+			e.hands.orphan(*o)
 		}
 		return false
 	}

@@ -88,13 +88,15 @@ func (e *Engine) pause(ctx context.Context, workers *sync.WaitGroup, bell <-chan
 // begin has a worker carry an operation that was claimed when it was started.
 func (e *Engine) begin(ctx context.Context, workers *sync.WaitGroup, o Operation) {
 	if o.LeaseUntil.Sub(e.cfg.Clock.Now()) < e.cfg.Lease/2 { // it waited so long that it is better claimed anew
-		e.hands.orphan(o.ID, o.Epoch)
+		e.hands.orphan(o)
 		e.hands.lookAgain()
 		return
 	}
 	if e.hands.take(o.ID) {
 		e.employ(ctx, workers, o.ID, &o)
+		return
 	}
+	e.hands.orphan(o) // who has it will find that it cannot claim it, and asks for another look
 }
 
 func (e *Engine) releaseLeases(ctx context.Context) error {
@@ -122,6 +124,7 @@ type due struct {
 // cannot hide the rest.
 func (e *Engine) dispatch(ctx context.Context, workers *sync.WaitGroup) (time.Duration, error) {
 	now := e.cfg.Clock.Now()
+	e.hands.forget(now)
 	horizon := now.Add(pollEvery)
 	limit := 10 * e.cfg.Workers
 	own, args := e.ownSteps()
@@ -192,7 +195,8 @@ func (e *Engine) employ(ctx context.Context, workers *sync.WaitGroup, id string,
 }
 
 // claim takes the lease by compare-and-set; false when another was faster or the
-// operation is no longer due.
+// operation is no longer due. When the connection breaks at the commit nobody knows
+// whether the lease is taken; then it is this process's and free, or it is not taken.
 func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) {
 	var o Operation
 	claimed := false
@@ -218,6 +222,9 @@ func (e *Engine) claim(ctx context.Context, id string) (Operation, bool, error) 
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return o, false, nil // it was finished and forgotten meanwhile
+	}
+	if claimed && err != nil {
+		e.hands.orphan(o)
 	}
 	return o, claimed, err
 }

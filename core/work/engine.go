@@ -170,6 +170,8 @@ func (e *Engine) start(tx *db.Tx, order Order, parent *Operation) (string, error
 		return "", fmt.Errorf("start operation %s on %s: %w", o.Kind, o.ResourceID, err)
 	}
 	if here {
+		// The commit may take effect and nobody learn of it.
+		e.hands.orphan(o)
 		tx.AfterCommit(func() { e.hands.accept(o) })
 	} else {
 		tx.AfterCommit(e.ring)

@@ -1,6 +1,10 @@
 package work
 
-import "sync"
+import (
+	"maps"
+	"sync"
+	"time"
+)
 
 // hands is what this process has of operations at the moment.
 type hands struct {
@@ -13,13 +17,19 @@ type hands struct {
 	running bool
 	// busy holds the operations that workers have; true when one was found due meanwhile.
 	busy map[string]bool
-	// orphans are claims that were let go in trouble, by id with their epoch: the lease is
-	// this process's own and nobody works under it.
-	orphans map[string]int64
+	// orphans are claims under which nobody works though the lease is this process's own, by
+	// id: they were let go in trouble, or nobody knows whether their commit took effect.
+	orphans map[string]orphan
+}
+
+// orphan is one claim; after the end of its lease it is nobody's anyway.
+type orphan struct {
+	epoch int64
+	until time.Time
 }
 
 func newHands(room int) *hands {
-	return &hands{started: make(chan Operation, room), look: make(chan struct{}, 1), busy: map[string]bool{}, orphans: map[string]int64{}}
+	return &hands{started: make(chan Operation, room), look: make(chan struct{}, 1), busy: map[string]bool{}, orphans: map[string]orphan{}}
 }
 
 func (h *hands) open(running bool) {
@@ -63,12 +73,25 @@ func (h *hands) lookAgain() {
 	}
 }
 
-// accept hands a newly started operation, claimed by this process, to the dispatcher.
+// accept hands a newly started operation, claimed by this process and announced by orphan
+// before the commit, to the dispatcher. When the dispatcher has found it by itself
+// meanwhile, it has been taken care of.
 func (h *hands) accept(o Operation) {
+	h.mu.Lock()
+	_, taken := h.busy[o.ID]
+	known, there := h.orphans[o.ID]
+	ours := !taken && there && known.epoch == o.Epoch
+	if ours {
+		delete(h.orphans, o.ID)
+	}
+	h.mu.Unlock()
+	if !ours {
+		return
+	}
 	select {
 	case h.started <- o:
 	default: // no room: it is found like any other
-		h.orphan(o.ID, o.Epoch)
+		h.orphan(o)
 		h.lookAgain()
 	}
 }
@@ -84,17 +107,18 @@ func (h *hands) drain() {
 	}
 }
 
-func (h *hands) orphan(id string, epoch int64) {
+// orphan notes that nobody works under the claim that o shows, should there be one.
+func (h *hands) orphan(o Operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.orphans[id] = epoch
+	h.orphans[o.ID] = orphan{o.Epoch, o.LeaseUntil}
 }
 
 func (h *hands) orphaned(id string, epoch int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known, there := h.orphans[id]
-	return there && known == epoch
+	return there && known.epoch == epoch
 }
 
 // adopted ends what orphan began.
@@ -102,4 +126,11 @@ func (h *hands) adopted(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.orphans, id)
+}
+
+// forget drops the orphans whose lease is over, if it ever was there.
+func (h *hands) forget(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	maps.DeleteFunc(h.orphans, func(_ string, o orphan) bool { return o.until.Before(now) })
 }
