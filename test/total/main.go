@@ -1,7 +1,7 @@
 // Command total runs a `go test -json` command, shows what failed or was skipped
 // and why, and prints the totals as one line: "N passed, N failed".
 //
-//	go run ./test/total [-add FILE] [-no-skips] go test -json ./...
+//	go run ./test/total [-add FILE]... [-no-skips] go test -json ./...
 //
 // A test with subtests counts as its subtests; a package that fails outside of
 // its tests (it does not compile, it panics) counts as one failure. It exits
@@ -22,15 +22,19 @@ import (
 )
 
 func main() {
-	addTo := flag.String("add", "", "append the two totals, separated by a space, to this `FILE`")
+	var addTo []string
+	flag.Func("add", "append the two totals, separated by a space, to this `FILE` (may be given several times)", func(name string) error {
+		addTo = append(addTo, name)
+		return nil
+	})
 	noSkips := flag.Bool("no-skips", false, "count a skipped test as failed")
 	flag.Parse()
 	if flag.NArg() == 0 {
-		fmt.Fprintln(os.Stderr, "usage: total [-add FILE] [-no-skips] go test -json PACKAGE...")
+		fmt.Fprintln(os.Stderr, "usage: total [-add FILE]... [-no-skips] go test -json PACKAGE...")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	ok, err := run(ctx, flag.Args(), *addTo, *noSkips, os.Stdout)
+	ok, err := run(ctx, flag.Args(), addTo, *noSkips, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "total:", err)
@@ -41,7 +45,7 @@ func main() {
 }
 
 // run executes the command, reports to out and tells whether all is well.
-func run(ctx context.Context, command []string, addTo string, noSkips bool, out io.Writer) (bool, error) {
+func run(ctx context.Context, command, addTo []string, noSkips bool, out io.Writer) (bool, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
@@ -69,8 +73,8 @@ func run(ctx context.Context, command []string, addTo string, noSkips bool, out 
 		failed = 1
 	}
 	fmt.Fprintf(out, "%d passed, %d failed\n", passed, failed)
-	if addTo != "" {
-		if err := appendTotals(addTo, passed, failed); err != nil {
+	for _, name := range addTo {
+		if err := appendTotals(name, passed, failed); err != nil {
 			return false, err
 		}
 	}

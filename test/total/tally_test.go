@@ -87,7 +87,7 @@ func TestTally(t *testing.T) {
 
 func TestRunFailsWhenNoTestRan(t *testing.T) {
 	var out strings.Builder
-	ok, err := run(context.Background(), []string{"true"}, "", false, &out)
+	ok, err := run(context.Background(), []string{"true"}, nil, false, &out)
 	if err != nil || ok {
 		t.Fatalf("got ok=%v, error %v; want a failure", ok, err)
 	}
@@ -97,26 +97,29 @@ func TestRunFailsWhenNoTestRan(t *testing.T) {
 }
 
 func TestRunAddsTotals(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "totals")
+	dir := t.TempDir()
+	path, second := filepath.Join(dir, "totals"), filepath.Join(dir, "second")
 	event := `{"Action":"run","Package":"a","Test":"T"}
 {"Action":"pass","Package":"a","Test":"T"}`
 	for range 2 {
-		ok, err := run(context.Background(), []string{"echo", event}, path, false, &strings.Builder{})
+		ok, err := run(context.Background(), []string{"echo", event}, []string{path, second}, false, &strings.Builder{})
 		if err != nil || !ok {
 			t.Fatalf("got ok=%v, error %v", ok, err)
 		}
 	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != "1 0\n1 0\n" {
-		t.Errorf("totals are %q", got)
+	for _, name := range []string{path, second} {
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != "1 0\n1 0\n" {
+			t.Errorf("totals in %s are %q", name, got)
+		}
 	}
 }
 
 func TestRunReportsTheCommandsFailure(t *testing.T) {
-	ok, err := run(context.Background(), []string{"false"}, "", false, &strings.Builder{})
+	ok, err := run(context.Background(), []string{"false"}, nil, false, &strings.Builder{})
 	if err != nil || ok {
 		t.Fatalf("got ok=%v, error %v; want a failure without an error of our own", ok, err)
 	}
