@@ -6,17 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"virga/app/cluster"
 	"virga/app/folder"
-	"virga/core/bus"
-	"virga/core/clock"
 	"virga/core/conf"
 	"virga/core/token"
 	"virga/core/vault"
@@ -117,75 +112,37 @@ func (cl *cloud) publicKeys(ctx context.Context) (*token.PublicKeys, error) {
 	return keys, nil
 }
 
-// openVault opens the vault for what users deposit.
-func (cl *cloud) openVault(ctx context.Context) (*vault.Vault, error) {
-	key, err := cl.cluster.Secret(ctx, secretVault, func() ([]byte, error) { return vault.NewKey(), nil })
-	if err != nil {
-		return nil, err
-	}
-	return vault.New(key)
-}
-
-// keepKeys is how many token keys remain after a rotation: tokens outlive three rotations.
-const keepKeys = 5
-
-// RotateKeys has new tokens be sealed with another key. Running processes follow within
-// seconds, and all tokens stay valid.
-func RotateKeys(ctx context.Context, c *conf.Config, out io.Writer) (err error) {
-	if err := c.Complete(); err != nil {
-		return err
-	}
-	if known, err := cluster.BelongsTo(c.DataDir); err != nil || known == "" {
-		return errors.Join(err, fmt.Errorf("rotate keys: %s is not the data folder of a cloud's controller", c.DataDir))
-	}
-	if err := checkPlace(c); err != nil {
-		return err
-	}
-	d, err := openPart(ctx, c, "cloud")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	cloud, err := cluster.Open(ctx, cluster.Config{DB: d, Bus: bus.NewLocal(), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), DataDir: c.DataDir})
-	if err != nil {
-		return err
-	}
-	count := 0
-	err = cloud.ChangeSecret(ctx, secretTokenKeys, func(old []byte) ([]byte, error) {
-		ring, err := token.ParseKeyRing(old)
-		if err == nil {
-			ring, err = ring.Rotated(keepKeys)
+// openVault opens the vault for what users deposit, with the keys that the cloud has now and later.
+func (cl *cloud) openVault(ctx context.Context) (*vault.Safe, error) {
+	var ring vault.Ring
+	err := cl.cluster.ChangeSecret(ctx, secretVault, func(old []byte) (_ []byte, err error) {
+		if ring = vault.NewRing(); old != nil {
+			ring, err = vault.ParseRing(old)
 		}
-		count = ring.Count()
-		return ring.Text(), err
-	})
-	if err == nil {
-		err = cloud.ChangeSecret(ctx, secretSigningKeys, rotateSigningKeys)
-	}
-	if err != nil {
-		return fmt.Errorf("rotate keys: %w", err)
-	}
-	fmt.Fprintf(out, "Tokens are sealed or signed with another key from now on; %d keys open them.\n", count)
-	return nil
-}
-
-// rotateSigningKeys makes the next ring, or the first of a cloud that had none.
-func rotateSigningKeys(old []byte) ([]byte, error) {
-	if old == nil {
-		ring, err := token.NewSigningRing()
 		if err != nil {
 			return nil, err
 		}
-		return ring.Text()
+		// Every process knows the key of the next rotation before there is one.
+		ring = ring.Staged()
+		return ring.Text(), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the vault: %w", err)
 	}
-	ring, err := token.ParseSigningRing(old)
+	safe, err := vault.NewSafe(ring)
 	if err != nil {
 		return nil, err
 	}
-	if ring, err = ring.Rotated(keepKeys); err != nil {
-		return nil, err
-	}
-	return ring.Text()
+	cl.onRun(func(ctx context.Context) error {
+		return cl.cluster.FollowSecret(ctx, secretVault, func(text []byte) error {
+			ring, err := vault.ParseRing(text)
+			if err != nil {
+				return err
+			}
+			return safe.Replace(ring)
+		})
+	})
+	return safe, nil
 }
 
 // adminPassword returns the password of the user admin as the cloud was begun with it: the

@@ -2,17 +2,20 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"virga/core/conf"
 	"virga/core/token"
+	"virga/core/vault"
 )
 
 // opened is a process that has found its cloud.
@@ -129,4 +132,64 @@ func TestRunningProcessesFollowARotation(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestTheVaultsKeyIsRotatedBesideAProcess rotates and retires as the commands do, from a vault of
+// one key that has no ring.
+func TestTheVaultsKeyIsRotatedBesideAProcess(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:1", Host: "here", ExternalCIDR: "172.24.4.0/24", PrivateCIDR: "10.0.0.0/24",
+		TunnelIP: "127.0.0.1"}
+	cl := opened(t, c)
+	key := vault.NewKey()
+	if err := cl.cluster.ChangeSecret(t.Context(), secretVault, func([]byte) ([]byte, error) { return key, nil }); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := vault.New(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := alone.Seal([]byte("secret"), "row")
+	safe, err := cl.openVault(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, job := range cl.jobs {
+		wg.Go(func() { _ = job(ctx) })
+	}
+	former := safe.Primary()
+	if err := RotateVault(t.Context(), c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); safe.Primary() == former; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the process seals with the old key")
+		}
+	}
+	if text, err := safe.Open(sealed, "row"); err != nil || string(text) != "secret" {
+		t.Errorf("from before: %q, %v", text, err)
+	}
+	if err := RotateVault(t.Context(), c, io.Discard); !errors.Is(err, vault.ErrTooSoon) {
+		t.Errorf("a second rotation at once: %v", err)
+	}
+	var shown strings.Builder
+	for _, command := range []func(context.Context, *conf.Config, io.Writer) error{ListKeys, RetireVault, RetireVault, ListKeys} {
+		if err := command(t.Context(), c, &shown); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(shown.String(), former); n != 2 { // it is listed, and forgotten
+		t.Errorf("the old key is named %d times:\n%s", n, shown.String())
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := safe.Open(sealed, "row"); errors.Is(err, vault.ErrSealed) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the process opens with a retired key")
+		}
+	}
+	cancel()
+	wg.Wait()
 }

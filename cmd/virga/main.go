@@ -29,7 +29,7 @@ type commands struct {
 	Sim     sim          `cmd:"" help:"Simulate a cloud of many hosts and measure it."`
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
 	Events  eventList    `cmd:"" help:"See what was changed in a running cloud, by whom, from what to what."`
-	Keys    keys         `cmd:"" help:"Rotate the keys that tokens are sealed with."`
+	Keys    keys         `cmd:"" help:"Rotate the keys of tokens and of the vault."`
 	Version printVersion `cmd:"" help:"Print the version."`
 }
 

@@ -34,13 +34,3 @@ func (r *run) Run(ctx context.Context) error {
 	r.Roles = r.Chosen
 	return app.Run(ctx, &r.Config, version, os.Stdout, os.Stderr)
 }
-
-// keys is the group of commands for the keys of tokens.
-type keys struct {
-	Rotate keysRotate `cmd:"" help:"Seal new tokens with another key. Nobody is logged out, and running processes follow within seconds."`
-}
-
-type keysRotate struct{ conf.Config }
-
-// Run implements the command.
-func (k *keysRotate) Run(ctx context.Context) error { return app.RotateKeys(ctx, &k.Config, os.Stdout) }

@@ -19,6 +19,9 @@ func consumerByID(tx *db.Tx, id string) (consumerRow, error) {
 }
 
 func insertConsumer(c *change, row consumerRow) error {
+	if err := checkSealed(c.Tx, row.Sealed); err != nil {
+		return err
+	}
 	if err := c.Insert("consumers", row); err != nil {
 		return err
 	}

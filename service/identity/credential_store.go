@@ -57,6 +57,9 @@ func insertCredential(c *change, row credentialRow) error {
 	if taken, err := accessTaken(c.Tx, row); err != nil || taken {
 		return errors.Join(err, db.ErrDuplicate)
 	}
+	if err := checkSealed(c.Tx, row.Sealed); err != nil {
+		return err
+	}
 	if err := c.Insert("credentials", row); err != nil {
 		return err
 	}
@@ -66,6 +69,9 @@ func insertCredential(c *change, row credentialRow) error {
 func updateCredential(c *change, before, row credentialRow) error {
 	if taken, err := accessTaken(c.Tx, row); err != nil || taken {
 		return errors.Join(err, db.ErrDuplicate)
+	}
+	if err := checkSealed(c.Tx, row.Sealed); err != nil {
+		return err
 	}
 	if err := c.Update("credentials", row, "id"); err != nil {
 		return err

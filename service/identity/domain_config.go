@@ -112,7 +112,10 @@ func (s *Service) storeConfig(c *change, domainID string, config domainConfig) e
 		for option, value := range options {
 			text := string(value)
 			if secretOption(group, option) {
-				text = s.deps.Vault.Seal(value, "option "+group+"."+option+" of domain "+domainID)
+				text = s.deps.Vault.Seal(value, aboutOption(domainID, group, option))
+				if err := checkSealed(c.Tx, text); err != nil {
+					return err
+				}
 			}
 			if err := c.Upsert("domain_options", domainOptionRow{domainID, group, option, text}, "domain_id", "group_name", "option_name"); err != nil {
 				return err

@@ -36,7 +36,9 @@ type cloud struct {
 	clock   *clock.Seeded
 	service *identity.Service
 	db      *db.DB
-	vault   *vault.Vault
+	vault   *vault.Safe
+	// ring is what the vault opens with.
+	ring vault.Ring
 	// owners counts those that newOwner made.
 	owners int
 	rules  identity.PasswordRules
@@ -50,7 +52,8 @@ func newCloud(t testing.TB) *cloud {
 	c := &cloud{t: t, folder: t.TempDir(), clock: clock.NewSeeded(1, time.Date(2030, 1, 2, 3, 4, 5, 678000, time.UTC)),
 		address: dbtest.URL(t, dbtest.Engine(t))}
 	var err error
-	if c.vault, err = vault.New(vault.NewKey()); err != nil {
+	c.ring = vault.NewRing()
+	if c.vault, err = vault.NewSafe(c.ring); err != nil {
 		t.Fatal(err)
 	}
 	if err := token.SetUpKeys(filepath.Join(c.folder, "keys")); err != nil {

@@ -44,7 +44,12 @@ func accessTokenByID(tx *db.Tx, id string) (accessTokenRow, error) {
 	return row, err
 }
 
-func insertRequestToken(c *change, row requestTokenRow) error { return c.Insert("request_tokens", row) }
+func insertRequestToken(c *change, row requestTokenRow) error {
+	if err := checkSealed(c.Tx, row.Sealed); err != nil {
+		return err
+	}
+	return c.Insert("request_tokens", row)
+}
 
 // grantRequestToken writes down who grants the wish; false when somebody has before.
 func grantRequestToken(c *change, row requestTokenRow) (bool, error) {
@@ -62,6 +67,9 @@ func grantRequestToken(c *change, row requestTokenRow) (bool, error) {
 func exchangeRequestToken(c *change, requestID string, row accessTokenRow) (bool, error) {
 	gone, err := c.Exec("DELETE FROM request_tokens WHERE id = ?", requestID)
 	if err != nil || gone == 0 {
+		return false, err
+	}
+	if err := checkSealed(c.Tx, row.Sealed); err != nil {
 		return false, err
 	}
 	if err := c.Insert("access_tokens", row); err != nil {

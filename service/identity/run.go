@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"virga/core/feed"
@@ -25,6 +26,9 @@ func (s *Service) Run(ctx context.Context) error {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	defer s.caching.Wait()
+	var sealing sync.WaitGroup
+	sealing.Go(func() { s.keepSealed(ctx) })
+	defer sealing.Wait()
 	// Whatever was changed before is unknown, so the first look forgets everything.
 	seen := s.lookAtFeed(ctx, -1)
 	for {

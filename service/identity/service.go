@@ -66,7 +66,7 @@ type Deps struct {
 	// accepted.
 	TokenKind string
 	// Vault seals what users deposit: credentials, seeds of one-time passwords.
-	Vault *vault.Vault
+	Vault *vault.Safe
 	// TokenLifetime is how long tokens last; 0 means one hour.
 	TokenLifetime time.Duration
 	PasswordRules PasswordRules

@@ -47,7 +47,7 @@ func tables(t *testing.T) map[string]*api.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	safe, err := vault.New(vault.NewKey())
+	safe, err := vault.NewSafe(vault.NewRing())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func (h *house) tables(ctx context.Context) ([]*api.Table, error) {
 			if err != nil {
 				return nil, err
 			}
-			safe, err := vault.New(vault.NewKey())
+			safe, err := vault.NewSafe(vault.NewRing())
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"virga/app"
+	"virga/core/conf"
+)
+
+// keys is the group of commands for the keys of the cloud.
+type keys struct {
+	Rotate keysRotate `cmd:"" help:"Seal new tokens, or what users deposit, with another key. Nobody is logged out, and running processes follow within seconds."`
+	Retire keysRetire `cmd:"" help:"Forget the old keys of the vault, after everything that they have sealed is sealed anew."`
+	List   keysList   `cmd:"" help:"List the keys of the vault, and how much each has sealed."`
+}
+
+type keysRotate struct {
+	conf.Config
+	Vault bool `name:"vault" help:"Rotate the key of the vault, which seals what users deposit, instead of those of tokens."`
+}
+
+// Run implements the command.
+func (k *keysRotate) Run(ctx context.Context) error {
+	if k.Vault {
+		return app.RotateVault(ctx, &k.Config, os.Stdout)
+	}
+	return app.RotateKeys(ctx, &k.Config, os.Stdout)
+}
+
+type keysRetire struct{ conf.Config }
+
+// Run implements the command.
+func (k *keysRetire) Run(ctx context.Context) error {
+	return app.RetireVault(ctx, &k.Config, os.Stdout)
+}
+
+type keysList struct{ conf.Config }
+
+// Run implements the command.
+func (k *keysList) Run(ctx context.Context) error { return app.ListKeys(ctx, &k.Config, os.Stdout) }
