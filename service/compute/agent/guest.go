@@ -13,6 +13,10 @@ import (
 	"virga/service/compute/orders"
 )
 
+// powers are what the wishes are to a driver.
+var powers = map[orders.Desired]hypervisor.Power{orders.Prepared: hypervisor.PowerPrepared, orders.Running: hypervisor.PowerRunning,
+	orders.Paused: hypervisor.PowerPaused, orders.Suspended: hypervisor.PowerSuspended, orders.Stopped: hypervisor.PowerStopped}
+
 // guest is the worker of one guest.
 type guest struct {
 	agent *Agent
@@ -242,16 +246,11 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		}
 		want.ConfigDrive = drive
 	}
-	switch order.Desired {
-	case orders.Prepared:
-		want.Power = hypervisor.PowerPrepared
-	case orders.Running:
-		want.Power = hypervisor.PowerRunning
-	case orders.Stopped:
-		want.Power = hypervisor.PowerStopped
-	default:
+	power, known := powers[order.Desired]
+	if !known {
 		return fmt.Errorf("%w: desired state %q", hypervisor.ErrInvalid, order.Desired)
 	}
+	want.Power = power
 	if order.Receive != nil {
 		if err := g.adopt(ctx, order.Receive, want); err != nil {
 			return err

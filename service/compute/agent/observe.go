@@ -35,8 +35,16 @@ func (g *guest) observe(ctx context.Context, order orders.GuestOrder) error {
 
 func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 	switch state.Power {
-	case hypervisor.Running, hypervisor.Paused, hypervisor.Suspended:
+	case hypervisor.Paused:
+		if desired == orders.Paused {
+			return orders.StatePaused
+		}
 		return orders.StateRunning
+	case hypervisor.Running, hypervisor.Suspended:
+		return orders.StateRunning
+	}
+	if state.Saved {
+		return orders.StateSuspended
 	}
 	if desired == orders.Prepared {
 		return orders.StatePrepared

@@ -69,7 +69,7 @@ type Driver interface {
 	// harmless and cheap, and leaves a running guest alone. Other content is applied as far as a running guest allows: network
 	// interfaces are attached and detached at once, the root disk grows at once, everything else holds from the next start. Disks
 	// are never recreated nor shrunk (ErrInvalid). Stopping asks the guest first and cuts its power after the grace; a guest in the
-	// middle of that wait does not hold up RemoveGuest.
+	// middle of that wait does not hold up RemoveGuest. Stopping a suspended guest drops its kept memory.
 	//
 	// Errors: ErrStale when guest.Generation is older than seen, or not newer than that of its removal; ErrImageMissing;
 	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrUnavailable. After an error the guest may exist in part: a repeat
@@ -98,7 +98,7 @@ type Driver interface {
 	RemoveGuest(ctx context.Context, id string, generation int64) error
 
 	// RebootGuest restarts the guest with its current definition and the same disks. Soft asks the guest and cuts its
-	// power after the grace; hard does not ask. A guest that is not running is started. A repeat restarts again. ErrNotFound when it has no
+	// power after the grace; hard does not ask. A guest that is not running is started, without the memory that was kept of it. A repeat restarts again. ErrNotFound when it has no
 	// domain; ErrDeviceMissing when a tap is gone.
 	RebootGuest(ctx context.Context, id string, hard bool) error
 
@@ -158,6 +158,11 @@ const (
 	PowerRunning Power = "running"
 	// PowerStopped wants the guest defined and powered off.
 	PowerStopped Power = "stopped"
+	// PowerPaused wants the guest in memory, its processors standing still; one found off is started so.
+	PowerPaused Power = "paused"
+	// PowerSuspended wants the guest off and its memory kept on the host's disk, from where PowerRunning and PowerPaused go on, also after
+	// the host was restarted. A guest found off and without kept memory is started and kept as it is before its first instruction.
+	PowerSuspended Power = "suspended"
 	// PowerPrepared wants its disks to exist and nothing more; a domain that exists already is left as it is.
 	PowerPrepared Power = "prepared"
 )
@@ -246,6 +251,7 @@ type GuestState struct {
 	Generation int64 // the highest seen
 	Power      PowerState
 	Defined    bool // false for a guest that is only prepared or half removed
+	Saved      bool // the guest is off and its memory is kept: it is suspended
 }
 
 // Event is a hint that something changed: the state of one guest, or with Resync of any.

@@ -74,7 +74,7 @@ func (guest Guest) Check() error {
 		}
 	}
 	switch guest.Power {
-	case PowerRunning, PowerStopped, PowerPrepared:
+	case PowerRunning, PowerPaused, PowerSuspended, PowerStopped, PowerPrepared:
 	default:
 		return fmt.Errorf("%w: guest %s wants power %q", ErrInvalid, guest.ID, guest.Power)
 	}

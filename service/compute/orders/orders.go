@@ -87,12 +87,15 @@ type GuestList struct {
 // Desired is what a guest should be.
 type Desired string
 
-// The wishes. Prepared: image cached and disks made, no domain yet.
+// The wishes. Prepared: image cached and disks made, no domain yet. Paused: in memory, and
+// standing still. Suspended: off, its memory kept on the host's disk.
 const (
-	Prepared Desired = "prepared"
-	Running  Desired = "running"
-	Stopped  Desired = "stopped"
-	Absent   Desired = "absent"
+	Prepared  Desired = "prepared"
+	Running   Desired = "running"
+	Paused    Desired = "paused"
+	Suspended Desired = "suspended"
+	Stopped   Desired = "stopped"
+	Absent    Desired = "absent"
 )
 
 // GuestOrder is the wish for one guest. An Absent order holds no more than ServerID,
@@ -239,13 +242,16 @@ type Report struct {
 type State string
 
 // The states. StateStopped is also a guest that went down by itself; power_state then says
-// how (4 shut down, 6 crashed). StateFailed comes with an Error.
+// how (4 shut down, 6 crashed). StateRunning is also a guest that somebody else than the
+// service has paused (3) or that sleeps by its own will (7). StateFailed comes with an Error.
 const (
-	StatePrepared State = "prepared"
-	StateRunning  State = "running"
-	StateStopped  State = "stopped"
-	StateAbsent   State = "absent"
-	StateFailed   State = "failed"
+	StatePrepared  State = "prepared"
+	StateRunning   State = "running"
+	StatePaused    State = "paused"
+	StateSuspended State = "suspended"
+	StateStopped   State = "stopped"
+	StateAbsent    State = "absent"
+	StateFailed    State = "failed"
 )
 
 // Error says why an order could not be carried out.

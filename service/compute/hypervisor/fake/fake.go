@@ -66,6 +66,7 @@ type record struct {
 	Power     hypervisor.PowerState // NoState until defined
 	BootedAt  time.Time             // zero when it never ran
 	Boots     int
+	Saved     bool // it is off and its memory is kept
 }
 
 // New returns a driver; with a directory it finds the guests and images that an earlier one left there.

@@ -35,8 +35,7 @@ func (d *Driver) ensure(guest hypervisor.Guest) error {
 	if err != nil {
 		return err
 	}
-	running := next.Power == hypervisor.Running
-	if guest.Power == hypervisor.PowerRunning || running {
+	if isActive(next.Power) || starts(guest.Power, next.Saved) {
 		if err := d.checkDevices(guest); err != nil {
 			return err
 		}
@@ -46,15 +45,7 @@ func (d *Driver) ensure(guest hypervisor.Guest) error {
 			return err
 		}
 	}
-	switch {
-	case guest.Power == hypervisor.PowerRunning && next.Power == hypervisor.Paused:
-		return d.setPower(next, hypervisor.Running)
-	case guest.Power == hypervisor.PowerRunning && !running:
-		return d.boot(next)
-	case guest.Power == hypervisor.PowerStopped && next.Power != hypervisor.Shutdown:
-		return d.setPower(next, hypervisor.Shutdown)
-	}
-	return nil
+	return d.power(next, guest.Power)
 }
 
 // describe returns the guest's record after the wish was applied, apart from its power.
@@ -144,12 +135,12 @@ func (d *Driver) RebootGuest(ctx context.Context, id string, hard bool) error {
 		if err := d.checkDevices(r.Guest); err != nil {
 			return err
 		}
-		if r.Power == hypervisor.Running {
+		if isActive(r.Power) {
 			if err := d.setPower(r, hypervisor.Shutdown); err != nil {
 				return err
 			}
 		}
-		return d.boot(d.lookup(id))
+		return d.boot(d.lookup(id), hypervisor.Running)
 	})
 }
 
@@ -201,7 +192,7 @@ func (d *Driver) ConsoleLog(ctx context.Context, id string, maxBytes int) ([]byt
 
 func (d *Driver) state(r *record) hypervisor.GuestState {
 	return hypervisor.GuestState{ID: r.Guest.ID, Generation: d.fence.Seen(r.Guest.ID), Power: r.Power,
-		Defined: r.Power != hypervisor.NoState}
+		Defined: r.Power != hypervisor.NoState, Saved: r.Saved}
 }
 
 // lookup returns the guest's record or nil; records are replaced, never changed.
@@ -223,19 +214,26 @@ func (d *Driver) store(r *record) error {
 	return nil
 }
 
+// setPower stores a state in which no memory is kept.
 func (d *Driver) setPower(r *record, power hypervisor.PowerState) error {
 	next := *r
-	next.Power = power
-	if err := d.store(&next); err != nil {
+	next.Power, next.Saved = power, false
+	return d.enter(&next)
+}
+
+// enter stores a record with a new state and tells of it.
+func (d *Driver) enter(next *record) error {
+	if err := d.store(next); err != nil {
 		return err
 	}
-	d.publish(r.Guest.ID, power)
+	d.publish(next.Guest.ID, next.Power)
 	return nil
 }
 
-func (d *Driver) boot(r *record) error {
+// boot starts a guest from the beginning.
+func (d *Driver) boot(r *record, power hypervisor.PowerState) error {
 	next := *r
 	next.BootedAt = d.options.Clock.Now()
 	next.Boots++
-	return d.setPower(&next, hypervisor.Running)
+	return d.setPower(&next, power)
 }

@@ -152,6 +152,11 @@ func (c *connection) get(ctx context.Context) (*rpc.Libvirt, error) {
 // call performs one RPC. The library knows no contexts, so the RPC runs aside and is abandoned when ctx ends; one that libvirtd does
 // not answer at all costs the connection.
 func call[T any](ctx context.Context, c *connection, what string, do func(*rpc.Libvirt) (T, error)) (T, error) {
+	return callWithin(ctx, c, callPatience, what, do)
+}
+
+// callWithin is call for an RPC that may take longer than most.
+func callWithin[T any](ctx context.Context, c *connection, within time.Duration, what string, do func(*rpc.Libvirt) (T, error)) (T, error) {
 	var none T
 	l, err := c.get(ctx)
 	if err != nil {
@@ -169,7 +174,7 @@ func call[T any](ctx context.Context, c *connection, what string, do func(*rpc.L
 	if !c.spawn(aside) {
 		return none, fmt.Errorf("%s: %w", what, hypervisor.ErrClosed)
 	}
-	patience := time.NewTimer(callPatience)
+	patience := time.NewTimer(within)
 	defer patience.Stop()
 	select {
 	case r := <-done:
@@ -178,7 +183,7 @@ func call[T any](ctx context.Context, c *connection, what string, do func(*rpc.L
 		return none, fmt.Errorf("%s: %w", what, ctx.Err())
 	case <-patience.C:
 		c.spawn(func() { _ = l.Disconnect() })
-		return none, fmt.Errorf("%s: %w: no answer in %s", what, hypervisor.ErrUnavailable, callPatience)
+		return none, fmt.Errorf("%s: %w: no answer in %s", what, hypervisor.ErrUnavailable, within)
 	}
 }
 

@@ -48,8 +48,11 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 	if err != nil {
 		return err
 	}
-	if guest.Power == hypervisor.PowerStopped {
+	switch guest.Power {
+	case hypervisor.PowerStopped:
 		return d.stop(ctx, domain, guest, power, turn.Hurry())
+	case hypervisor.PowerSuspended:
+		return d.suspend(ctx, domain, guest, power)
 	}
 	return d.power(ctx, domain, guest, power)
 }
@@ -140,26 +143,33 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 	return def, nil
 }
 
-// power brings a guest that is to run there, whatever state it is in.
+// power brings a guest that is to run or be paused there, whatever state it is in.
 func (d *Driver) power(ctx context.Context, domain rpc.Domain, guest hypervisor.Guest, power hypervisor.PowerState) error {
 	if isActive(power) {
 		if err := d.ensureNICs(ctx, domain, guest); err != nil {
 			return err
 		}
 	}
-	switch power {
-	case hypervisor.Running:
+	paused := guest.Power == hypervisor.PowerPaused
+	switch {
+	case power == hypervisor.Running && paused:
+		return run(ctx, d.conn, "pause guest "+guest.ID, func(l *rpc.Libvirt) error { return l.DomainSuspend(domain) })
+	case power == hypervisor.Running, power == hypervisor.Paused && paused:
 		return nil
-	case hypervisor.Paused:
-		return run(ctx, d.conn, "resume guest "+guest.ID, func(l *rpc.Libvirt) error { return l.DomainResume(domain) })
-	case hypervisor.Suspended:
+	case power == hypervisor.Paused:
+		return run(ctx, d.conn, "let guest "+guest.ID+" go on", func(l *rpc.Libvirt) error { return l.DomainResume(domain) })
+	case power == hypervisor.Suspended && !paused:
 		return run(ctx, d.conn, "wake guest "+guest.ID, func(l *rpc.Libvirt) error { return l.DomainPmWakeup(domain, 0) })
+	case power == hypervisor.Suspended:
+		return fmt.Errorf("pause guest %s: it sleeps by its own will", guest.ID)
+	case paused:
+		return d.boot(ctx, domain, guest, rpc.DomainStartPaused)
 	}
-	return d.boot(ctx, domain, guest)
+	return d.boot(ctx, domain, guest, 0)
 }
 
-// boot starts a guest that is off.
-func (d *Driver) boot(ctx context.Context, domain rpc.Domain, guest hypervisor.Guest) error {
+// boot starts a guest that is off: with the memory that is kept of it, if there is any.
+func (d *Driver) boot(ctx context.Context, domain rpc.Domain, guest hypervisor.Guest, flags rpc.DomainCreateFlags) error {
 	if err := checkDevices(guest.ID, guest.NICs); err != nil {
 		return err
 	}
@@ -168,12 +178,12 @@ func (d *Driver) boot(ctx context.Context, domain rpc.Domain, guest hypervisor.G
 		return err
 	}
 	err := run(ctx, d.conn, "start guest "+guest.ID, func(l *rpc.Libvirt) error {
-		_, err := l.DomainCreateWithFlags(domain, 0)
+		_, err := l.DomainCreateWithFlags(domain, uint32(flags))
 		return err
 	})
 	if isAnswer(err, rpc.ErrOperationInvalid) {
 		// It may have been started meanwhile by somebody else on the host.
-		if power, stateErr := d.stateOf(ctx, domain); stateErr == nil && power == hypervisor.Running {
+		if power, stateErr := d.stateOf(ctx, domain); stateErr == nil && power == hypervisor.Running && flags == 0 {
 			return nil
 		}
 	}
@@ -197,7 +207,7 @@ func checkDevices(id string, nics []hypervisor.NIC) error {
 func (d *Driver) stop(ctx context.Context, domain rpc.Domain, guest hypervisor.Guest, power hypervisor.PowerState,
 	hurry <-chan struct{}) error {
 	if !isActive(power) {
-		return nil
+		return d.dropMemory(ctx, domain)
 	}
 	if power == hypervisor.Running {
 		err := run(ctx, d.conn, "ask guest "+guest.ID+" to stop", func(l *rpc.Libvirt) error {
@@ -278,7 +288,10 @@ func (d *Driver) RebootGuest(ctx context.Context, id string, hard bool) error {
 	if err != nil {
 		return err
 	}
-	return d.boot(ctx, *domain, kept.Guest)
+	if err := d.dropMemory(ctx, *domain); err != nil {
+		return err
+	}
+	return d.boot(ctx, *domain, kept.Guest, 0)
 }
 
 // undefine removes all that libvirt keeps of a domain.

@@ -25,10 +25,14 @@ func (d *Driver) GetGuest(ctx context.Context, id string) (hypervisor.GuestState
 	if err != nil {
 		return hypervisor.GuestState{}, err
 	}
-	return hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: domain != nil}, nil
+	state := hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: domain != nil}
+	if domain != nil && !isActive(power) {
+		state.Saved, err = d.isSaved(ctx, *domain)
+	}
+	return state, err
 }
 
-// ListGuests implements hypervisor.Driver with one RPC for all states.
+// ListGuests implements hypervisor.Driver with one RPC for all states, and one for the memory that is kept.
 func (d *Driver) ListGuests(ctx context.Context) ([]hypervisor.GuestState, error) {
 	if err := d.open(); err != nil {
 		return nil, err
@@ -43,10 +47,22 @@ func (d *Driver) ListGuests(ctx context.Context) ([]hypervisor.GuestState, error
 	if err != nil {
 		return nil, err
 	}
+	saved, err := call(ctx, d.conn, "list suspended guests", func(l *rpc.Libvirt) ([]rpc.Domain, error) {
+		domains, _, err := l.ConnectListAllDomains(1, rpc.ConnectListDomainsManagedsave)
+		return domains, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	keptMemory := map[string]bool{}
+	for _, domain := range saved {
+		keptMemory[domain.Name] = true
+	}
 	states := make([]hypervisor.GuestState, 0, len(ids))
 	for _, id := range ids {
 		power, defined := powers[domainName(id)]
-		states = append(states, hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: defined})
+		states = append(states, hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: defined,
+			Saved: !isActive(power) && keptMemory[domainName(id)]})
 	}
 	return states, nil
 }
