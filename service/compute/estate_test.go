@@ -350,6 +350,18 @@ func (e *estate) resized() {
 	e.is("VERIFY_RESIZE")
 }
 
+func (e *estate) paused() {
+	e.active()
+	e.act(`{"pause":null}`)
+	e.is("PAUSED")
+}
+
+func (e *estate) suspended() {
+	e.active()
+	e.act(`{"suspend":null}`)
+	e.is("SUSPENDED")
+}
+
 func (e *estate) stopped() {
 	e.active()
 	e.act(`{"os-stop":null}`)

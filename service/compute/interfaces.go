@@ -87,7 +87,7 @@ func (s *Service) interfaceAttachRequest(ctx context.Context, r *api.Request) (a
 		if len(row.NICs) >= maxNICs {
 			return api.BadRequest("A server can have at most %d network interfaces.", maxNICs)
 		}
-		return inStates("attach_interface", vmActive, vmStopped)(row, t)
+		return inStates("attach_interface", vmActive, vmPaused, vmStopped)(row, t)
 	})
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func (s *Service) interfaceDetachRequest(ctx context.Context, r *api.Request) (a
 		if nicOf(row, port) == nil {
 			return noSuchInterface(row.ID, port)
 		}
-		return inStates("detach_interface", vmActive, vmStopped)(row, t)
+		return inStates("detach_interface", vmActive, vmPaused, vmStopped)(row, t)
 	})
 	return accepted(), err
 }

@@ -294,7 +294,7 @@ func (s *Service) operationEnded(tx *db.Tx, o work.Operation) error {
 // for the one that ends, is about the server, for then the operation knows what the change
 // means.
 func (s *Service) noteDrift(tx *db.Tx, order *guestOrder, ends string) error {
-	if order.Desired == orders.Absent || order.ReportedState != orders.StateRunning && order.ReportedState != orders.StateStopped {
+	if order.Desired == orders.Absent || !order.isThere() {
 		return nil
 	}
 	unfinished, err := work.Unfinished(tx, order.ServerID)

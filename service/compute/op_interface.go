@@ -166,7 +166,7 @@ func (s *Service) interfaceSettle(ctx context.Context, run *interfaceRun) error 
 // reached tells whether the host has carried out this generation, whatever the power state
 // that the guest came to by itself.
 func (o *guestOrder) reached() bool {
-	return o.ReportedGeneration >= o.Generation && (o.ReportedState == orders.StateRunning || o.ReportedState == orders.StateStopped)
+	return o.ReportedGeneration >= o.Generation && o.isThere()
 }
 
 func (s *Service) detachOrder(ctx context.Context, run *interfaceRun) error {

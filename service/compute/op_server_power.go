@@ -147,6 +147,10 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 		vmState = vmActive
 	case order.ReportedState == orders.StateStopped:
 		vmState = vmStopped
+	case order.ReportedState == orders.StatePaused:
+		vmState = vmPaused
+	case order.ReportedState == orders.StateSuspended:
+		vmState = vmSuspended
 	}
 	if vmState == row.VMState && row.PowerState == order.ReportedPower {
 		return
@@ -162,6 +166,12 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 
 // desiredOf is the wish that fits a server's stored state.
 func desiredOf(row *server) orders.Desired {
+	switch {
+	case row.VMState == vmSuspended:
+		return orders.Suspended
+	case row.VMState == vmPaused, row.VMState == vmError && row.PowerState == powerPaused:
+		return orders.Paused
+	}
 	if row.VMState == vmStopped || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
 		return orders.Stopped
 	}

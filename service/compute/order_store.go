@@ -42,6 +42,15 @@ func (o *guestOrder) asWished() bool {
 	return o.ReportedGeneration >= o.Generation && string(o.ReportedState) == string(o.Desired) && o.RebootDone >= o.RebootSeq
 }
 
+// isThere tells whether the last report is about a guest that has been made.
+func (o *guestOrder) isThere() bool {
+	switch o.ReportedState {
+	case orders.StateRunning, orders.StatePaused, orders.StateSuspended, orders.StateStopped:
+		return true
+	}
+	return false
+}
+
 // reported is what a host said, for comparison.
 type reported struct {
 	generation, rebootDone int64

@@ -32,6 +32,10 @@ const (
 	ruleReboot               = prefix + "servers:reboot"
 	ruleStart                = prefix + "servers:start"
 	ruleStop                 = prefix + "servers:stop"
+	rulePause                = prefix + "os-pause-server:pause"
+	ruleUnpause              = prefix + "os-pause-server:unpause"
+	ruleSuspend              = prefix + "os-suspend-server:suspend"
+	ruleResume               = prefix + "os-suspend-server:resume"
 	ruleExtendedAttributes   = prefix + "os-extended-server-attributes"
 	ruleConsoleOutput        = prefix + "os-console-output"
 	ruleLock                 = prefix + "os-lock-server:lock"
@@ -141,6 +145,8 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Choose a server's host.", ruleForcedHost, ruleRequestedDestination)
 	add(checkAdmin, "Put a server on an external network.", ruleExternalNetwork)
 	add(checkMember, "Reboot, start and stop servers.", ruleReboot, ruleStart, ruleStop)
+	add(checkMember, "Have a server stand still and go on.", rulePause, ruleUnpause)
+	add(checkMember, "Put a server's memory on the disk and have it go on from there.", ruleSuspend, ruleResume)
 	add(checkAdmin, "See a server's host, names on it and user data.", ruleExtendedAttributes)
 	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
 	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)

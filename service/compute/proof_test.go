@@ -23,6 +23,10 @@ func subjects() []worktest.Subject[*estate] {
 		{Kind: "server_stop", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"os-stop":null}`) }},
 		{Kind: "server_start", Before: (*estate).stopped, Start: func(e *estate) string { return e.act(`{"os-start":null}`) }},
 		{Kind: "server_reboot", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"reboot":{"type":"HARD"}}`) }},
+		{Kind: "server_pause", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"pause":null}`) }},
+		{Kind: "server_unpause", Before: (*estate).paused, Start: func(e *estate) string { return e.act(`{"unpause":null}`) }},
+		{Kind: "server_suspend", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"suspend":null}`) }},
+		{Kind: "server_resume", Before: (*estate).suspended, Start: func(e *estate) string { return e.act(`{"resume":null}`) }},
 		{Kind: "interface_attach", Before: (*estate).active, Start: func(e *estate) string {
 			id := e.only() // the answer waits for the end of the operation
 			go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/os-interface", `{"interfaceAttachment":{"net_id":"`+networkID+`"}}`)

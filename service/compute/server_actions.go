@@ -39,11 +39,15 @@ func (s *Service) actions() map[string]serverAction {
 		"confirmResize":       {ruleResizeConfirm, s.actionConfirmResize},
 		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
 		"migrate":             {ruleMigrate, s.actionMigrate},
+		"pause":               {rulePause, s.actionPause},
+		"unpause":             {ruleUnpause, s.actionUnpause},
+		"suspend":             {ruleSuspend, s.actionSuspend},
+		"resume":              {ruleResume, s.actionResume},
 	}
 }
 
 // notImplementedActions exist in Nova and not here.
-var notImplementedActions = []string{"rebuild", "pause", "unpause", "suspend", "resume", "shelve",
+var notImplementedActions = []string{"rebuild", "shelve",
 	"shelveOffload", "unshelve", "rescue", "unrescue", "createImage", "createBackup", "evacuate", "os-migrateLive", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
@@ -136,7 +140,7 @@ func (s *Service) actionReboot(ctx context.Context, r *api.Request, _ *server, a
 	hard := strings.EqualFold(in.Type, "HARD")
 	states := []string{vmActive}
 	if hard {
-		states = []string{vmActive, vmStopped, vmError}
+		states = []string{vmActive, vmStopped, vmPaused, vmSuspended, vmError}
 	}
 	check := inStates("reboot", states...)
 	_, err := s.start(ctx, r, "reboot", opReboot, powerParams{Hard: hard}, func(row *server, t task) error {

@@ -68,6 +68,14 @@ func taskState(o work.Operation) string {
 			return "rebooting_hard"
 		}
 		return "rebooting"
+	case opPause:
+		return "pausing"
+	case opUnpause:
+		return "unpausing"
+	case opSuspend:
+		return "suspending"
+	case opResume:
+		return "resuming"
 	case opResize, opMigrate:
 		return moveTask(o.StepName)
 	case opRevert:
@@ -94,7 +102,7 @@ func statusOf(vmState string, t task) string {
 	switch vmState {
 	case vmBuilding:
 		return "BUILD"
-	case vmActive, vmStopped, vmError:
+	case vmActive, vmStopped, vmPaused, vmSuspended, vmError:
 		switch t.state {
 		case "rebooting":
 			return "REBOOT"
@@ -110,7 +118,7 @@ func statusOf(vmState string, t task) string {
 		}
 		return "VERIFY_RESIZE"
 	}
-	return map[string]string{vmActive: "ACTIVE", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
+	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
 }
 
 // vmStateOf is the vm_state that is shown: a server that is building has an operation that

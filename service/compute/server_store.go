@@ -12,12 +12,14 @@ import (
 
 // The vm_states that are stored.
 const (
-	vmBuilding = "building"
-	vmActive   = "active"
-	vmStopped  = "stopped"
-	vmResized  = "resized"
-	vmError    = "error"
-	vmDeleted  = "deleted"
+	vmBuilding  = "building"
+	vmActive    = "active"
+	vmPaused    = "paused"
+	vmSuspended = "suspended"
+	vmStopped   = "stopped"
+	vmResized   = "resized"
+	vmError     = "error"
+	vmDeleted   = "deleted"
 )
 
 // The power states of the compute API.

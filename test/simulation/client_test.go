@@ -59,7 +59,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			continue
 		}
 		id := c.servers[c.random.IntN(len(c.servers))]
-		switch c.random.IntN(12) {
+		switch c.random.IntN(16) {
 		case 0, 1, 2:
 			c.delete(ctx, id)
 		case 3, 4:
@@ -78,6 +78,14 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			c.act(ctx, id, `{"confirmResize":null}`)
 		case 11:
 			c.act(ctx, id, `{"revertResize":null}`)
+		case 12:
+			c.act(ctx, id, `{"pause":null}`)
+		case 13:
+			c.act(ctx, id, `{"unpause":null}`)
+		case 14:
+			c.act(ctx, id, `{"suspend":null}`)
+		case 15:
+			c.act(ctx, id, `{"resume":null}`)
 		}
 	}
 }
