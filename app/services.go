@@ -13,9 +13,6 @@ import (
 	"virga/core/work"
 	"virga/service/compute"
 	"virga/service/identity"
-	"virga/service/image"
-	"virga/service/image/store/file"
-	imagesource "virga/service/image/store/http"
 	"virga/service/network"
 	"virga/service/placement"
 )
@@ -171,39 +168,6 @@ func (cl *cloud) addPlacement(ctx context.Context) error {
 		return err
 	}
 	cl.add("placement", s)
-	return nil
-}
-
-// Bounds of one image: what is stored, as in the field, and what a guest would see.
-const (
-	maxImageBytes  = 1 << 40
-	maxVirtualSize = 64 << 40
-)
-
-func (cl *cloud) addImage(ctx context.Context) error {
-	if here, err := cl.hasImages(ctx); err != nil || !here {
-		return err
-	}
-	d, err := cl.openDB(ctx, "image")
-	if err != nil {
-		return err
-	}
-	content, err := file.Open(cl.conf.ImagesDir, cl.clock.ID)
-	if err != nil {
-		return err
-	}
-	cl.onClose(content.Close)
-	s, err := image.New(ctx, image.Deps{
-		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
-		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content,
-		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
-		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
-		Source: imagesource.NewFetcher(imagesource.Options{Schemes: cl.conf.ImportSchemes, Ports: cl.conf.ImportPorts, AllowedNetworks: cl.conf.ImportNetworks()}),
-	})
-	if err != nil {
-		return err
-	}
-	cl.add("image", s)
 	return nil
 }
 

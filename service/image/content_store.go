@@ -24,6 +24,8 @@ type content struct {
 	// the upload is alive.
 	Owner  string    `db:"owner"`
 	SeenAt time.Time `db:"seen_at"`
+	// Store is the name of the store that it is in; empty for the first.
+	Store string `db:"store"`
 }
 
 func insertContent(tx *db.Tx, c content) error { return tx.Insert("image_contents", c) }

@@ -37,11 +37,7 @@ func (s *Service) dataDownload(ctx context.Context, r *api.Request) (any, error)
 		// Glance's form of the header: hexadecimal digits, which clients compare with.
 		header.Set("Content-Md5", img.Checksum)
 	}
-	stream, size, err := s.deps.Store.Get(ctx, img.ContentID, part.offset, part.length)
-	if err == nil && size != img.Size {
-		_ = stream.Close()
-		err = fmt.Errorf("the store has %d bytes of it, not %d", size, img.Size)
-	}
+	stream, err := s.openData(ctx, img, part.offset, part.length)
 	if errors.Is(err, store.ErrNotFound) {
 		// It may have been deleted since it was loaded; then it is simply not found.
 		if _, loadErr := s.visibleImage(ctx, r, img.ID); loadErr != nil {
@@ -49,7 +45,7 @@ func (s *Service) dataDownload(ctx context.Context, r *api.Request) (any, error)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open data of image %s: %w", img.ID, err)
+		return nil, err
 	}
 	// The stream goes on as the store made it, so that its WriteTo can reach the connection.
 	return &api.Response{Status: status, Header: header, Stream: stream}, nil

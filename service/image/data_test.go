@@ -304,7 +304,7 @@ func TestUploadsOfOtherProcesses(t *testing.T) {
 		t.Errorf("a dead process's upload: %v %s", err, c.status(id))
 	}
 	// Should it live after all, its end changes nothing.
-	if err := c.s.finishUpload(t.Context(), &api.Request{}, id, "its-content", ingestNothing()); api.StatusOf(err) != 409 || c.status(id) != statusQueued {
+	if err := c.s.finishUpload(t.Context(), &api.Request{}, id, place{Store: "file", ContentID: "its-content"}, ingestNothing()); api.StatusOf(err) != 409 || c.status(id) != statusQueued {
 		t.Errorf("it ends: %v %s", err, c.status(id))
 	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 	"virga/service/image/store"
 )
 
+// headerStore names the store that data is to go to.
+const headerStore = "X-Image-Meta-Store"
+
 // settleTime is how long the end of an upload may take to be written down after its client is gone.
 const settleTime = 30 * time.Second
 
@@ -28,6 +32,8 @@ var errDeleted = errors.New("the image was deleted")
 type reception struct {
 	// begin moves the image to where it waits for the content.
 	begin func(img *image, contentID string) error
+	// store is the name of the store that the content goes to.
+	store string
 	// action is what the feed calls the beginning.
 	action string
 	// take stores the content; finish notes that it is complete.
@@ -37,16 +43,21 @@ type reception struct {
 
 func (s *Service) dataUpload(ctx context.Context, r *api.Request) (any, error) {
 	var result ingest.Result
+	name := cmp.Or(r.HTTP.Header.Get(headerStore), s.firstStore().Name)
+	target, err := s.storeFor(name)
+	if err != nil {
+		return nil, api.BadRequest("Unknown store '%s'.", name)
+	}
 	return nil, s.receive(ctx, r, reception{
-		begin: beginUpload, action: "upload",
+		begin: beginUpload, action: "upload", store: name,
 		take: func(ctx context.Context, img *image, contentID string, body io.Reader, length int64) (err error) {
-			result, err = ingest.Take(ctx, s.deps.Store, ingest.Request{
+			result, err = ingest.Take(ctx, target, ingest.Request{
 				ID: contentID, DiskFormat: img.DiskFormat, Body: body, Length: length, Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize,
 			})
 			return err
 		},
 		finish: func(ctx context.Context, r *api.Request, id, contentID string) error {
-			return s.finishUpload(ctx, r, id, contentID, result)
+			return s.finishUpload(ctx, r, id, place{Store: name, ContentID: contentID}, result)
 		},
 	})
 }
@@ -84,7 +95,7 @@ func (s *Service) receive(ctx context.Context, r *api.Request, how reception) er
 	} else {
 		err = uploadError(img, err, body.err, context.Cause(ctx))
 	}
-	if abandonErr := s.abandon(settle, contentID); abandonErr != nil {
+	if abandonErr := s.abandon(settle, how.store, contentID); abandonErr != nil {
 		s.deps.Log.ErrorContext(ctx, "abandon upload; the next sweep will", "image", img.ID, "content", contentID, "error", abandonErr)
 	}
 	return err
@@ -95,9 +106,6 @@ func (s *Service) checkUpload(r *api.Request) (int64, error) {
 	header := r.HTTP.Header
 	if mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || mediaType != "application/octet-stream" {
 		return 0, api.Errorf(http.StatusUnsupportedMediaType, "Image data has the Content-Type application/octet-stream, not '%s'.", header.Get("Content-Type"))
-	}
-	if name := header.Get("X-Image-Meta-Store"); name != "" && name != s.deps.StoreName {
-		return 0, api.BadRequest("Unknown store '%s'.", name)
 	}
 	length := r.HTTP.ContentLength
 	if length == 0 && r.HTTP.Body != http.NoBody {
@@ -122,7 +130,7 @@ func (s *Service) beginReception(ctx context.Context, r *api.Request, id, conten
 		if err := how.begin(img, contentID); err != nil {
 			return err
 		}
-		return insertContent(tx, content{ID: contentID, ImageID: id, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now()})
+		return insertContent(tx, content{ID: contentID, ImageID: id, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now(), Store: how.store})
 	})
 }
 
@@ -144,9 +152,10 @@ func beginUpload(img *image, contentID string) error {
 }
 
 // finishUpload makes the stored content the image's data.
-func (s *Service) finishUpload(ctx context.Context, r *api.Request, id, contentID string, result ingest.Result) error {
-	return s.finishReception(ctx, r, id, contentID, "activate", statusSaving, func(img *image) {
-		img.Status, img.ImportState = statusActive, ""
+func (s *Service) finishUpload(ctx context.Context, r *api.Request, id string, at place, result ingest.Result) error {
+	return s.finishReception(ctx, r, id, at.ContentID, "activate", statusSaving, func(img *image) {
+		img.Status, img.ImportState, img.ImportFailed = statusActive, "", ""
+		img.settleIn([]place{at})
 		img.hold(result)
 	})
 }
@@ -174,7 +183,7 @@ func (s *Service) finishReception(ctx context.Context, r *api.Request, id, conte
 
 // abandon ends an upload without data. Where another process has taken this one for dead and
 // forgotten the content, nobody else removes what was stored since.
-func (s *Service) abandon(ctx context.Context, contentID string) error {
+func (s *Service) abandon(ctx context.Context, storeName, contentID string) error {
 	forgotten := false
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := findContent(tx, contentID)
@@ -184,10 +193,19 @@ func (s *Service) abandon(ctx context.Context, contentID string) error {
 		_, err = s.abandonUpload(tx, contentID)
 		return err
 	})
-	if err == nil && forgotten {
-		return s.deps.Store.Delete(ctx, contentID)
+	if err != nil || !forgotten {
+		return err
 	}
-	return err
+	return s.removeContent(ctx, content{ID: contentID, Store: storeName})
+}
+
+// removeContent removes a content from its store.
+func (s *Service) removeContent(ctx context.Context, c content) error {
+	kept, err := s.storeFor(c.Store)
+	if err != nil {
+		return err
+	}
+	return kept.Delete(ctx, c.ID)
 }
 
 func gone(id string) error {
@@ -214,6 +232,15 @@ func uploadError(img *image, err, sent, cause error) error {
 		return api.BadRequest("The image data broke off before its end.").Because(err)
 	}
 	return err
+}
+
+// toldOf says why content was not taken, if that is the content's or a full store's fault.
+func toldOf(diskFormat string, err error) string {
+	var known *api.Error
+	if errors.As(uploadError(&image{DiskFormat: diskFormat}, err, nil, nil), &known) {
+		return known.Message
+	}
+	return ""
 }
 
 // innermost is a sentence of the error whose wording is meant for users: the one that

@@ -65,7 +65,3 @@ func listSchema(name string, item any) map[string]any {
 func (s *Service) schemaShow(name string) api.Handler {
 	return func(context.Context, *api.Request) (any, error) { return s.schemas[name], nil }
 }
-
-func (s *Service) storeList(context.Context, *api.Request) (any, error) {
-	return map[string]any{"stores": []any{map[string]any{"id": s.deps.StoreName, "default": "true"}}}, nil
-}

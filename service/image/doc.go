@@ -7,6 +7,7 @@
 // image_members, image_contents, image_transfers, image_tombstones, those of metadefs
 // (metadef_namespaces, _definitions, _resource_types, _loaded), feed, and work's operations.
 //
+// Data of an image lies in one store or in several (place.go); an image knows its places.
 // Every piece of content has an id of its own and a row in image_contents before its
 // first byte is stored: incoming while an upload runs, taken when an import has it, kept by
 // an image, doomed when it is to be removed. An import (op_import.go) is a durable operation

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"virga/core/api"
@@ -70,9 +71,14 @@ type image struct {
 	// saving, staged or on its way there while it is uploading or importing, else empty.
 	ContentID string `db:"content_id"`
 	// ImportState tells how the last import has ended; empty: there was none, or one runs.
-	ImportState string    `db:"import_state"`
-	CreatedAt   time.Time `db:"created_at"`
-	UpdatedAt   time.Time `db:"updated_at"`
+	ImportState string `db:"import_state"`
+	// Places are where the data is; see Service.places. ImportingTo and ImportFailed are the
+	// stores that an import goes to, and those that the last one has failed for, with commas.
+	Places       []place   `db:"places,json"`
+	ImportingTo  string    `db:"importing_to"`
+	ImportFailed string    `db:"import_failed"`
+	CreatedAt    time.Time `db:"created_at"`
+	UpdatedAt    time.Time `db:"updated_at"`
 	// callerMember is the caller's project where the image is shared with it.
 	callerMember string
 }
@@ -197,7 +203,10 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Location": {r.URL("/v2/images/" + img.ID)}, "Openstack-Image-Store-Ids": {s.deps.StoreName}}
+	header := http.Header{"Location": {r.URL("/v2/images/" + img.ID)}, "Openstack-Image-Store-Ids": {strings.Join(s.storeNames(), ",")}}
+	if len(s.deps.ImportMethods) > 0 {
+		header.Set("Openstack-Image-Import-Methods", strings.Join(s.deps.ImportMethods, ","))
+	}
 	return &api.Response{Header: header, Body: s.imageView(img)}, nil
 }
 

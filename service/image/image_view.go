@@ -24,15 +24,10 @@ func (s *Service) imageView(img *image) map[string]any {
 	view["size"], view["virtual_size"] = nil, nil
 	if img.hasData() {
 		view["size"], view["virtual_size"] = img.Size, img.VirtualSize
-		view["stores"] = s.deps.StoreName
+		view["stores"] = storeText(s.places(img))
 	}
-	if img.Status == statusImporting {
-		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = s.deps.StoreName, ""
-	} else if img.ImportState != "" {
-		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = "", ""
-		if img.ImportState == importFailed {
-			view["os_glance_failed_import"] = s.deps.StoreName
-		}
+	if img.Status == statusImporting || img.ImportingTo != "" || img.ImportState != "" {
+		view["os_glance_importing_to_stores"], view["os_glance_failed_import"] = img.ImportingTo, img.ImportFailed
 	}
 	view["checksum"] = orNull(img.Checksum)
 	view["os_hash_algo"] = orNull(img.HashAlgo)

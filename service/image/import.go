@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"virga/core/api"
 	"virga/core/db"
@@ -58,9 +59,19 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 	if err := s.checkImport(r, loaded, body); err != nil {
 		return nil, err
 	}
-	_, err := s.changeWith(ctx, r, loaded.ID, "import", func(tx *db.Tx, img *image) error {
+	asked, err := s.storesAsked(r, body)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.changeWith(ctx, r, loaded.ID, "import", func(tx *db.Tx, img *image) error {
 		if err := s.admitImport(tx, img, body); err != nil {
 			return err
+		}
+		stores := asked
+		if body.Method.Name == importCopy {
+			if stores, err = s.storesLacking(img, asked, body.AllStores); err != nil {
+				return err
+			}
 		}
 		if body.Method.Name == importWeb {
 			if err := s.admitData(tx, img.Owner); err != nil {
@@ -68,13 +79,38 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 			}
 		}
 		if body.Method.Name != importCopy {
-			img.Status, img.ImportState = statusImporting, ""
+			img.Status = statusImporting
 		}
+		img.ImportState, img.ImportingTo, img.ImportFailed = "", strings.Join(slices.Sorted(slices.Values(stores)), ","), ""
 		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
-			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: img.ContentID}})
+			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores}})
 		return err
 	})
 	return nil, err
+}
+
+// staged is the content that was staged for an image.
+func staged(img *image) string {
+	if img.hasData() {
+		return ""
+	}
+	return img.ContentID
+}
+
+// storesLacking are those of the stores asked for that lack an image's data. Who named one
+// that has it is told so.
+func (s *Service) storesLacking(img *image, asked []string, all bool) ([]string, error) {
+	var lacking []string
+	for _, name := range asked {
+		has := slices.ContainsFunc(s.places(img), func(p place) bool { return p.Store == name })
+		if has && !all {
+			return nil, api.BadRequest("Image is already present at store '%s'", name)
+		}
+		if !has {
+			lacking = append(lacking, name)
+		}
+	}
+	return lacking, nil
 }
 
 // checkImport refuses what can be refused without the image as it is at the moment.
@@ -83,22 +119,9 @@ func (s *Service) checkImport(r *api.Request, img *image, body importBody) error
 	if !slices.Contains(s.deps.ImportMethods, method) {
 		return api.BadRequest("Unknown import method name '%s'.", method)
 	}
-	if body.AllStores && len(body.Stores) > 0 {
-		return api.BadRequest("Only one of 'all_stores' and 'stores' can be given.")
-	}
-	for _, name := range body.Stores {
-		if name != s.deps.StoreName {
-			return api.BadRequest("Unknown store '%s'.", name)
-		}
-	}
 	switch {
 	case method == importCopy:
-		if err := r.May("copy_image", img.PolicyTarget()); err != nil {
-			return err
-		}
-		if slices.Contains(body.Stores, s.deps.StoreName) {
-			return api.Conflict("Image is already present at store '%s'", s.deps.StoreName)
-		}
+		return r.May("copy_image", img.PolicyTarget())
 	case (method == importWeb) != (body.Method.URI != ""):
 		return api.BadRequest("The parameter 'uri' belongs to the import method '%s', and to no other.", importWeb)
 	case method == importWeb && s.deps.Source.CheckURL(body.Method.URI) != nil:
@@ -113,21 +136,32 @@ func (s *Service) admitImport(tx *db.Tx, img *image, body importBody) error {
 	case body.Method.Name == importCopy && img.Status != statusActive:
 		return api.Conflict("Only images with status active can be targeted for copying")
 	case body.Method.Name == importCopy:
-		return nil
+		return refuseSecond(tx, img.ID)
+	case img.Status == statusActive:
+		return api.Conflict("Image with status active cannot be target for import")
 	case body.Method.Name == importDirect && img.Status != statusUploading:
 		return api.Conflict("Image needs to be staged before 'glance-direct' method can be used")
 	case body.Method.Name == importWeb && img.Status != statusQueued:
 		return api.Conflict("Image needs to be in 'queued' state to use 'web-download' method")
 	case img.ContainerFormat == "":
-		return api.BadRequest("'container_format' needs to be set before import")
+		return api.Conflict("'container_format' needs to be set before import")
 	case img.DiskFormat == "":
-		return api.BadRequest("'disk_format' needs to be set before import")
+		return api.Conflict("'disk_format' needs to be set before import")
 	case body.Method.Name == importWeb:
 		return nil
 	}
 	staged, err := findContent(tx, img.ContentID)
 	if err == nil && staged.State != contentKept {
 		err = api.Conflict("The data of image %s is still being staged.", img.ID)
+	}
+	return err
+}
+
+// refuseSecond refuses an operation on an image while another one is not over.
+func refuseSecond(tx *db.Tx, imageID string) error {
+	running, err := work.Unfinished(tx, imageID)
+	if err == nil && len(running) > 0 {
+		return api.Conflict("New operation on image '%s' is not permitted as prior operation is still in progress", imageID)
 	}
 	return err
 }
@@ -143,7 +177,7 @@ func (s *Service) imageStage(ctx context.Context, r *api.Request) (any, error) {
 			img.Status, img.ContentID = statusUploading, contentID
 			return nil
 		},
-		action: "stage", take: s.stageContent,
+		action: "stage", store: s.firstStore().Name, take: s.stageContent,
 		finish: func(ctx context.Context, r *api.Request, id, contentID string) error {
 			return s.finishReception(ctx, r, id, contentID, "staged", statusUploading, func(*image) {})
 		},
@@ -152,7 +186,7 @@ func (s *Service) imageStage(ctx context.Context, r *api.Request) (any, error) {
 
 // stageContent stores data without a look at it.
 func (s *Service) stageContent(ctx context.Context, _ *image, contentID string, body io.Reader, length int64) error {
-	_, err := s.deps.Store.Put(ctx, contentID, &announced{r: body, size: length}, s.maxBytes())
+	_, err := s.firstStore().Store.Put(ctx, contentID, &announced{r: body, size: length}, s.maxBytes())
 	return err
 }
 

@@ -18,9 +18,10 @@ type transfer struct {
 type transferOutcome struct {
 	Result ingest.Result `json:"result"`
 	// Error is what the user reads; empty when all went well. Passing tells that it may go
-	// well another time.
+	// well another time, OfStore that another store may take the data.
 	Error   string `json:"error,omitempty"`
 	Passing bool   `json:"passing,omitempty"`
+	OfStore bool   `json:"of_store,omitempty"`
 }
 
 func insertTransfer(tx *db.Tx, t transfer) error { return tx.Insert("image_transfers", t) }
@@ -42,12 +43,6 @@ func forgetTransfers(tx *db.Tx, operationID string) error {
 		return err
 	}
 	_, err = tx.Exec("DELETE FROM image_transfers WHERE operation_id = ?", operationID)
-	return err
-}
-
-// setImportState notes how an import of an image has ended.
-func setImportState(tx *db.Tx, imageID, state string) error {
-	_, err := tx.Exec("UPDATE images SET import_state = ? WHERE id = ?", state, imageID)
 	return err
 }
 

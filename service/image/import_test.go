@@ -184,11 +184,12 @@ func TestImportURLsThatAreRefusedAtOnce(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{}`, `{"method":{"name":"nothing"}}`, `{"method":{"name":"web-download"}}`, `{"method":{"name":"glance-direct","uri":"http://example.org/"}}`,
-		`{"method":{"name":"web-download","uri":"http://example.org/"},"stores":["other"]}`, `{"method":{"name":"web-download","uri":"http://example.org/"},"stores":["file"],"all_stores":true}`,
+		`{"method":{"name":"web-download","uri":"http://example.org/"},"stores":["file"],"all_stores":true}`,
 		`{"method":{"name":"web-download","uri":["http://example.org/"]}}`, `{"method":{"name":"web-download","uri":"http://example.org/","glance_region":"x"}}`,
 	} {
 		c.must(400, alice(), "POST", "/v2/images/"+id+"/import", body)
 	}
+	c.must(409, alice(), "POST", "/v2/images/"+id+"/import", `{"method":{"name":"web-download","uri":"http://example.org/"},"stores":["other"]}`)
 	c.must(404, bob(), "POST", "/v2/images/"+id+"/import", `{"method":{"name":"web-download","uri":"http://example.org/"}}`)
 	if c.status(id) != statusQueued {
 		t.Errorf("the image is %s", c.status(id))
@@ -383,7 +384,7 @@ func TestCopyImage(t *testing.T) {
 	id := c.active(alice(), "", "data")
 	path := "/v2/images/" + id + "/import"
 	c.must(403, alice(), "POST", path, `{"method":{"name":"copy-image"},"all_stores":true}`)
-	c.refused(409, "Image is already present at store 'file'", "POST", path, `{"method":{"name":"copy-image"},"stores":["file"]}`)
+	c.refused(400, "Image is already present at store 'file'", "POST", path, `{"method":{"name":"copy-image"},"stores":["file"]}`)
 	c.must(202, root(), "POST", path, `{"method":{"name":"copy-image"},"all_stores":true,"all_stores_must_succeed":false}`)
 	if task := c.imported(id); task["status"] != "success" || c.status(id) != statusActive {
 		t.Errorf("the task: %v", task)

@@ -24,31 +24,36 @@ import (
 func TestOperations(t *testing.T) {
 	worktest.Run(t, newArchive, worktest.Subject[*archive]{Kind: opImport, Start: func(a *archive) string {
 		id := a.c.image(alice(), "")
-		a.c.download(202, id, "http://source/")
+		a.c.must(202, alice(), "POST", "/v2/images/"+id+"/import", `{"method":{"name":"web-download","uri":"http://source/"},"all_stores":true}`)
 		return id
 	}})
 }
 
-// archive is an image service over a store in a folder, and a source that can be cut off.
+// archive is an image service over two stores in folders, and a source that can be cut off.
 type archive struct {
-	c    *cloud
-	die  func()
-	mu   sync.Mutex
-	hook worktest.Hook
-	cut  bool
+	second store.Store
+	c      *cloud
+	die    func()
+	mu     sync.Mutex
+	hook   worktest.Hook
+	cut    bool
 }
 
 func newArchive(t *testing.T, d *db.DB) *archive {
 	t.Helper()
-	contents, err := file.Open(t.TempDir(), clock.System{}.ID)
-	if err != nil {
-		t.Fatal(err)
+	var stores [2]store.Store
+	for i := range stores {
+		contents, err := file.Open(t.TempDir(), clock.System{}.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = contents.Close() })
+		stores[i] = contents
 	}
-	t.Cleanup(func() { _ = contents.Close() })
-	a := &archive{}
+	a := &archive{second: stores[1]}
 	deps := Deps{DB: d, Bus: bus.NewLocal(), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Endpoint: "http://cloud/image",
-		Auth: tokens{}, Owner: "test", Store: contents, Source: a, Hook: a.called}
-	a.c = &cloud{t: t, db: d, store: contents, clock: deps.Clock}
+		Auth: tokens{}, Owner: "test", Store: stores[0], MoreStores: []NamedStore{{Name: "second", Store: stores[1]}}, Source: a, Hook: a.called}
+	a.c = &cloud{t: t, db: d, store: stores[0], clock: deps.Clock}
 	s, err := New(t.Context(), deps)
 	if err != nil {
 		t.Fatal(err)
@@ -130,12 +135,14 @@ func (a *archive) Views() (known, world worktest.Set) {
 	}); err != nil {
 		a.c.t.Error(err)
 	}
-	list, err := a.c.store.List(context.Background(), "", 100)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		a.c.t.Error(err)
-	}
-	for _, entry := range list {
-		world["content "+entry.ID] = true
+	for _, kept := range []store.Store{a.c.store, a.second} {
+		list, err := kept.List(context.Background(), "", 100)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			a.c.t.Error(err)
+		}
+		for _, entry := range list {
+			world["content "+entry.ID] = true
+		}
 	}
 	return known, world
 }
@@ -143,7 +150,7 @@ func (a *archive) Views() (known, world worktest.Set) {
 func (a *archive) Transitional() []string {
 	var ids []string
 	if err := a.c.db.Read(context.Background(), func(tx *db.Tx) error {
-		return tx.Select(&ids, "SELECT id FROM images WHERE status = ?", statusImporting)
+		return tx.Select(&ids, "SELECT id FROM images WHERE status = ? OR importing_to <> ''", statusImporting)
 	}); err != nil {
 		a.c.t.Error(err)
 	}

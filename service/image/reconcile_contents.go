@@ -83,11 +83,15 @@ func (s *Service) chore(ctx context.Context, what string, do func(context.Contex
 
 // sweepStore removes what Puts of dead processes left; living ones hold theirs.
 func (s *Service) sweepStore(ctx context.Context) error {
-	n, err := s.deps.Store.Sweep(ctx, s.deps.Clock.Now())
-	if n > 0 {
-		s.deps.Log.InfoContext(ctx, "removed what broken-off uploads left in the store", "count", n)
+	var failed error
+	for _, named := range s.stores {
+		n, err := named.Store.Sweep(ctx, s.deps.Clock.Now())
+		if n > 0 {
+			s.deps.Log.InfoContext(ctx, "removed what broken-off uploads left in the store", "store", named.Name, "count", n)
+		}
+		failed = errors.Join(failed, err)
 	}
-	return err
+	return failed
 }
 
 // recoverUploads says that this process's uploads are alive and abandons dead ones: those
@@ -142,7 +146,7 @@ func (s *Service) removeDoomed(ctx context.Context) error {
 		if s.uploads.runs(c.ID) {
 			return nil
 		}
-		if err := s.deps.Store.Delete(ctx, c.ID); err != nil {
+		if err := s.removeContent(ctx, c); err != nil {
 			return err
 		}
 		return s.deps.DB.Write(ctx, func(tx *db.Tx) error { return forgetContent(tx, c.ID) })

@@ -45,6 +45,7 @@ func (s *Service) ownRoutes() []api.Route {
 
 		{Method: "GET", Path: "/v2/info/import", Policy: "public_api", Handle: s.importShow, Doc: "tells the import methods"},
 		{Method: "GET", Path: "/v2/info/stores", Policy: "public_api", Handle: s.storeList, Doc: "lists the stores"},
+		{Method: "GET", Path: "/v2/info/stores/detail", Policy: "stores_info_detail", Handle: s.storeDetailList, Doc: "lists the stores with what they are"},
 		{Method: "GET", Path: "/v2/info/usage", Policy: "public_api", Handle: s.usageShow, Doc: "tells the caller's usage of limited resources"},
 
 		{Method: "GET", Path: "/v2/schemas/image", Policy: "public_api", Handle: s.schemaShow("image"), Doc: "the schema of an image"},
@@ -53,6 +54,8 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "GET", Path: "/v2/schemas/task", Policy: "public_api", Handle: s.schemaShow("task"), Doc: "the schema of a task"},
 		{Method: "GET", Path: "/v2/schemas/tasks", Policy: "public_api", Handle: s.schemaShow("tasks"), Doc: "the schema of a list of tasks"},
 		{Method: "GET", Path: "/v2/schemas/members", Policy: "public_api", Handle: s.schemaShow("members"), Doc: "the schema of a list of members"},
+
+		{Method: "DELETE", Path: "/v2/stores/{store_id}/{image_id}", Policy: "delete_image_location", Load: s.loadImage, Handle: s.storeRemove, Doc: "takes an image's data out of one of its stores"},
 
 		{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: s.taskList, Doc: "lists the tasks of all projects"},
 		{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: s.taskShow, Doc: "shows a task"},

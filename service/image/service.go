@@ -51,6 +51,10 @@ type Deps struct {
 	// Store keeps the content, StoreName is what clients call it; empty means "file".
 	Store     store.Store
 	StoreName string
+	// StorePath is its folder; MoreStores are further stores, to which data goes when a client
+	// names them.
+	StorePath  string
+	MoreStores []NamedStore
 	// MaxImageBytes bounds the content of one image, in bytes; 0 for no bound.
 	MaxImageBytes int64
 	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
@@ -86,6 +90,8 @@ type Service struct {
 	// jobs are transfers to be carried by Run, transfers has an element for each that is begun.
 	jobs      chan func(context.Context)
 	transfers chan struct{}
+	// stores take data; the first is the default.
+	stores []NamedStore
 }
 
 // New migrates the database and makes the service's API.
@@ -117,7 +123,11 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("image policy: %w", err)
 	}
 	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus),
-		jobs: make(chan func(context.Context)), transfers: make(chan struct{}, maxTransfers)}
+		jobs: make(chan func(context.Context)), transfers: make(chan struct{}, maxTransfers),
+		stores: append([]NamedStore{{Name: deps.StoreName, Store: deps.Store, Path: deps.StorePath}}, deps.MoreStores...)}
+	if err := checkStores(s.stores); err != nil {
+		return nil, err
+	}
 	s.engine = work.New(work.Config{Service: "image", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook})
 	if err := s.engine.Register(s.imageImportKind()); err != nil {
 		return nil, err
@@ -161,8 +171,10 @@ func (s *Service) Ready(ctx context.Context) error {
 	if err := s.deps.DB.Ping(ctx); err != nil {
 		return fmt.Errorf("reach the image database: %w", err)
 	}
-	if _, err := s.deps.Store.Size(ctx, "ready"); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("reach the image store: %w", err)
+	for _, named := range s.stores {
+		if _, err := named.Store.Size(ctx, "ready"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("reach the image store %s: %w", named.Name, err)
+		}
 	}
 	return nil
 }

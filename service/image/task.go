@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Service) viewTask(o work.Operation) (taskView, error) {
 	}
 	view := taskView{ID: o.ID, Type: "api_image_import", Status: "processing", Owner: o.ProjectID, Message: o.Error, ImageID: o.ResourceID, RequestID: o.RequestID,
 		UserID: o.UserID, CreatedAt: isoTime(o.CreatedAt), UpdatedAt: isoTime(o.UpdatedAt), Self: "/v2/tasks/" + o.ID, Schema: "/v2/schemas/task",
-		Input: map[string]any{"image_id": o.ResourceID, "import_req": params.Request, "backend": []string{s.deps.StoreName}}}
+		Input: map[string]any{"image_id": o.ResourceID, "import_req": params.Request, "backend": slices.Concat([]string{}, params.Stores)}}
 	switch o.State {
 	case work.Done:
 		view.Status, view.Result = "success", map[string]any{"image_id": o.ResourceID}

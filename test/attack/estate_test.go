@@ -44,6 +44,7 @@ func furnish(t *testing.T, c *cloud.Cloud, owner *cloud.Client, cidr, word strin
 	owner.Must(t, "PUT", "/image/v2/images/"+e.ids["image_id"]+"/file", strings.Repeat(e.word, 100), "", "Content-Type", "application/octet-stream")
 	e.furnishCatalog(t, c)
 	c.Admin.Must(t, "POST", "/image/v2/images/"+e.ids["image_id"]+"/import", object{"method": object{"name": "copy-image"}, "all_stores": true}, "")
+	e.ids["store_id"] = "file"
 	e.ids["task_id"] = owner.Must(t, "GET", "/image/v2/images/"+e.ids["image_id"]+"/tasks", nil, "tasks.0.id")
 	e.furnishNetwork(t, c, cidr)
 	e.furnishCompute(t, c)

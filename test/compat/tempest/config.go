@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,11 @@ const (
 // rules are the arguments of virga that set them.
 func rules() []string {
 	return []string{"--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
+}
+
+// stores are the arguments of virga for a second store of images, below the work folder.
+func stores(work string) []string {
+	return []string{"--image-store", "second=" + filepath.Join(work, "second")}
 }
 
 // section is one section of tempest.conf.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"virga/test/process"
@@ -64,7 +65,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, web.stop()) }()
-	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: append(rules(), web.rules()...)})
+	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: slices.Concat(rules(), stores(o.work), web.rules())})
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,49 @@
+package conf
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Images are the settings of where the data of images is, and of how long.
+type Images struct {
+	ImageStores []string `name:"image-store" env:"VIRGA_IMAGE_STORE" placeholder:"NAME=DIR" help:"Further store of images, with a name and a folder; data goes there when a client names it. The first store is called file and has the folder of --images-dir. Processes that share one of the folders share all of them."`
+
+	stores []ImageStore
+}
+
+// ImageStore is a further store of images.
+type ImageStore struct{ Name, Dir string }
+
+// maxImageStores bounds the stores, whose names are written into the records of images.
+const maxImageStores = 15
+
+// storeName is what a store may be called.
+var storeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
+
+// FurtherImageStores are the stores of ImageStores, after Complete.
+func (i *Images) FurtherImageStores() []ImageStore { return i.stores }
+
+// complete reads the stores and refuses what means nothing.
+func (i *Images) complete() error {
+	i.stores = nil
+	seen := map[string]bool{"file": true, "http": true}
+	for _, text := range i.ImageStores {
+		name, dir, found := strings.Cut(text, "=")
+		if !found || dir == "" || !storeName.MatchString(name) || seen[name] || strings.HasPrefix(name, "os_glance_") {
+			return fmt.Errorf("image-store: %q is not NAME=DIR with a name of its own (letters, digits, _ and -; neither file nor http)", text)
+		}
+		seen[name] = true
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return fmt.Errorf("image-store: %w", err)
+		}
+		i.stores = append(i.stores, ImageStore{Name: name, Dir: dir})
+	}
+	if len(i.stores) > maxImageStores {
+		return fmt.Errorf("image-store: %d stores are more than %d", len(i.stores), maxImageStores)
+	}
+	return nil
+}

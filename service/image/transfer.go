@@ -1,0 +1,248 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"virga/core/db"
+	"virga/core/work"
+	"virga/service/image/ingest"
+	"virga/service/image/store"
+)
+
+// maxTransfers is how many imports move bytes in one process at a time.
+const maxTransfers = 8
+
+// transferOf finds how the transfer of a content has ended, or that it still runs. Neither
+// means that it is to begin.
+func (s *Service) transferOf(ctx context.Context, contentID string) (ended *transfer, running bool, err error) {
+	if contentID == "" {
+		return nil, false, nil
+	}
+	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+		found, err := findTransfer(tx, contentID)
+		if err == nil {
+			ended = &found
+		}
+		if !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		c, err := findContent(tx, contentID)
+		running = err == nil && c.State == contentIncoming
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return ended, running, err
+}
+
+// errChanged refuses a copy that is not what it was copied from.
+var errChanged = errors.New("the copy is not what it was copied from")
+
+// haul is what a transfer is to move, and where to.
+type haul struct {
+	operation work.Operation
+	params    importParams
+	frame     importFrame
+	to        string // the store
+	contentID string
+}
+
+// beginTransfer registers a content and has its bytes moved; the operation waits to be rung.
+func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
+	select {
+	case s.transfers <- struct{}{}:
+	default:
+		return work.Wait(time.Second)
+	}
+	id := s.deps.Clock.ID()
+	h := haul{operation: run.Operation, params: run.Params, frame: run.Frame, to: run.Params.Stores[run.Frame.Next], contentID: id}
+	forget := s.uploads.expect(id)
+	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		return insertContent(tx, content{ID: id, ImageID: h.operation.ResourceID, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now(), Store: h.to})
+	})
+	if err != nil {
+		forget()
+		<-s.transfers
+		return err
+	}
+	run.Frame.ContentID = id
+	job := func(ctx context.Context) {
+		defer func() { <-s.transfers }()
+		ctx, end := s.uploads.begin(ctx, id)
+		defer end()
+		s.move(ctx, h)
+	}
+	select {
+	case s.jobs <- job:
+		return work.Wait(lookAgain)
+	case <-ctx.Done():
+		forget()
+		<-s.transfers
+		return context.Cause(ctx) // the row is that of a dead transfer
+	}
+}
+
+// move takes a content in and leaves the outcome in the database.
+func (s *Service) move(ctx context.Context, h haul) {
+	result, err := s.carry(ctx, h)
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err != nil && ctx.Err() != nil {
+		// The process ends, or the import was given up: without an outcome another transfer
+		// begins where one is still wanted.
+		err = s.deps.DB.Write(settle, func(tx *db.Tx) error {
+			if err := doomContent(tx, h.contentID); err != nil {
+				return err
+			}
+			return s.engine.Signal(tx, h.operation.ID)
+		})
+		if err != nil {
+			s.deps.Log.ErrorContext(ctx, "give up a transfer; the next sweep will", "operation", h.operation.ID, "content", h.contentID, "error", err)
+		}
+		return
+	}
+	outcome := transferOutcome{Result: result}
+	if err != nil {
+		s.deps.Log.InfoContext(ctx, "a store took nothing of an import", "image", h.operation.ResourceID, "operation", h.operation.ID, "store", h.to, "error", causeOf(err))
+		outcome = outcomeOf(h.params, err)
+	}
+	if err := s.writeOutcome(settle, h, outcome); err != nil {
+		s.deps.Log.ErrorContext(ctx, "write the outcome of a transfer; the import begins anew", "operation", h.operation.ID, "content", h.contentID, "error", err)
+	}
+}
+
+// carry takes a content in.
+func (s *Service) carry(ctx context.Context, h haul) (ingest.Result, error) {
+	target, err := s.storeFor(h.to)
+	if err != nil {
+		return ingest.Result{}, err
+	}
+	body, length, sum, err := s.openSource(ctx, h)
+	if err != nil {
+		return ingest.Result{}, fmt.Errorf("open the source: %w", err)
+	}
+	defer func() { _ = body.Close() }()
+	accept := func(result ingest.Result) error {
+		if sum != "" && result.SHA512 != sum {
+			return errChanged
+		}
+		return nil
+	}
+	return ingest.Take(ctx, target, ingest.Request{ID: h.contentID, DiskFormat: h.params.DiskFormat, Body: body, Length: length,
+		Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize, Accept: accept})
+}
+
+// openSource opens what a transfer is to move, and tells its length or -1, and its SHA-512 as
+// far as it is known.
+func (s *Service) openSource(ctx context.Context, h haul) (body io.ReadCloser, length int64, sum string, err error) {
+	switch {
+	case len(h.frame.Held) > 0:
+		from, err := s.storeFor(h.frame.Held[0].Store)
+		if err != nil {
+			return nil, 0, "", err
+		}
+		body, length, err = from.Get(ctx, h.frame.Held[0].ContentID, 0, store.NoLimit)
+		return body, length, h.frame.Result.SHA512, err
+	case h.params.Request.Method.Name == importCopy:
+		var img *image
+		err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
+			img, err = findImage(tx, h.operation.ResourceID)
+			return err
+		})
+		if err != nil {
+			return nil, 0, "", err
+		}
+		body, err := s.openData(ctx, img, 0, store.NoLimit)
+		return body, img.Size, img.HashValue, err
+	case h.params.Request.Method.Name == importWeb:
+		body, length, err = s.deps.Source.Open(ctx, h.params.Request.Method.URI)
+		return body, length, "", err
+	}
+	body, length, err = s.firstStore().Store.Get(ctx, h.params.StagedID, 0, store.NoLimit)
+	return body, length, "", err
+}
+
+// sourceTrouble is an error of a Source: its text is for users, its cause for the log alone.
+type sourceTrouble interface {
+	error
+	Cause() error
+}
+
+// causeOf is an error as operators read it.
+func causeOf(err error) error {
+	var source sourceTrouble
+	if errors.As(err, &source) {
+		return source.Cause()
+	}
+	return err
+}
+
+// outcomeOf says to the user why nothing was taken. What the content or the source is to
+// blame for would be no better another time.
+func outcomeOf(params importParams, err error) transferOutcome {
+	var source sourceTrouble
+	if errors.As(err, &source) {
+		return transferOutcome{Error: source.Error()}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return transferOutcome{Error: "The staged data is not there any more."}
+	}
+	if told := toldOf(params.DiskFormat, err); told != "" {
+		return transferOutcome{Error: told, OfStore: errors.Is(err, store.ErrNoSpace)}
+	}
+	return transferOutcome{Error: "The image data could not be stored.", Passing: true, OfStore: true}
+}
+
+// writeOutcome leaves the outcome of a transfer to the operation. Where another process has
+// given the transfer up meanwhile, what was stored is removed.
+func (s *Service) writeOutcome(ctx context.Context, h haul, outcome transferOutcome) error {
+	forgotten := false
+	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := findContent(tx, h.contentID)
+		if forgotten = errors.Is(err, db.ErrNotFound); forgotten || err == nil && c.State != contentIncoming {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now, err := work.Find(tx, h.operation.ID)
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		if err != nil || !now.FinishedAt.IsZero() { // it has taken another content
+			return setContentState(tx, h.contentID, contentDoomed)
+		}
+		state := contentTaken
+		if outcome.Error != "" {
+			state = contentDoomed
+		}
+		if err := setContentState(tx, h.contentID, state); err != nil {
+			return err
+		}
+		if err := insertTransfer(tx, transfer{h.contentID, h.operation.ID, outcome}); err != nil {
+			return err
+		}
+		return s.engine.Signal(tx, h.operation.ID)
+	})
+	if err == nil && forgotten {
+		return s.removeContent(ctx, content{ID: h.contentID, Store: h.to})
+	}
+	return err
+}
+
+// carryTransfers runs transfers until ctx ends, and waits for them.
+func (s *Service) carryTransfers(ctx context.Context, run func(func())) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case job := <-s.jobs:
+			run(func() { job(ctx) })
+		}
+	}
+}
