@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/vishvananda/netlink"
 )
 
@@ -134,7 +135,13 @@ func prepareLibvirt() error {
 			return err
 		}
 	}
-	for name, text := range map[string]string{"libvirtd.conf": libvirtdConf, "qemu.conf": qemuConf, "virtlogd.conf": virtlogdConf} {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("ask for the machine's name: %w", err)
+	}
+	// Guests migrate between hosts that differ by this; otherwise all would have the identity of the real machine.
+	identity := fmt.Sprintf("host_uuid = %q\n", uuid.NewSHA1(uuid.NameSpaceDNS, []byte(host)).String())
+	for name, text := range map[string]string{"libvirtd.conf": libvirtdConf + identity, "qemu.conf": qemuConf, "virtlogd.conf": virtlogdConf} {
 		if err := os.WriteFile(filepath.Join("/etc/libvirt", name), []byte(text), 0o644); err != nil {
 			return err
 		}

@@ -132,6 +132,11 @@ func (m *Machine) Connect(bridge string, address *netlink.Addr) error {
 	})
 }
 
+// LibvirtSocketHere is where the machine's libvirtd answers, as seen from the tests' own mounts.
+func (m *Machine) LibvirtSocketHere() string {
+	return fmt.Sprintf("/proc/%d/root%s", m.daemons[len(m.daemons)-1].Process.Pid, LibvirtSocket)
+}
+
 // Plug is the end of the machine's cable.
 func (m *Machine) Plug() string { return "to-" + m.Name }
 

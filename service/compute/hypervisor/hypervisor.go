@@ -33,7 +33,7 @@ var (
 
 // Retryable tells whether the same request can succeed later without anybody changing it.
 func Retryable(err error) bool {
-	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrClosed} {
+	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrClosed, ErrUnfit, ErrNotRunning} {
 		if errors.Is(err, final) {
 			return false
 		}
@@ -124,6 +124,8 @@ type Driver interface {
 
 	// Close gives up connections and goroutines and waits for them. Guests run on. Calls after it fail with ErrClosed.
 	Close() error
+
+	Migrator
 }
 
 // PowerState is a guest's observed state, in the numbers of the compute API (OS-EXT-STS:power_state).

@@ -38,6 +38,9 @@ type Options struct {
 	Faults func(verb, id string) Fault
 	// DeviceExists tells whether a tap device exists on the simulated host; nil means that all do.
 	DeviceExists func(tap string) bool
+	// Lingers tells whether the memory of a guest that migrates changes so fast that the migration only ends when it is hastened; nil
+	// means that none does.
+	Lingers func(id string) bool
 }
 
 // Driver is a simulated hypervisor.
@@ -53,6 +56,9 @@ type Driver struct {
 	closed bool
 	guests map[string]*record
 	images map[string]cachedImage
+	// arrivals are the guests that are expected, hasten is closed to end a lingering migration.
+	arrivals map[string]departing
+	hasten   map[string]chan struct{}
 }
 
 var _ hypervisor.Driver = (*Driver)(nil)
@@ -67,6 +73,8 @@ type record struct {
 	BootedAt  time.Time             // zero when it never ran
 	Boots     int
 	Saved     bool // it is off and its memory is kept
+	// Leaving says what the guest was while another host may run it.
+	Leaving hypervisor.PowerState `json:",omitempty"`
 }
 
 // New returns a driver; with a directory it finds the guests and images that an earlier one left there.
@@ -75,7 +83,8 @@ func New(options Options) (*Driver, error) {
 		return nil, fmt.Errorf("open fake hypervisor: no clock")
 	}
 	setDefaults(&options)
-	d := &Driver{options: options, guests: map[string]*record{}, images: map[string]cachedImage{}}
+	d := &Driver{options: options, guests: map[string]*record{}, images: map[string]cachedImage{},
+		arrivals: map[string]departing{}, hasten: map[string]chan struct{}{}}
 	if options.Dir == "" {
 		d.fence = fence.Memory(options.Clock.Now)
 		return d, nil

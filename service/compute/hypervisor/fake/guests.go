@@ -26,6 +26,9 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 		if err := d.fence.Admit(guest.ID, guest.Generation); err != nil {
 			return err
 		}
+		if r := d.lookup(guest.ID); r != nil && r.Leaving != hypervisor.NoState && guest.Power != hypervisor.PowerPrepared {
+			return fmt.Errorf("ensure guest %s: %w", guest.ID, hypervisor.ErrUndecided)
+		}
 		return d.ensure(guest)
 	})
 }
@@ -100,6 +103,7 @@ func (d *Driver) RemoveGuest(ctx context.Context, id string, generation int64) e
 		if err := d.fence.Retire(id, generation); err != nil {
 			return err
 		}
+		d.dropArrival(id)
 		r := d.lookup(id)
 		if r == nil {
 			return nil
@@ -131,6 +135,9 @@ func (d *Driver) RebootGuest(ctx context.Context, id string, hard bool) error {
 		r := d.lookup(id)
 		if r == nil || r.Power == hypervisor.NoState {
 			return fmt.Errorf("reboot: %w: %s", hypervisor.ErrNotFound, id)
+		}
+		if r.Leaving != hypervisor.NoState {
+			return fmt.Errorf("reboot guest %s: %w", id, hypervisor.ErrUndecided)
 		}
 		if err := d.checkDevices(r.Guest); err != nil {
 			return err

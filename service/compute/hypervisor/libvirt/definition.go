@@ -26,7 +26,16 @@ type definition struct {
 
 // render returns the domain XML; the same definition gives the same text.
 func (def definition) render() (string, error) {
-	domain := libvirtxml.Domain{
+	domain := def.domain()
+	text, err := domain.Marshal()
+	if err != nil {
+		return "", fmt.Errorf("render domain of guest %s: %w", def.guest.ID, err)
+	}
+	return text, nil
+}
+
+func (def definition) domain() libvirtxml.Domain {
+	return libvirtxml.Domain{
 		Type:     def.kind,
 		Name:     domainName(def.guest.ID),
 		UUID:     def.guest.ID,
@@ -50,11 +59,6 @@ func (def definition) render() (string, error) {
 		},
 		Devices: def.devices(),
 	}
-	text, err := domain.Marshal()
-	if err != nil {
-		return "", fmt.Errorf("render domain of guest %s: %w", def.guest.ID, err)
-	}
-	return text, nil
 }
 
 func (def definition) machine() string {

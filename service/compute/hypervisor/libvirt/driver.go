@@ -60,7 +60,10 @@ type Driver struct {
 	turns   turns.Turns
 	events  fanout.Fanout
 	flights flight.Flights
-	cache   string // disk cache mode that the directory's file system allows
+	// departures and arrivals are the migrations at work.
+	departures departures
+	arrivals   arrivals
+	cache      string // disk cache mode that the directory's file system allows
 
 	closing sync.Once
 	facts   sync.Mutex
@@ -117,6 +120,7 @@ func (d *Driver) recall() error {
 func (d *Driver) Close() error {
 	var err error
 	d.closing.Do(func() {
+		d.arrivals.close()
 		d.conn.close()
 		d.events.Close()
 		d.flights.Close()

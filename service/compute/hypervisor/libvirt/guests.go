@@ -40,6 +40,9 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 	if err != nil {
 		return err
 	}
+	if kept != nil && kept.Leaving != hypervisor.NoState {
+		return fmt.Errorf("ensure guest %s: %w", guest.ID, hypervisor.ErrUndecided)
+	}
 	kept, err = d.ensureDisks(ctx, guest, kept, isActive(power))
 	if err != nil {
 		return err
@@ -277,6 +280,9 @@ func (d *Driver) RebootGuest(ctx context.Context, id string, hard bool) error {
 	if kept == nil || domain == nil {
 		return fmt.Errorf("reboot: %w: %s", hypervisor.ErrNotFound, id)
 	}
+	if kept.Leaving != hypervisor.NoState {
+		return fmt.Errorf("reboot guest %s: %w", id, hypervisor.ErrUndecided)
+	}
 	if err := checkDevices(id, kept.Guest.NICs); err != nil {
 		return err
 	}
@@ -311,6 +317,7 @@ func (d *Driver) RemoveGuest(ctx context.Context, id string, generation int64) e
 	if err := d.fence.Retire(id, generation); err != nil {
 		return err
 	}
+	d.arrivals.drop(id)
 	domain, _, err := d.observe(ctx, id)
 	if err != nil {
 		return err

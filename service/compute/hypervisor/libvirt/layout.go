@@ -37,6 +37,8 @@ type manifest struct {
 	Guest     hypervisor.Guest // without the config drive's content
 	RootBytes int64            // size of the root disk as it is; 0: there is none yet
 	Defined   string           // digest of the definition that libvirt has; "": none
+	// Leaving is set while another host may run the guest, which must not run here before that is known. It says what the guest was.
+	Leaving hypervisor.PowerState `json:",omitempty"`
 }
 
 // openLayout makes the directory ready and locks it against other processes. The directories can be passed through, not listed, by
@@ -45,7 +47,7 @@ func openLayout(dir string) (*layout, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("directory %q is not absolute", dir)
 	}
-	for _, sub := range []string{"", "guests", "images"} {
+	for _, sub := range []string{"", "guests", "images", arrivalDirs} {
 		// The mode is set again because the umask may have taken from it.
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o711); err != nil {
 			return nil, err
@@ -166,6 +168,20 @@ func (l *layout) clearTransfers() error {
 			if err := l.root.Remove("images/" + entry.Name()); err != nil {
 				return err
 			}
+		}
+	}
+	return l.clearArrivals()
+}
+
+// clearArrivals removes the sockets of migrations that ended with an earlier process.
+func (l *layout) clearArrivals() error {
+	entries, err := fs.ReadDir(l.root.FS(), arrivalDirs)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := l.root.RemoveAll(arrivalDirs + "/" + entry.Name()); err != nil {
+			return err
 		}
 	}
 	return nil
