@@ -70,8 +70,8 @@ func assignmentExists(tx *db.Tx, row assignmentRow) (bool, error) {
 func rolesGranted(tx *db.Tx, row assignmentRow) ([]roleRow, error) {
 	var rows []roleRow
 	err := tx.Select(&rows, "SELECT "+db.Columns(roleRow{}, "")+" FROM roles WHERE id IN (SELECT role_id FROM assignments"+
-		" WHERE actor_id = ? AND target_id = ? AND target_type = ? AND inherited = ?) ORDER BY name, id",
-		row.ActorID, row.TargetID, row.TargetType, row.Inherited)
+		" WHERE actor_id = ? AND target_id = ? AND target_type = ? AND inherited = ?) ORDER BY name, id LIMIT ?",
+		row.ActorID, row.TargetID, row.TargetType, row.Inherited, maxList+1)
 	return rows, err
 }
 
@@ -141,18 +141,25 @@ type targetRow struct {
 	Inherited  bool   `db:"inherited"`
 }
 
-// targetsOf lists where a user has roles, also by groups.
-func targetsOf(tx *db.Tx, userID string) ([]targetRow, error) {
-	var rows []targetRow
-	err := tx.Select(&rows, "SELECT DISTINCT target_type, target_id, inherited FROM assignments WHERE "+ofActor, userID, userID)
-	return rows, err
+// Conditions for the targets of a user: those that projects come of, and domains.
+const (
+	givesProjects = "(target_type = 'project' OR inherited = 1)"
+	isDomain      = "target_type = 'domain' AND inherited = 0"
+)
+
+// targetsOf lists where a user has roles, also by groups, that a condition lets through; more
+// tells that there are others.
+func targetsOf(tx *db.Tx, userID, condition string) (rows []targetRow, more bool, err error) {
+	err = tx.Select(&rows, "SELECT DISTINCT target_type, target_id, inherited FROM assignments WHERE "+ofActor+" AND "+condition+
+		" ORDER BY target_type, target_id, inherited LIMIT ?", userID, userID, maxList+1)
+	return rows[:min(len(rows), maxList)], len(rows) > maxList, err
 }
 
-// projectsOfUser lists the projects on which a user has a role.
-func projectsOfUser(tx *db.Tx, userID string) ([]projectRow, error) {
-	targets, err := targetsOf(tx, userID)
+// projectsOfUser lists the projects on which a user has a role; more tells that there are others.
+func projectsOfUser(tx *db.Tx, userID string) (projects []projectRow, more bool, err error) {
+	targets, more, err := targetsOf(tx, userID, givesProjects)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	found := map[string]projectRow{}
 	var direct []string
@@ -160,10 +167,12 @@ func projectsOfUser(tx *db.Tx, userID string) ([]projectRow, error) {
 		switch {
 		case target.TargetType == targetProject && !target.Inherited:
 			direct = append(direct, target.TargetID)
-		case target.Inherited:
+		case len(found)+len(direct) > maxList:
+			more = true
+		default:
 			below, err := subtreeOf(tx, target.TargetID)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			for _, project := range below {
 				found[project.ID] = project
@@ -172,17 +181,17 @@ func projectsOfUser(tx *db.Tx, userID string) ([]projectRow, error) {
 	}
 	rows, err := projectsByID(tx, direct)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, row := range rows {
 		found[row.ID] = row
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b projectRow) int { return strings.Compare(a.ID, b.ID) }), nil
+	return slices.SortedFunc(maps.Values(found), func(a, b projectRow) int { return strings.Compare(a.ID, b.ID) }), more, nil
 }
 
-// selectAssignments reads the stored assignments from which a list is made. In an
-// effective list the role is looked at after implied roles are known.
-func selectAssignments(tx *db.Tx, q assignmentQuery, scope assignmentScope) ([]assignmentRow, error) {
+// selectAssignments reads the stored assignments from which a list is made, one more than it
+// shows at most. In an effective list those count, too, whose role implies the one asked for.
+func selectAssignments(tx *db.Tx, q assignmentQuery, scope assignmentScope, implied []impliedRow) ([]assignmentRow, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	add := func(text string, values ...any) {
 		where, args = append(where, text), append(args, values...)
@@ -193,8 +202,13 @@ func selectAssignments(tx *db.Tx, q assignmentQuery, scope assignmentScope) ([]a
 	case q.user != "" || q.group != "":
 		add("actor_id = ?", q.user+q.group)
 	}
-	if q.role != "" && !q.effective {
-		add("role_id = ?", q.role)
+	if q.role != "" {
+		roles := []string{q.role}
+		if q.effective {
+			roles = implying(q.role, implied)
+		}
+		marks, values := db.In(roles)
+		add("role_id IN "+marks, values...)
 	}
 	if q.inherited != nil {
 		add("inherited = ?", *q.inherited)

@@ -29,25 +29,25 @@ func (s *Service) authCatalog(ctx context.Context, r *api.Request) (any, error) 
 func (s *Service) authProjects(ctx context.Context, r *api.Request) (any, error) {
 	var answer any
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		rows, err := usableProjects(tx, r.Identity.UserID)
+		rows, more, err := usableProjects(tx, r.Identity.UserID)
 		if err != nil {
 			return err
 		}
 		if r.Identity.AppCred.ID != "" || r.Identity.AccessToken.ID != "" {
-			rows = slices.DeleteFunc(rows, func(row projectRow) bool { return row.ID != r.Identity.Project.ID })
+			rows, more = slices.DeleteFunc(rows, func(row projectRow) bool { return row.ID != r.Identity.Project.ID }), false
 		}
-		answer, err = whole(tx, r, "projects", rows, s.viewProjects)
+		answer, err = whole(tx, r, "projects", rows, more, s.viewProjects)
 		return err
 	})
 	return answer, err
 }
 
 // usableProjects lists the projects on which a user has a role, where the project and
-// its domain are enabled.
-func usableProjects(tx *db.Tx, userID string) ([]projectRow, error) {
-	rows, err := projectsOfUser(tx, userID)
+// its domain are enabled; more tells that there may be others.
+func usableProjects(tx *db.Tx, userID string) (projects []projectRow, more bool, err error) {
+	rows, more, err := projectsOfUser(tx, userID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var owners []string
 	for _, row := range rows {
@@ -57,35 +57,33 @@ func usableProjects(tx *db.Tx, userID string) ([]projectRow, error) {
 	}
 	domains, err := projectsByID(tx, owners)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	enabled := map[string]bool{}
 	for _, domain := range domains {
 		enabled[domain.ID] = domain.Enabled
 	}
-	return slices.DeleteFunc(rows, func(row projectRow) bool { return !row.Enabled || !enabled[row.owner()] }), nil
+	return slices.DeleteFunc(rows, func(row projectRow) bool { return !row.Enabled || !enabled[row.owner()] }), more, nil
 }
 
 // authDomains answers GET /v3/auth/domains.
 func (s *Service) authDomains(ctx context.Context, r *api.Request) (any, error) {
 	var answer any
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		targets, err := targetsOf(tx, r.Identity.UserID)
+		targets, more, err := targetsOf(tx, r.Identity.UserID, isDomain)
 		if err != nil {
 			return err
 		}
 		var ids []string
 		for _, target := range targets {
-			if target.TargetType == targetDomain && !target.Inherited {
-				ids = append(ids, target.TargetID)
-			}
+			ids = append(ids, target.TargetID)
 		}
 		rows, err := projectsByID(tx, ids)
 		if err != nil {
 			return err
 		}
 		rows = slices.DeleteFunc(rows, func(row projectRow) bool { return !row.Enabled })
-		answer, err = whole(tx, r, "domains", rows, s.viewDomains)
+		answer, err = whole(tx, r, "domains", rows, more, s.viewDomains)
 		return err
 	})
 	return answer, err

@@ -92,7 +92,7 @@ func endpointByID(tx *db.Tx, id string) (endpointRow, error) {
 // allEndpoints reads every endpoint, as many as a list holds.
 func allEndpoints(tx *db.Tx) ([]endpointRow, error) {
 	var rows []endpointRow
-	err := tx.Select(&rows, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id LIMIT ?", maxList)
+	err := tx.Select(&rows, "SELECT "+db.Columns(endpointRow{}, "")+" FROM endpoints ORDER BY id LIMIT ?", maxList+1)
 	return rows, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"time"
 
 	"virga/core/api"
 	"virga/core/db"
@@ -35,24 +36,36 @@ func collectionLinks(r *api.Request, next string) linksView {
 	return links
 }
 
-// collection shows a list; next is the marker of the page that follows, or empty.
+// collection shows a list; next is the marker of the page that follows, or empty. As in
+// keystone, a list of which there is more says so.
 func collection(r *api.Request, name string, views []json.RawMessage, next string) map[string]any {
 	if views == nil {
 		views = []json.RawMessage{}
 	}
-	return map[string]any{name: views, "links": collectionLinks(r, next)}
+	return shortened(map[string]any{name: views, "links": collectionLinks(r, next)}, next != "")
 }
 
-// whole shows a list that is not paged: all of it, or as much as a page holds.
-func whole(tx *db.Tx, r *api.Request, name string, rows []projectRow,
+// shortened marks a list of which there is more than it shows.
+func shortened(answer map[string]any, more bool) map[string]any {
+	if more {
+		answer["truncated"] = true
+	}
+	return answer
+}
+
+// whole shows projects in a list that is not paged: all of it, or as much as a page holds; more
+// tells that there are others.
+func whole(tx *db.Tx, r *api.Request, name string, rows []projectRow, more bool,
 	view func(*db.Tx, *api.Request, []projectRow) ([]json.RawMessage, error),
 ) (any, error) {
 	views, err := view(tx, r, rows[:min(len(rows), maxList)])
-	answer := collection(r, name, views, "")
-	if len(rows) > maxList {
-		answer["truncated"] = true
-	}
-	return answer, err
+	return shortened(collection(r, name, views, ""), more || len(rows) > maxList), err
+}
+
+// bounded shows a list that is not paged, of rows of which one more than a page holds are read.
+func bounded[R any](r *api.Request, name string, rows []R, view func(*api.Request, R) (json.RawMessage, error)) (any, error) {
+	views, err := viewEach(r, rows[:min(len(rows), maxList)], view)
+	return shortened(collection(r, name, views, ""), len(rows) > maxList), err
 }
 
 // filter says how a query parameter selects rows.
@@ -71,6 +84,8 @@ const (
 	filterText
 	// filterFlag reads a boolean.
 	filterFlag
+	// filterTime reads OPERATOR:TIME, where the operator is lt, lte, eq, neq, gte or gt.
+	filterTime
 )
 
 // listing is how a resource is listed.
@@ -115,11 +130,32 @@ func (f filter) apply(list *db.List, r *api.Request, parameter, operator string)
 		if !ok && value != "" {
 			return api.BadRequest("Invalid value for %s: %q is not a boolean.", parameter, value)
 		}
+	case f.kind == filterTime && operator == "":
+		return f.compareTime(list, value)
 	case operator == "":
 		list.Where(f.column+" = ?", value)
 	case f.kind == filterText:
 		return f.pattern(list, operator, value)
 	}
+	return nil
+}
+
+// compareTime adds a comparison with a time; rows that have none do not pass.
+func (f filter) compareTime(list *db.List, value string) error {
+	operator := "eq"
+	if before, after, found := strings.Cut(value, ":"); found && len(before) <= 3 {
+		operator, value = before, after
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return api.BadRequest("Timestamp not in expected format. The server could not comply with the request since it is either malformed" +
+			" or otherwise incorrect. The client is assumed to be in error.")
+	}
+	sign, known := map[string]string{"lt": "<", "lte": "<=", "eq": "=", "neq": "<>", "gte": ">=", "gt": ">"}[operator]
+	if !known {
+		return api.BadRequest("The given operator %s is not valid. It must be one of the following: 'eq', 'neq', 'lt', 'lte', 'gt', or 'gte'.", operator)
+	}
+	list.Where(f.column+" <> 0 AND "+f.column+" "+sign+" ?", at)
 	return nil
 }
 

@@ -49,7 +49,7 @@ func accessTaken(tx *db.Tx, row credentialRow) (bool, error) {
 // credentialsOf reads a user's credentials of a type.
 func credentialsOf(tx *db.Tx, userID, kind string) ([]credentialRow, error) {
 	var rows []credentialRow
-	err := tx.Select(&rows, "SELECT "+db.Columns(credentialRow{}, "")+" FROM credentials WHERE user_id = ? AND type = ? ORDER BY id LIMIT ?", userID, kind, maxList)
+	err := tx.Select(&rows, "SELECT "+db.Columns(credentialRow{}, "")+" FROM credentials WHERE user_id = ? AND type = ? ORDER BY id LIMIT ?", userID, kind, maxList+1)
 	return rows, err
 }
 

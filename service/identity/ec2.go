@@ -67,8 +67,7 @@ func (s *Service) ec2List(ctx context.Context, r *api.Request) (any, error) {
 	}); err != nil {
 		return nil, err
 	}
-	views, err := viewEach(r, rows, s.viewEC2)
-	return collection(r, "credentials", views, ""), err
+	return bounded(r, "credentials", rows, s.viewEC2)
 }
 
 // ec2Create answers POST /v3/users/{user_id}/credentials/OS-EC2.

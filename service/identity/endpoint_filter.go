@@ -158,8 +158,7 @@ func (s *Service) endpointGroupEndpoints(ctx context.Context, r *api.Request) (a
 			members = append(members, row)
 		}
 	}
-	views, err := viewEach(r, members, viewEndpoint)
-	return collection(r, "endpoints", views, ""), err
+	return bounded(r, "endpoints", members, viewEndpoint)
 }
 
 // endpointGroupProjects answers GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects.
@@ -184,7 +183,7 @@ func (s *Service) listProjects(ctx context.Context, r *api.Request, read func(*d
 	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		rows, err := read(tx)
 		if err == nil {
-			answer, err = whole(tx, r, "projects", rows, s.viewProjects)
+			answer, err = whole(tx, r, "projects", rows, false, s.viewProjects)
 		}
 		return err
 	})
@@ -204,8 +203,7 @@ func (s *Service) projectEndpointList(ctx context.Context, r *api.Request) (any,
 	}); err != nil {
 		return nil, err
 	}
-	views, err := viewEach(r, rows, viewEndpoint)
-	return collection(r, "endpoints", views, ""), err
+	return bounded(r, "endpoints", rows, viewEndpoint)
 }
 
 // projectEndpointGroupList answers GET /v3/OS-EP-FILTER/projects/{project_id}/endpoint_groups.
@@ -221,8 +219,7 @@ func (s *Service) projectEndpointGroupList(ctx context.Context, r *api.Request) 
 	}); err != nil {
 		return nil, err
 	}
-	views, err := viewEach(r, rows, viewEndpointGroup)
-	return collection(r, "endpoint_groups", views, ""), err
+	return bounded(r, "endpoint_groups", rows, viewEndpointGroup)
 }
 
 // association is a project with what its catalogs are to show: an endpoint or a group.

@@ -127,7 +127,7 @@ func projectsOfGroup(tx *db.Tx, groupID string) ([]projectRow, error) {
 func groupsOfProject(tx *db.Tx, projectID string) ([]endpointGroupRow, error) {
 	var rows []endpointGroupRow
 	err := tx.Select(&rows, "SELECT "+db.Columns(endpointGroupRow{}, "e.")+" FROM endpoint_groups e JOIN project_endpoint_groups g"+
-		" ON g.endpoint_group_id = e.id WHERE g.project_id = ? ORDER BY e.id LIMIT ?", projectID, maxList)
+		" ON g.endpoint_group_id = e.id WHERE g.project_id = ? ORDER BY e.id LIMIT ?", projectID, maxList+1)
 	return rows, err
 }
 

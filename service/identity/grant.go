@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/json"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -96,16 +95,14 @@ func (s *Service) grantList(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var views []json.RawMessage
-	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		rows, err := rolesGranted(tx, found.assignmentRow)
-		if err != nil {
-			return err
-		}
-		views, err = viewEach(r, rows, viewRole)
+	var rows []roleRow
+	if err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+		rows, err = rolesGranted(tx, found.assignmentRow)
 		return err
-	})
-	return collection(r, "roles", views, ""), err
+	}); err != nil {
+		return nil, err
+	}
+	return bounded(r, "roles", rows, viewRole)
 }
 
 // grantShow answers GET and HEAD …/roles/{role_id}.

@@ -145,10 +145,7 @@ func (s *Service) groupUsers(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape := listing{table: "users", sorts: []string{"name", "id"}, filters: map[string]filter{
-		"name": {"name", filterText}, "domain_id": {"domain_id", filterExact}, "enabled": {"enabled", filterFlag},
-	}}
-	list, err := shape.query(r)
+	list, err := userListing().query(r)
 	if err != nil {
 		return nil, err
 	}

@@ -224,8 +224,7 @@ func (s *Service) policyEndpoints(ctx context.Context, r *api.Request) (any, err
 	}); err != nil {
 		return nil, err
 	}
-	views, err := viewEach(r, members, viewEndpoint)
-	return collection(r, "endpoints", views, ""), err
+	return bounded(r, "endpoints", members, viewEndpoint)
 }
 
 // endpointPolicy answers GET /v3/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy.

@@ -53,7 +53,7 @@ func asked(r *api.Request, name string) bool {
 // listRelatives shows those projects that the caller has a role on, each in an object of
 // its own.
 func (s *Service) listRelatives(tx *db.Tx, r *api.Request, rows []projectRow) ([]map[string]json.RawMessage, error) {
-	mine, err := projectsOfUser(tx, r.UserID())
+	mine, _, err := projectsOfUser(tx, r.UserID())
 	if err != nil {
 		return nil, err
 	}

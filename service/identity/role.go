@@ -230,12 +230,13 @@ func (s *Service) impliedList(ctx context.Context, r *api.Request) (any, error) 
 
 // inferenceList answers GET /v3/role_inferences.
 func (s *Service) inferenceList(ctx context.Context, r *api.Request) (any, error) {
-	inferences := []inferenceView{}
+	inferences, more := []inferenceView{}, false
 	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
 		rules, err := implications(tx)
 		if err != nil {
 			return err
 		}
+		rules, more = rules[:min(len(rules), maxList)], len(rules) > maxList
 		var ids []string
 		for _, rule := range rules {
 			ids = append(ids, rule.PriorID, rule.ImpliedID)
@@ -254,7 +255,7 @@ func (s *Service) inferenceList(ctx context.Context, r *api.Request) (any, error
 		}
 		return err
 	})
-	return map[string]any{"role_inferences": inferences, "links": map[string]string{"self": r.SelfURL(nil)}}, err
+	return shortened(map[string]any{"role_inferences": inferences, "links": map[string]string{"self": r.SelfURL(nil)}}, more), err
 }
 
 // impliedPair reads the prior role of the path, which the loader found, and the implied one.

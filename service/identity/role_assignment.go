@@ -46,13 +46,12 @@ func (s *Service) roleAssignmentList(ctx context.Context, r *api.Request) (any, 
 				return err
 			}
 		}
-		entries, err := listEntries(tx, q)
+		entries, more, err := listEntries(tx, q)
 		if err != nil {
 			return err
 		}
-		if truncated = len(entries) > maxList; truncated {
-			entries = entries[:maxList]
-		}
+		truncated = more || len(entries) > maxList
+		entries = entries[:min(len(entries), maxList)]
 		names, err := s.namesFor(tx, entries, q)
 		if err != nil {
 			return err
@@ -63,11 +62,7 @@ func (s *Service) roleAssignmentList(ctx context.Context, r *api.Request) (any, 
 	if err != nil {
 		return nil, err
 	}
-	answer := map[string]any{"role_assignments": views, "links": collectionLinks(r, "")}
-	if truncated {
-		answer["truncated"] = true
-	}
-	return answer, nil
+	return shortened(map[string]any{"role_assignments": views, "links": collectionLinks(r, "")}, truncated), nil
 }
 
 func readAssignmentQuery(r *api.Request) (assignmentQuery, error) {
@@ -100,30 +95,45 @@ func readAssignmentQuery(r *api.Request) (assignmentQuery, error) {
 	return q, nil
 }
 
-// listEntries finds the assignments that a query asks for, one more than is shown at most.
-func listEntries(tx *db.Tx, q assignmentQuery) ([]entry, error) {
+// listEntries finds the assignments that a query asks for; more tells that there are others,
+// which were not read.
+func listEntries(tx *db.Tx, q assignmentQuery) (entries []entry, more bool, err error) {
 	scope, err := scopeOf(tx, q)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	rows, err := selectAssignments(tx, q, scope)
+	implied, err := implications(tx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	entries := make([]entry, len(rows))
+	rows, err := selectAssignments(tx, q, scope, implied)
+	if err != nil {
+		return nil, false, err
+	}
+	more = len(rows) > maxList || len(scope.projects) > maxList
+	entries = make([]entry, len(rows))
 	for i, row := range rows {
 		entries[i] = entry{assignmentRow: row}
 	}
 	if !q.effective {
-		return entries, nil
+		return entries, more, nil
 	}
+	entries, more = trim(entries, more)
 	if entries, err = expandGroups(tx, entries, q); err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	entries, more = trim(entries, more)
 	if entries, err = expandInherited(tx, entries, scope); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return expandImplied(tx, entries, q)
+	entries, more = trim(entries, more)
+	entries, err = expandImplied(tx, entries, q, implied)
+	return entries, more, err
+}
+
+// trim cuts a list to what is shown at most, and tells whether it did or somebody else has.
+func trim(entries []entry, more bool) ([]entry, bool) {
+	return entries[:min(len(entries), maxList)], more || len(entries) > maxList
 }
 
 // withoutDomainRoles drops roles of domains, which count only for what they imply: no token
@@ -246,11 +256,7 @@ func expandInherited(tx *db.Tx, entries []entry, scope assignmentScope) ([]entry
 }
 
 // expandImplied adds the roles that are implied, drops those of domains, and cuts the list to the role asked for.
-func expandImplied(tx *db.Tx, entries []entry, q assignmentQuery) ([]entry, error) {
-	implied, err := implications(tx)
-	if err != nil {
-		return nil, err
-	}
+func expandImplied(tx *db.Tx, entries []entry, q assignmentQuery, implied []impliedRow) ([]entry, error) {
 	type place struct{ actor, targetType, target, role string }
 	seen := map[place]bool{}
 	var expanded []entry

@@ -102,6 +102,17 @@ func removeImplication(c *change, row impliedRow) (bool, error) {
 	return true, c.record("role_inference", "delete", row.PriorID, documentOfImplication(row), nil)
 }
 
+// implying returns a role and those that imply it, directly or not, of which only as many are
+// looked for as a query can name.
+func implying(roleID string, implied []impliedRow) []string {
+	turned := make([]impliedRow, len(implied))
+	for i, row := range implied {
+		turned[i] = impliedRow{PriorID: row.ImpliedID, ImpliedID: row.PriorID}
+	}
+	all, _ := withImplied([]string{roleID}, turned)
+	return all[:min(len(all), maxList)]
+}
+
 // withImplied returns the roles and all that they imply, directly or not; because names
 // for each implied role the one that implied it.
 func withImplied(roleIDs []string, implied []impliedRow) (all []string, because map[string]string) {

@@ -11,12 +11,16 @@ import (
 	"virga/core/token"
 )
 
+func userListing() listing {
+	return listing{table: "users", sorts: []string{"name", "id"}, filters: map[string]filter{
+		"name": {"name", filterText}, "domain_id": {"domain_id", filterExact}, "enabled": {"enabled", filterFlag},
+		"password_expires_at": {"password_expires_at", filterTime},
+	}}
+}
+
 // userList answers GET /v3/users.
 func (s *Service) userList(ctx context.Context, r *api.Request) (any, error) {
-	shape := listing{table: "users", sorts: []string{"name", "id"}, filters: map[string]filter{
-		"name": {"name", filterText}, "domain_id": {"domain_id", filterExact}, "enabled": {"enabled", filterFlag},
-	}}
-	list, err := shape.query(r)
+	list, err := userListing().query(r)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +212,7 @@ func (s *Service) userProjects(ctx context.Context, r *api.Request) (any, error)
 	}
 	var answer any
 	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		rows, err := projectsOfUser(tx, user.ID)
+		rows, more, err := projectsOfUser(tx, user.ID)
 		if err != nil {
 			return err
 		}
@@ -218,7 +222,7 @@ func (s *Service) userProjects(ctx context.Context, r *api.Request) (any, error)
 				chosen = append(chosen, row)
 			}
 		}
-		answer, err = whole(tx, r, "projects", chosen, s.viewProjects)
+		answer, err = whole(tx, r, "projects", chosen, more, s.viewProjects)
 		return err
 	})
 	return answer, err
