@@ -22,8 +22,10 @@ const maxDepth = 64
 
 // schemas compiles the JSON Schemas of a service, each when it is first needed.
 type schemas struct {
-	files    fs.FS
-	mu       sync.Mutex
+	files fs.FS
+	mu    sync.Mutex
+	// compiler keeps what schemas have in common.
+	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema
 }
 
@@ -34,16 +36,16 @@ func (s *schemas) get(name string) (*jsonschema.Schema, error) {
 	if schema := s.compiled[name]; schema != nil {
 		return schema, nil
 	}
-	compiler := jsonschema.NewCompiler()
-	compiler.DefaultDraft(jsonschema.Draft2020)
-	compiler.AssertFormat()
-	compiler.UseLoader(schemaLoader{s.files})
-	schema, err := compiler.Compile("virga:///" + name + ".json")
+	if s.compiler == nil {
+		s.compiler = jsonschema.NewCompiler()
+		s.compiler.DefaultDraft(jsonschema.Draft2020)
+		s.compiler.AssertFormat()
+		s.compiler.UseLoader(schemaLoader{s.files})
+		s.compiled = map[string]*jsonschema.Schema{}
+	}
+	schema, err := s.compiler.Compile("virga:///" + name + ".json")
 	if err != nil {
 		return nil, fmt.Errorf("compile schema %s: %w", name, err)
-	}
-	if s.compiled == nil {
-		s.compiled = map[string]*jsonschema.Schema{}
 	}
 	s.compiled[name] = schema
 	return schema, nil

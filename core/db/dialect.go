@@ -42,8 +42,11 @@ type dialect interface {
 
 type sqlite struct{}
 
-func (sqlite) name() string            { return "sqlite" }
-func (sqlite) bind(text string) string { return text }
+func (sqlite) name() string { return "sqlite" }
+
+// bind hides the limit from the planner, which would want to know its value and have the
+// statement prepared anew each time.
+func (sqlite) bind(text string) string { return strings.ReplaceAll(text, "LIMIT ?", "LIMIT 0 + ?") }
 
 func (sqlite) versionTable(name string) string {
 	return "CREATE TABLE IF NOT EXISTS " + name + " (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL," +

@@ -12,8 +12,13 @@ type Interception struct {
 	Committed func(ctx context.Context, write bool) error
 }
 
-// Intercept has every later transaction go through i. It is called before the database is used.
-func (d *DB) Intercept(i Interception) { d.interception = i }
+// Intercepted is the same database, with the same connections and prepared statements, whose
+// transactions go through i. One of the two is closed, and both are then.
+func (d *DB) Intercepted(i Interception) *DB {
+	other := *d
+	other.interception = i
+	return &other
+}
 
 func (i Interception) begin(ctx context.Context, write bool) error {
 	if i.Begin == nil {

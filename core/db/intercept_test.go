@@ -17,7 +17,7 @@ func TestInterceptionDecidesAboutTransactions(t *testing.T) {
 		gone := errors.New("the process is gone")
 		var begin, committed error
 		writes := 0
-		d.Intercept(db.Interception{
+		d = d.Intercepted(db.Interception{
 			Begin: func(_ context.Context, write bool) error {
 				if write {
 					writes++

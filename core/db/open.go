@@ -57,7 +57,7 @@ type DB struct {
 	reads   *statements
 	// process names this process among those that use the same tables.
 	process string
-	tended  tended
+	tended  *tended
 	// interception is a simulation's; the zero value does nothing.
 	interception Interception
 	// seats and writeSeats are the connections of read and write.
@@ -68,7 +68,7 @@ type DB struct {
 }
 
 func newDB(d dialect, write, read *sql.DB) *DB {
-	db := &DB{dialect: d, write: write, read: read, writes: newStatements(), process: processName(), seatTime: seatTime,
+	db := &DB{dialect: d, write: write, read: read, writes: newStatements(), process: processName(), tended: &tended{}, seatTime: seatTime,
 		writeSeats: semaphore.NewWeighted(int64(write.Stats().MaxOpenConnections))}
 	db.seats = db.writeSeats
 	db.reads = db.writes
@@ -146,6 +146,22 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return newDB(sqlite{}, write, read), nil
+}
+
+// OpenMemory opens an empty database that is nowhere but in memory, on one connection, and
+// gone when it is closed: for simulations, which run one transaction at a time and make many
+// thousands of them.
+func OpenMemory(ctx context.Context) (*DB, error) {
+	pool, err := sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)&_pragma=temp_store(2)&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("open database in memory: %w", err)
+	}
+	pool.SetMaxOpenConns(1)
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, fmt.Errorf("open database in memory: %w", err)
+	}
+	return newDB(sqlite{}, pool, pool), nil
 }
 
 func openServer(ctx context.Context, d dialect, pool *sql.DB, size int) (*DB, error) {

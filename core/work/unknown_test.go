@@ -57,7 +57,7 @@ func loseCommit(t *testing.T, idle bool, lost int) bool {
 		t.Fatal(err)
 	}
 	commits := -1 << 30
-	d.Intercept(db.Interception{Committed: func(_ context.Context, write bool) error {
+	d = d.Intercepted(db.Interception{Committed: func(_ context.Context, write bool) error {
 		if write {
 			commits++
 		}

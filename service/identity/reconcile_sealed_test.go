@@ -90,14 +90,13 @@ func TestRotationOfTheVault(t *testing.T) {
 	died := errors.New("died")
 	for deaths := 0; ; deaths++ {
 		left := c.sealedUnder(former)
-		c.db.Intercept(db.Interception{Committed: func(_ context.Context, write bool) error {
+		dying := c.db.Intercepted(db.Interception{Committed: func(_ context.Context, write bool) error {
 			if write && c.sealedUnder(former) < left {
 				return died
 			}
 			return nil
 		}})
-		_, err := identity.Reseal(t.Context(), c.db, c.vault)
-		c.db.Intercept(db.Interception{})
+		_, err := identity.Reseal(t.Context(), dying, c.vault)
 		if got := look(); fmt.Sprint(got) != fmt.Sprint(before) {
 			t.Fatalf("after %d deaths something is hidden", deaths)
 		}

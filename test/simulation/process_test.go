@@ -139,10 +139,10 @@ func errandOf(ctx context.Context) string {
 	return work.OperationOf(ctx)
 }
 
-// intercept has every transaction of a life wait for its turn.
-func (l *life) intercept(d *db.DB) {
+// intercepted is a database of which every transaction waits for its turn.
+func (l *life) intercepted(d *db.DB) *db.DB {
 	director := l.process.sim.director
-	d.Intercept(db.Interception{
+	return d.Intercepted(db.Interception{
 		Begin: func(ctx context.Context, write bool) error {
 			what, verb := matterRead, " reads in "
 			if write {
@@ -174,13 +174,24 @@ func (l *life) intercept(d *db.DB) {
 	})
 }
 
+// counters are the innermost places of a stack.
+type counters [12]uintptr
+
+// callers are the names that caller has found; looking one up takes longer than many transactions.
+var callers sync.Map
+
 // caller is the function that began a transaction.
 func caller() string {
-	var counters [24]uintptr
-	frames := runtime.CallersFrames(counters[:runtime.Callers(3, counters[:])])
+	var at counters
+	n := runtime.Callers(3, at[:])
+	if name, known := callers.Load(at); known {
+		return name.(string)
+	}
+	frames := runtime.CallersFrames(at[:n])
 	for {
 		frame, more := frames.Next()
 		if name, ours := strings.CutPrefix(frame.Function, "virga/"); ours && !strings.HasPrefix(name, "core/db.") {
+			callers.Store(at, name)
 			return name
 		}
 		if !more {
