@@ -23,6 +23,11 @@ func (i *Images) Image(ctx context.Context, id string) (compute.Image, error) {
 	if err := i.client.Do(ctx, http.MethodGet, "/v2/images/"+url.PathEscape(id), nil, &all); err != nil {
 		return compute.Image{}, refusal(err)
 	}
+	return readImage(all), nil
+}
+
+// readImage reads an image document: what is no attribute of the API is a property.
+func readImage(all map[string]any) compute.Image {
 	image := compute.Image{Properties: map[string]string{}}
 	for key, value := range all {
 		text, _ := value.(string)
@@ -53,5 +58,5 @@ func (i *Images) Image(ctx context.Context, id string) (compute.Image, error) {
 			}
 		}
 	}
-	return image, nil
+	return image
 }

@@ -81,7 +81,7 @@ func (c *Client) Open(ctx context.Context, method, path string, body io.Reader) 
 	for key, values := range c.Header {
 		r.Header[key] = values
 	}
-	if body != nil {
+	if body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.HTTP.Do(r)

@@ -156,7 +156,7 @@ func (s *server) readBody(r *Request) (err error) {
 	if limit == 0 {
 		limit = defaultMaxBody
 	}
-	r.Body, err = s.schemas.readBody(r.HTTP.Body, limit, r.route.Body)
+	r.Body, err = s.schemas.readBody(r.HTTP.Body, limit, r.route.Body, r.Relaxed())
 	return err
 }
 
@@ -195,12 +195,21 @@ func (s *server) route(header http.Header, r *Request) error {
 	switch {
 	case r.route != nil:
 		return nil
-	case len(allowed) > 0:
+	case len(allowed) > 0 && !s.otherwise(path, method):
 		slices.Sort(allowed)
 		header.Set("Allow", strings.Join(allowed, ", "))
 		return Errorf(http.StatusMethodNotAllowed, "The method %s is not allowed for this resource.", method)
 	}
 	return NotFound("The resource could not be found.")
+}
+
+// otherwise tells whether a path has the method in another version and that counts.
+func (s *server) otherwise(path, method string) bool {
+	if !s.table.MethodsByVersion {
+		return false
+	}
+	rows, _ := s.router.find(path, anyVersion)
+	return slices.ContainsFunc(rows, func(row routed) bool { return row.route.Method == method })
 }
 
 // authenticate finds out who calls: the identity that an in-process caller put into the

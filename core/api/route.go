@@ -89,7 +89,10 @@ type Table struct {
 	// Glance do: it is an empty id, and no client is to get a list or a deletion for it.
 	// Rows that take the rest of a path take the slash, too.
 	SlashCounts bool
-	Errors      ErrorStyle
+	// MethodsByVersion answers 404 to a method that a path has in other versions only, as Nova
+	// does; without it the answer is 405.
+	MethodsByVersion bool
+	Errors           ErrorStyle
 	// RequestIDHeader is an older header for the request id, besides X-Openstack-Request-Id.
 	RequestIDHeader string
 	Schemas         fs.FS

@@ -106,12 +106,15 @@ func (n *node) find(path, values []string, v Version) ([]routed, []string) {
 	return n.rest.accepting(v), append(slices.Clip(values), rest)
 }
 
+// anyVersion finds the rows of all versions.
+var anyVersion = Version{Major: -1}
+
 // accepting are the rows that end at the node in a version; most nodes have no others.
 func (n *node) accepting(v Version) []routed {
 	if n == nil {
 		return nil
 	}
-	if !slices.ContainsFunc(n.rows, func(row routed) bool { return !row.route.accepts(v) }) {
+	if v == anyVersion || !slices.ContainsFunc(n.rows, func(row routed) bool { return !row.route.accepts(v) }) {
 		return n.rows
 	}
 	var rows []routed

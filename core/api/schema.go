@@ -63,8 +63,9 @@ func (l schemaLoader) Load(url string) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(text))
 }
 
-// readBody reads, bounds and validates a JSON body.
-func (s *schemas) readBody(r io.Reader, limit int64, name string) ([]byte, error) {
+// readBody reads, bounds and validates a JSON body. A relaxed one loses what the schema does
+// not know instead of being refused for it.
+func (s *schemas) readBody(r io.Reader, limit int64, name string, relaxed bool) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, Errorf(http.StatusRequestTimeout, "The request body did not arrive in time.").Because(err)
@@ -95,7 +96,15 @@ func (s *schemas) readBody(r io.Reader, limit int64, name string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if err := schema.Validate(value); err != nil {
+	err = schema.Validate(value)
+	if relaxed && err != nil {
+		if err = dropUnknown(schema, value, err); err == nil {
+			if body, err = json.Marshal(value); err != nil {
+				return nil, fmt.Errorf("write body anew: %w", err)
+			}
+		}
+	}
+	if err != nil {
 		var invalid *jsonschema.ValidationError
 		if errors.As(err, &invalid) {
 			return nil, BadRequest("%s", describe(invalid, value))

@@ -47,17 +47,35 @@ func TestEveryRuleOfARowIsKnownAndCompiles(t *testing.T) {
 
 func TestVersionDocuments(t *testing.T) {
 	r := newRig(t)
-	a := r.do(nil, "", "GET", "/", "").want(200, `"version":"2.96"`)
-	if a.str("versions", 0, "links", 0, "href") != "http://cloud/compute/v2.1/" || a.str("versions", 0, "min_version") != "2.1" {
+	a := r.do(nil, "", "GET", "/", "").want(200, `"version":"2.97"`)
+	if a.str("versions", 0, "id") != "v2.0" || a.str("versions", 0, "version") != "" || a.str("versions", 0, "links", 0, "href") != "http://cloud/compute/v2/" {
+		t.Error(a.text)
+	}
+	if a.str("versions", 1, "links", 0, "href") != "http://cloud/compute/v2.1/" || a.str("versions", 1, "min_version") != "2.1" {
 		t.Error(a.text)
 	}
 	r.do(nil, "", "GET", "/v2.1/", "").want(200, `"media-types"`)
-	r.do(member(projectID), "2.97", "GET", "/v2.1/flavors", "").want(406, "computeFault")
+	r.do(nil, "", "GET", "/v2/", "").want(200, `"status":"SUPPORTED"`)
+	r.do(member(projectID), "2.98", "GET", "/v2.1/flavors", "").want(406, "computeFault")
 	a = r.do(member(projectID), "latest", "GET", "/v2.1/flavors", "").want(200, "m1.nano")
-	if a.header.Get("OpenStack-API-Version") != "compute 2.96" || a.header.Get("X-OpenStack-Nova-API-Version") != "2.96" {
+	if a.header.Get("OpenStack-API-Version") != "compute 2.97" || a.header.Get("X-OpenStack-Nova-API-Version") != "2.97" {
 		t.Errorf("headers %v", a.header)
 	}
 	r.do(member(projectID), "2.1", "GET", "/v2.1/"+projectID+"/flavors/42", "").want(200, "m1.nano")
+}
+
+// TestTheOldAPITakesMoreThanItKnows asks for /v2, which has no microversions and ignores what it does not know in a body.
+func TestTheOldAPITakesMoreThanItKnows(t *testing.T) {
+	r := newRig(t)
+	r.startNode("host1", 16_384)
+	body := `{"server":{"name":"vm","imageRef":"` + imageID + `","flavorRef":"1","colour":"red","networks":[{"uuid":"` + networkID + `","speed":1}]}}`
+	r.do(member(projectID), "", "POST", "/v2.1/servers", body).want(400, "Additional properties")
+	id := r.do(member(projectID), "2.90", "POST", "/v2/"+projectID+"/servers", body).want(202, "").str("server", "id")
+	r.do(member(projectID), "", "POST", "/v2/servers", `{"server":{"name":1,"colour":"red"}}`).want(400, "")
+	a := r.do(member(projectID), "2.90", "GET", "/v2/servers/"+id, "").want(200, `"name":"vm"`)
+	if a.header.Get("OpenStack-API-Version") != "" || a.header.Get("Vary") != "" || a.at("server").(map[string]any)["locked"] != nil {
+		t.Errorf("the old API has versions: %v %s", a.header, a.text)
+	}
 }
 
 func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {

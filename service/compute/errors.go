@@ -2,6 +2,7 @@ package compute
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"virga/core/api"
@@ -39,4 +40,13 @@ func errorStyle(e *api.Error, _ *api.Request) (contentType string, body []byte) 
 // stateConflict is Nova's answer to an action in the wrong state.
 func stateConflict(action, serverID, what, state string) error {
 	return api.Conflict("Cannot '%s' instance %s while it is in %s %s", action, serverID, what, state)
+}
+
+// refusalText is the sentence of a neighbour's refusal.
+func refusalText(err error) string {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return "The request was refused."
 }

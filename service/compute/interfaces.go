@@ -196,8 +196,3 @@ func (s *Service) interfaceDetachRequest(ctx context.Context, r *api.Request) (a
 	})
 	return accepted(), err
 }
-
-// volumeAttachments answers that a server has no volumes, which is the truth: there are none.
-func (s *Service) volumeAttachments(context.Context, *api.Request) (any, error) {
-	return map[string]any{"volumeAttachments": []any{}}, nil
-}

@@ -7,6 +7,7 @@ import "context"
 
 // Images is what compute needs of the image service.
 type Images interface {
+	ImageProxies
 	// Image returns one image that the caller may see; status 404 otherwise.
 	Image(ctx context.Context, id string) (Image, error)
 }
@@ -23,6 +24,7 @@ type Image struct {
 
 // Networks is what compute needs of the network service.
 type Networks interface {
+	NetworkProxies
 	// Networks returns those of the given networks that the caller may see.
 	Networks(ctx context.Context, ids []string) ([]Network, error)
 	// UsableNetworks returns the project's own networks and the shared ones.

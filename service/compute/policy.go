@@ -57,11 +57,12 @@ const (
 	ruleActionEvents         = prefix + "os-instance-actions:events"
 	ruleInterfaces           = prefix + "os-attach-interfaces:"
 	ruleVolumesIndex         = prefix + "os-volumes-attachments:index"
+	ruleVolumes              = prefix + "os-volumes-attachments:"
+	ruleShares               = prefix + "os-server-shares:"
+	ruleTopology             = "compute:server:topology:"
 	ruleGroupAdd             = prefix + "os-security-groups:add"
 	ruleGroupRemove          = prefix + "os-security-groups:remove"
 	ruleGroupList            = prefix + "os-security-groups:list"
-	ruleGroupsGet            = prefix + "os-security-groups:get"
-	ruleGroupsShow           = prefix + "os-security-groups:show"
 
 	ruleFlavors            = prefix + "flavors"
 	ruleFlavorCreate       = prefix + "os-flavor-manage:create"
@@ -90,6 +91,21 @@ const (
 	ruleAggregates  = prefix + "os-aggregates:index"
 	ruleMigrations  = prefix + "os-migrations:index"
 	ruleExtensions  = prefix + "extensions"
+
+	// ruleGone stands before what the API no longer has, ruleImageProxies before what the image
+	// service enforces itself; nova has no rules for either.
+	ruleGone           = "compute:gone"
+	ruleImageProxies   = "compute:images"
+	ruleSecurityGroups = prefix + "os-security-groups:"
+	ruleFloatingPools  = prefix + "os-floating-ip-pools"
+	ruleFloatingIPs    = prefix + "os-floating-ips:"
+	ruleNetworks       = prefix + "os-networks:"
+	ruleProjectNets    = prefix + "os-tenant-networks:"
+	ruleHosts          = prefix + "os-hosts:"
+	ruleUsageAudit     = prefix + "os-instance-usage-audit-log:"
+	ruleVolumeProxies  = prefix + "os-volumes:"
+	ruleVolumeSnaps    = prefix + "os-assisted-volume-snapshots:"
+	ruleBareMetal      = prefix + "os-baremetal-nodes:"
 )
 
 // The checks that most rules are.
@@ -133,6 +149,7 @@ func policyRules() []authz.Rule {
 	add(checkAdmin, "Show the usage of all projects.", ruleUsage+"list")
 	add(checkAdmin, "List migrations and host aggregates.", ruleMigrations, ruleAggregates)
 	add(checkAnybody, "List extensions.", ruleExtensions)
+	addProxyRules(add)
 	return rules
 }
 
@@ -165,9 +182,12 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Read the errors of what was done with a server.", ruleActionEvents)
 	add(checkReader, "Read a server's interfaces.", ruleInterfaces+"list", ruleInterfaces+"show")
 	add(checkMember, "Attach and detach interfaces.", ruleInterfaces+"create", ruleInterfaces+"delete")
-	add(checkReader, "List a server's volumes.", ruleVolumesIndex)
+	add(checkReader, "Show a server's volumes and shares.", ruleVolumesIndex, ruleVolumes+"show", ruleShares+"index", ruleShares+"show")
+	add(checkMember, "Attach, change and detach a server's volumes and shares.", ruleVolumes+"create", ruleVolumes+"update", ruleVolumes+"delete",
+		ruleShares+"create", ruleShares+"delete")
+	add(checkReader, "Show a server's NUMA nodes.", ruleTopology+"index")
 	add(checkMember, "Add and remove a server's security groups.", ruleGroupAdd, ruleGroupRemove)
-	add(checkReader, "Show a project's security groups, and a server's.", ruleGroupList, ruleGroupsGet, ruleGroupsShow)
+	add(checkReader, "Show a project's security groups, and a server's.", ruleGroupList, ruleSecurityGroups+"get", ruleSecurityGroups+"show")
 }
 
 func addFlavorRules(add func(check, description string, names ...string)) {
@@ -176,4 +196,24 @@ func addFlavorRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Show and change who may use a private flavor.", ruleFlavorAccess, ruleFlavorAccessAdd, ruleFlavorAccessRemove)
 	add(checkReader, "Read extra specs.", ruleExtraSpecsIndex, ruleExtraSpecs+"show")
 	add(checkAdmin, "Change extra specs.", ruleExtraSpecs+"create", ruleExtraSpecs+"update", ruleExtraSpecs+"delete")
+}
+
+// addProxyRules adds the rules of what other services own, of what went and of os-hosts.
+func addProxyRules(add func(check, description string, names ...string)) {
+	add(checkAnybody, "Ask for what the API no longer has; the answer is 410.", ruleGone)
+	add(checkAnybody, "Use images through this API; the image service has rules of its own.", ruleImageProxies)
+	add(checkMember, "Make, change and remove security groups and their rules through this API.", ruleSecurityGroups+"create", ruleSecurityGroups+"update",
+		ruleSecurityGroups+"delete", ruleSecurityGroups+"rule:create", ruleSecurityGroups+"rule:delete")
+	add(checkAnybody, "List the pools of floating addresses through this API.", ruleFloatingPools)
+	add(checkReader, "Show floating addresses through this API.", ruleFloatingIPs+"list", ruleFloatingIPs+"show")
+	add(checkMember, "Take and give back floating addresses through this API.", ruleFloatingIPs+"create", ruleFloatingIPs+"delete")
+	add(checkReader, "Show networks through this API.", ruleNetworks+"list", ruleNetworks+"show", ruleProjectNets+"list", ruleProjectNets+"show")
+	add(checkAdmin, "Show, enable and disable hosts.", ruleHosts+"list", ruleHosts+"show", ruleHosts+"update", ruleHosts+"reboot", ruleHosts+"shutdown", ruleHosts+"start")
+	add(checkAdmin, "Read how far hosts have come with their reports of usage.", ruleUsageAudit+"list", ruleUsageAudit+"show")
+	add(checkReader, "Read volumes and their snapshots through this API.", ruleVolumeProxies+"list", ruleVolumeProxies+"detail", ruleVolumeProxies+"show",
+		ruleVolumeProxies+"snapshots:list", ruleVolumeProxies+"snapshots:detail", ruleVolumeProxies+"snapshots:show")
+	add(checkMember, "Make and remove volumes and their snapshots through this API.", ruleVolumeProxies+"create", ruleVolumeProxies+"delete",
+		ruleVolumeProxies+"snapshots:create", ruleVolumeProxies+"snapshots:delete")
+	add("rule:service_or_admin", "Have hosts take snapshots of volumes, for block storage services.", ruleVolumeSnaps+"create", ruleVolumeSnaps+"delete")
+	add(checkAdmin, "Show bare metal nodes through this API.", ruleBareMetal+"list", ruleBareMetal+"show")
 }

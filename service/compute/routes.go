@@ -18,7 +18,7 @@ const (
 // routes is the API: every route as one row, in URL order.
 func (s *Service) routes() []api.Route {
 	desk := operations.Desk{Service: "compute", DB: s.db, Clock: s.clock, Engine: s.engine}
-	return slices.Concat(s.routesOfServers(), s.routesOfFlavors(), s.routesOfTheRest(), desk.Routes(), s.events.Routes())
+	return slices.Concat(s.routesOfServers(), s.routesOfFlavors(), s.routesOfTheRest(), s.routesOfProxies(), s.routesGone(), desk.Routes(), s.events.Routes())
 }
 
 func (s *Service) routesOfServers() []api.Route {
@@ -49,12 +49,21 @@ func (s *Service) routesOfServers() []api.Route {
 		{Method: del, Path: server + "/os-interface/{port_id}", Policy: ruleInterfaces + "delete", Load: s.loadServer, Handle: s.interfaceDetachRequest, Status: 202, Doc: "detaches an interface"},
 		{Method: get, Path: server + "/os-security-groups", Policy: ruleGroupList, Load: s.loadServer, Handle: s.serverSecurityGroups, Doc: "lists a server's security groups"},
 		{Method: get, Path: server + "/os-volume_attachments", Policy: ruleVolumesIndex, Load: s.loadServer, Handle: s.volumeAttachments, Doc: "lists a server's volumes"},
+		{Method: post, Path: server + "/os-volume_attachments", Policy: ruleVolumes + "create", Load: s.loadServer, Handle: volumeAttach, Body: "volume_attach", Doc: "attaches a volume: there are none"},
+		{Method: get, Path: server + "/os-volume_attachments/{volume_id}", Policy: ruleVolumes + "show", Load: s.loadServer, Handle: volumeAttachmentShow, Doc: "shows a server's volume: there are none"},
+		{Method: put, Path: server + "/os-volume_attachments/{volume_id}", Policy: ruleVolumes + "update", Load: s.loadServer, Handle: volumeAttachmentShow, Doc: "changes a server's volume: there are none"},
+		{Method: del, Path: server + "/os-volume_attachments/{volume_id}", Policy: ruleVolumes + "delete", Load: s.loadServer, Handle: volumeDetach, Doc: "detaches a volume: there are none"},
+		{Method: get, Path: server + "/shares", Policy: ruleShares + "index", Load: s.loadServer, Handle: shareList, Since: vShares, Doc: "lists a server's shares"},
+		{Method: post, Path: server + "/shares", Policy: ruleShares + "create", Load: s.loadServer, Handle: shareAttach, Body: "share_attach", Since: vShares, Doc: "attaches a share: there are none"},
+		{Method: get, Path: server + "/shares/{share_id}", Policy: ruleShares + "show", Load: s.loadServer, Handle: shareShow, Since: vShares, Doc: "shows a server's share: there are none"},
+		{Method: del, Path: server + "/shares/{share_id}", Policy: ruleShares + "delete", Load: s.loadServer, Handle: shareShow, Since: vShares, Doc: "detaches a share: there are none"},
 		{Method: get, Path: server + "/tags", Policy: ruleTags + "index", Load: s.loadServer, Handle: s.tagsList, Since: vTags, Doc: "lists tags"},
 		{Method: put, Path: server + "/tags", Policy: ruleTags + "update_all", Load: s.loadServer, Handle: s.tagsReplace, Body: "tags", Since: vTags, Doc: "replaces tags"},
 		{Method: del, Path: server + "/tags", Policy: ruleTags + "delete_all", Load: s.loadServer, Handle: s.tagsDelete, Since: vTags, Doc: "removes all tags"},
 		{Method: get, Path: server + "/tags/{tag}", Policy: ruleTags + "show", Load: s.loadServer, Handle: s.tagShow, Since: vTags, Doc: "tells whether a tag is there"},
 		{Method: put, Path: server + "/tags/{tag}", Policy: ruleTags + "update", Load: s.loadServer, Handle: s.tagAdd, Since: vTags, Doc: "adds a tag"},
 		{Method: del, Path: server + "/tags/{tag}", Policy: ruleTags + "delete", Load: s.loadServer, Handle: s.tagDelete, Since: vTags, Doc: "removes a tag"},
+		{Method: get, Path: server + "/topology", Policy: ruleTopology + "index", Load: s.loadServer, Handle: topologyShow, Since: vTopology, Doc: "shows a server's NUMA nodes"},
 	}
 }
 
@@ -82,9 +91,10 @@ func (s *Service) routesOfTheRest() []api.Route {
 	quotas := "/v2.1/os-quota-sets/{project_id}"
 	return []api.Route{
 		{Method: get, Path: "/", Public: true, Handle: s.versionList, Doc: "lists the versions of the API"},
+		{Method: get, Path: "/v2", Public: true, Handle: s.versionShowOld, Doc: "shows version 2.0 of the API"},
 		{Method: get, Path: "/v2.1", Public: true, Handle: s.versionShow, Doc: "shows version 2.1 of the API"},
-		{Method: get, Path: "/v2.1/extensions", Policy: ruleExtensions, Handle: s.extensionList, Doc: "lists extensions: none"},
-		{Method: get, Path: "/v2.1/extensions/{alias}", Policy: ruleExtensions, Handle: s.extensionShow, Doc: "shows an extension: none"},
+		{Method: get, Path: "/v2.1/extensions", Policy: ruleExtensions, Handle: s.extensionList, Doc: "lists the parts of the API"},
+		{Method: get, Path: "/v2.1/extensions/{alias}", Policy: ruleExtensions, Handle: s.extensionShow, Doc: "shows a part of the API"},
 		{Method: get, Path: "/v2.1/limits", Policy: ruleLimits, Handle: s.limitsShow, Doc: "shows limits and what is used of them"},
 		{Method: get, Path: "/v2.1/os-aggregates", Policy: ruleAggregates, Handle: s.aggregateList, Doc: "lists host aggregates: none"},
 		{Method: get, Path: "/v2.1/os-availability-zone", Policy: ruleZones + "list", Handle: s.zoneList, Doc: "lists availability zones"},
@@ -109,8 +119,6 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: quotas + "/defaults", Policy: ruleQuotas + "defaults", Load: loadProject, Handle: s.quotaDefaults, Doc: "shows default quotas"},
 		{Method: get, Path: quotas + "/detail", Policy: ruleQuotas + "detail", Load: loadProject, Handle: s.quotaDetail, Doc: "shows a project's quotas and use"},
 		{Method: post, Path: "/v2.1/os-server-external-events", Policy: ruleExternal, Handle: s.externalEvents, Body: "external_events", Doc: "takes events of other services"},
-		{Method: get, Path: "/v2.1/os-security-groups", Policy: ruleGroupsGet, Handle: s.securityGroupList, Until: before(vNoProxies), Doc: "lists a project's security groups"},
-		{Method: get, Path: "/v2.1/os-security-groups/{security_group_id}", Policy: ruleGroupsShow, Handle: s.securityGroupShow, Until: before(vNoProxies), Doc: "shows a security group"},
 		{Method: get, Path: "/v2.1/os-server-groups", Policy: ruleGroups + "index", Handle: s.groupList, Doc: "lists server groups"},
 		{Method: post, Path: "/v2.1/os-server-groups", Policy: ruleGroups + "create", Handle: s.groupCreate, Body: "server_group_create", Doc: "creates a server group"},
 		{Method: get, Path: "/v2.1/os-server-groups/{group_id}", Policy: ruleGroups + "show", Load: s.loadGroup, Handle: s.groupShow, Doc: "shows a server group"},

@@ -43,7 +43,9 @@ type Deps struct {
 	// AuthenticateURI is the public address of identity, for WWW-Authenticate.
 	AuthenticateURI string
 	// Endpoint is the public address of this service without a slash at its end.
-	Endpoint        string
+	Endpoint string
+	// ImageEndpoint is the public address of the image service, for links to images.
+	ImageEndpoint   string
 	PolicyOverrides map[string]string
 	// Owner names this process in leases.
 	Owner string
@@ -127,7 +129,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("open the compute schemas: %w", err)
 	}
 	s.table = &api.Table{
-		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true,
+		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true, MethodsByVersion: true,
 		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Policy: policy,
 		Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}
@@ -135,7 +137,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = withoutProject(inner)
+	s.handler = withOldPaths(inner)
 	return s, nil
 }
 

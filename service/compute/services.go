@@ -248,15 +248,6 @@ func (s *Service) aggregateList(context.Context, *api.Request) (any, error) {
 	return map[string]any{"aggregates": []any{}}, nil
 }
 
-// extensionList answers old clients that look for extensions: microversions took their place.
-func (s *Service) extensionList(context.Context, *api.Request) (any, error) {
-	return map[string]any{"extensions": []any{}}, nil
-}
-
-func (s *Service) extensionShow(_ context.Context, r *api.Request) (any, error) {
-	return nil, api.NotFound("Extension %s could not be found.", oneLine(r.Param("alias"), 60))
-}
-
 // loadHypervisor finds a host by the id of its hypervisor.
 func (s *Service) loadHypervisor(ctx context.Context, r *api.Request) (api.Target, error) {
 	id := r.Param("hypervisor_id")

@@ -34,6 +34,7 @@ var (
 	vServiceUUID        = api.V(2, 53)
 	vFlavorDescription  = api.V(2, 55)
 	vMigrateHost        = api.V(2, 56)
+	vNoHosts            = api.V(2, 43)
 	vNoPersonality      = api.V(2, 57)
 	vActionPaging       = api.V(2, 58)
 	vMigrationPaging    = api.V(2, 59)
@@ -47,6 +48,7 @@ var (
 	vLockedReason       = api.V(2, 73)
 	vRequestedHost      = api.V(2, 74)
 	vWholeUpdate        = api.V(2, 75)
+	vTopology           = api.V(2, 78)
 	vMigrationOwner     = api.V(2, 80)
 	vMoreFilters        = api.V(2, 83)
 	vEventDetails       = api.V(2, 84)
@@ -55,11 +57,19 @@ var (
 	vKeypairImport      = api.V(2, 92)
 	vFQDN               = api.V(2, 94)
 	vPinnedZone         = api.V(2, 96)
+	vShares             = api.V(2, 97)
+	vImageProperties    = api.V(2, 98)
+	vSpiceDirect        = api.V(2, 99)
+	vHintsShown         = api.V(2, 100)
+	vVolumeAccepted     = api.V(2, 101)
+	vStrictQueries      = api.V(2, 102)
+	vNoVolumeBoot       = api.V(2, 103)
+	vZoneRepinned       = api.V(2, 104)
 )
 
 // microversions is what clients are told.
 func microversions() *api.Versions {
-	return &api.Versions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: api.V(2, 1), Max: vPinnedZone}
+	return &api.Versions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: api.V(2, 1), Max: vShares}
 }
 
 // before is the last version without something.

@@ -23,6 +23,7 @@ type world struct {
 	ports       map[string]compute.Port
 	groups      map[string][]compute.SecurityGroup
 	floating    []compute.FloatingIP
+	owned       []compute.ProjectFloatingIP
 	providers   map[string]*provider
 	allocations map[string]compute.Claim
 	nextID      int

@@ -13,6 +13,17 @@ var unrecorded = map[string]string{
 	"network PUT /internal/hosts/{host}":       "a sign of life, with what the host can do",
 }
 
+// changesNothing are handlers of writing rows that change nothing of their service: refusals, and what is passed on to
+// another service, which tells of it.
+var changesNothing = map[string]string{
+	"gone": "a refusal", "noVolumes": "a refusal", "noBareMetalChange": "a refusal", "noBareMetalAction": "a refusal", "volumeAttach": "a refusal",
+	"volumeAttachmentShow": "a refusal", "volumeDetach": "a refusal", "volumeSnapshotCreate": "a refusal", "volumeSnapshotDelete": "a refusal",
+	"shareAttach": "a refusal", "shareShow": "a refusal",
+	"imageDelete": "passed on", "imageMetadataMerge": "passed on", "imageMetadataReplace": "passed on", "imageMetadataSet": "passed on", "imageMetadataDelete": "passed on",
+	"floatingIPCreate": "passed on", "floatingIPDelete": "passed on", "securityGroupCreate": "passed on", "securityGroupUpdate": "passed on",
+	"securityGroupDelete": "passed on", "securityGroupRuleCreate": "passed on", "securityGroupRuleDelete": "passed on",
+}
+
 // writing are the words by which rows say that they change something.
 var writing = map[string]string{"post": "POST", "put": "PUT", "del": "DELETE", "patch": "PATCH", "MethodPost": "POST", "MethodPut": "PUT",
 	"MethodPatch": "PATCH", "MethodDelete": "DELETE", `"POST"`: "POST", `"PUT"`: "PUT", `"PATCH"`: "PATCH", `"DELETE"`: "DELETE"}
@@ -53,6 +64,8 @@ func TestEveryChangeIsTold(t *testing.T) {
 			rows++
 			if _, known := unrecorded[service(s.folder)+" "+method+" "+path]; known {
 				excused++
+			} else if changesNothing[lastName(handler)] != "" {
+				return true
 			} else if !tells(functions[service(s.folder)], handler, map[string]bool{}) {
 				t.Errorf("%s: %s %s changes something, and its handler writes nothing into the feed", s.path, method, path)
 			}

@@ -84,7 +84,7 @@ func (s stranger) ask(t *testing.T, prefix string, table *api.Table, row *api.Ro
 // node agents are out of both's reach, and a member that an image does not have cannot be shown.
 func (e *estate) mustReach(t *testing.T, c *cloud.Cloud, prefix string, table *api.Table, row *api.Route) {
 	t.Helper()
-	if row.Method != http.MethodGet || strings.HasPrefix(row.Path, "/internal/") || notGranted(row.Path) || slices.Contains(outOfReach, prefix+row.Path) {
+	if row.Method != http.MethodGet || strings.HasPrefix(row.Path, "/internal/") || notGranted(row.Path) || row.Policy == "compute:gone" || slices.Contains(outOfReach, prefix+row.Path) {
 		return
 	}
 	path, header := e.path(t, prefix, row), version(prefix, table, row)
@@ -101,6 +101,10 @@ func (e *estate) mustReach(t *testing.T, c *cloud.Cloud, prefix string, table *a
 
 // outOfReach are rows that answer 404 for every estate because there is no such thing in it, or 400 without a query.
 var outOfReach = []string{"/compute/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", "/compute/v2.1/flavors/{flavor_id}/os-flavor-access", "/compute/v2.1/extensions/{alias}",
+	"/compute/v2.1/servers/{server_id}/os-volume_attachments/{volume_id}", "/compute/v2.1/servers/{server_id}/shares/{share_id}", "/compute/v2.1/images/{image_id}/metadata/{key}",
+	"/compute/v2.1/os-volumes", "/compute/v2.1/os-volumes/detail", "/compute/v2.1/os-volumes/{volume_id}", "/compute/v2.1/os-snapshots", "/compute/v2.1/os-snapshots/detail",
+	"/compute/v2.1/os-snapshots/{snapshot_id}", "/compute/v2.1/os-baremetal-nodes", "/compute/v2.1/os-baremetal-nodes/{node_id}",
+	"/compute/v2.1/os-hosts/{host_name}/reboot", "/compute/v2.1/os-hosts/{host_name}/shutdown", "/compute/v2.1/os-hosts/{host_name}/startup",
 	"/compute/v2.1/servers/{server_id}/migrations/{migration_id}",
 	"/compute/v2.1/os-hypervisors/{hypervisor_id}/search", "/compute/v2.1/os-hypervisors/{hypervisor_id}/servers",
 	"/placement/allocation_candidates", "/placement/traits/{name}", "/placement/usages"}

@@ -142,8 +142,9 @@ func (noDocuments) ServeMetadata(context.Context, string, string) (int, string, 
 
 var imageContent = []byte("the disk of a tiny guest")
 
-// images is an image service with one image.
-type images struct{}
+// images is an image service with one image, without what compute passes on for clients of
+// before 2.39.
+type images struct{ compute.ImageProxies }
 
 func (images) Image(_ context.Context, id string) (compute.Image, error) {
 	if id != imageID {
