@@ -37,7 +37,7 @@ func (s *Service) viewFloatingIPs(ctx context.Context, list []ProjectFloatingIP)
 	}
 	found, err := s.deps.Networks.PortsByID(ctx, ports)
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	devices := map[string]string{}
 	for _, p := range found {
@@ -52,7 +52,7 @@ func (s *Service) viewFloatingIPs(ctx context.Context, list []ProjectFloatingIP)
 func (s *Service) poolNames(ctx context.Context) (map[string]string, error) {
 	networks, err := s.deps.Networks.ExternalNetworks(ctx)
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	names := map[string]string{}
 	for _, n := range networks {
@@ -73,7 +73,7 @@ func (s *Service) viewFloatingIP(ctx context.Context, f ProjectFloatingIP) (any,
 func (s *Service) floatingPoolList(ctx context.Context, r *api.Request) (any, error) {
 	networks, err := s.deps.Networks.ExternalNetworks(as(ctx, r))
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	pools := []map[string]string{}
 	for _, n := range networks {
@@ -87,7 +87,7 @@ func (s *Service) floatingIPList(ctx context.Context, r *api.Request) (any, erro
 	ctx = as(ctx, r)
 	list, err := s.deps.Networks.ProjectFloatingIPs(ctx, r.ProjectID())
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	views, err := s.viewFloatingIPs(ctx, list)
 	return map[string]any{"floating_ips": views}, err
@@ -120,7 +120,7 @@ func (s *Service) floatingIPCreate(ctx context.Context, r *api.Request) (any, er
 	ctx = as(ctx, r)
 	networks, err := s.deps.Networks.ExternalNetworks(ctx)
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	pool := ""
 	for _, n := range networks {
@@ -155,17 +155,18 @@ func (s *Service) floatingIPDelete(ctx context.Context, r *api.Request) (any, er
 	return accepted(), nil
 }
 
-// fromNetwork turns a refusal of the network service into nova's: 404 gets a text of
-// nova's own, 400 and 403 keep theirs.
+// fromNetwork turns a refusal of the network service into nova's: 404 gets a text of nova's own.
 func fromNetwork(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	switch api.StatusOf(err) {
-	case http.StatusNotFound:
+	if err != nil && api.StatusOf(err) == http.StatusNotFound {
 		return api.NotFound(format, args...).Because(err)
-	case http.StatusBadRequest, http.StatusForbidden:
+	}
+	return passedOn("network", err)
+}
+
+// passedOn hands a neighbour's refusal on; whatever else went wrong there, it cannot be reached now.
+func passedOn(neighbour string, err error) error {
+	if err == nil || api.StatusOf(err) < http.StatusInternalServerError {
 		return err
 	}
-	return unavailable("network", err)
+	return unavailable(neighbour, err)
 }

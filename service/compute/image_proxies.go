@@ -144,13 +144,10 @@ func (s *Service) imageListDetail(ctx context.Context, r *api.Request) (any, err
 
 // fromImages turns a refusal of the image service into nova's.
 func fromImages(err error) error {
-	switch api.StatusOf(err) {
-	case http.StatusNotFound:
+	if api.StatusOf(err) == http.StatusNotFound {
 		return api.NotFound("Image not found.").Because(err)
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusConflict:
-		return err
 	}
-	return unavailable("image", err)
+	return passedOn("image", err)
 }
 
 func (s *Service) findImage(ctx context.Context, r *api.Request) (*ImageDocument, error) {

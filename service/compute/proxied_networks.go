@@ -40,7 +40,7 @@ type networkViewer func(r *api.Request, n Network) map[string]any
 func (s *Service) listNetworks(ctx context.Context, r *api.Request, view networkViewer) (any, error) {
 	networks, err := s.deps.Networks.UsableNetworks(as(ctx, r), r.ProjectID())
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	views := []map[string]any{}
 	for _, n := range networks {
@@ -52,7 +52,7 @@ func (s *Service) listNetworks(ctx context.Context, r *api.Request, view network
 func (s *Service) showNetwork(ctx context.Context, r *api.Request, view networkViewer) (any, error) {
 	networks, err := s.deps.Networks.Networks(as(ctx, r), []string{r.Param("network_id")})
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	if len(networks) == 0 {
 		return nil, api.NotFound("Network not found")

@@ -19,7 +19,7 @@ func (s *Service) securityGroupList(ctx context.Context, r *api.Request) (any, e
 	}
 	groups, err := s.deps.Networks.SecurityGroups(as(ctx, r), project)
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	return map[string]any{"security_groups": viewGroups(groups)}, nil
 }
@@ -28,7 +28,7 @@ func (s *Service) securityGroupList(ctx context.Context, r *api.Request) (any, e
 func (s *Service) securityGroupShow(ctx context.Context, r *api.Request) (any, error) {
 	groups, err := s.deps.Networks.SecurityGroups(as(ctx, r), r.ProjectID())
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	id := r.Param("security_group_id")
 	at := slices.IndexFunc(groups, func(g SecurityGroup) bool { return g.ID == id })
@@ -44,7 +44,7 @@ func (s *Service) serverSecurityGroups(ctx context.Context, r *api.Request) (any
 	s.freshen(ctx, []*server{row})
 	groups, err := s.deps.Networks.SecurityGroups(as(ctx, r), row.ProjectID)
 	if err != nil {
-		return nil, unavailable("network", err)
+		return nil, passedOn("network", err)
 	}
 	views := slices.DeleteFunc(viewGroups(groups), func(v securityGroupView) bool {
 		return !slices.ContainsFunc(row.NICs, func(n nic) bool {
