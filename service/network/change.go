@@ -47,32 +47,57 @@ type changes struct {
 	// anybody waits for the database.
 	refreshing *semaphore.Weighted
 	mu         sync.Mutex
-	begun      bool
+	// started and ended number the refreshes: one that started after it was asked for is as
+	// good for all who asked.
+	started, ended int64
+	begun          bool
 	// rows are in the order of their numbers; all with a number greater than before are there.
 	rows   []changeRow
 	before int64
 	seen   int64
 	gaps   map[int64]time.Time
 	// read counts the rows that were read, touched has that count at the last change of each
-	// object for several hosts, anew when the log was read anew.
-	read, anew int64
-	touched    map[newChange]int64
+	// object for several hosts, hostTouched at the last change on each host, anew when the
+	// log was read anew.
+	read, anew  int64
+	touched     map[subject]int64
+	hostTouched map[string]int64
+	// shared is kept together with the rows.
+	shared *sharedContent
+}
+
+// subject is what a change is about.
+type subject struct {
+	kind objectKind
+	id   string
 }
 
 func newChanges(d *db.DB, now func() time.Time) *changes {
-	return &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, gaps: map[int64]time.Time{}, touched: map[newChange]int64{}}
+	c := &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, gaps: map[int64]time.Time{},
+		touched: map[subject]int64{}, hostTouched: map[string]int64{}}
+	c.shared = newSharedContent(c)
+	return c
 }
 
 // refresh reads what came since the last time. What was committed before it is in rows then.
 func (c *changes) refresh(ctx context.Context) error {
+	c.mu.Lock()
+	wanted := c.started + 1
+	c.mu.Unlock()
 	if err := c.refreshing.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	defer c.refreshing.Release(1)
 	c.mu.Lock()
+	if c.ended >= wanted { // somebody else's came after this one was asked for
+		c.mu.Unlock()
+		return nil
+	}
+	c.started++
 	begin, seen, gaps := !c.begun, c.seen, slices.Collect(maps.Keys(c.gaps))
 	c.mu.Unlock()
 	var fresh []changeRow
+	var sets renewed
 	err := c.db.Read(ctx, func(tx *db.Tx) (err error) {
 		if !begin {
 			if fresh, err = changesFrom(tx, seen, gaps); err != nil {
@@ -83,7 +108,10 @@ func (c *changes) refresh(ctx context.Context) error {
 		}
 		if begin {
 			fresh, err = lastChanges(tx, changesKept)
+			return err
 		}
+		fresh = slices.DeleteFunc(fresh, func(row changeRow) bool { return row.Seq == seen })
+		sets, err = c.shared.renew(tx, fresh)
 		return err
 	})
 	if err != nil {
@@ -91,11 +119,13 @@ func (c *changes) refresh(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ended = c.started
 	if begin {
 		c.begin(fresh)
 		return nil
 	}
 	c.take(fresh)
+	c.shared.take(fresh, sets)
 	return nil
 }
 
@@ -103,13 +133,11 @@ func (c *changes) refresh(ctx context.Context) error {
 func (c *changes) take(fresh []changeRow) {
 	now := c.now()
 	for _, row := range fresh {
-		if row.Seq == c.seen {
-			continue
-		}
 		delete(c.gaps, row.Seq)
 		for missing := c.seen + 1; missing < row.Seq; missing++ {
 			c.gaps[missing] = now
 		}
+		row.at = now
 		c.insert(row)
 		c.seen = max(c.seen, row.Seq)
 	}
@@ -128,6 +156,8 @@ func (c *changes) begin(rows []changeRow) {
 	c.anew = c.read
 	clear(c.gaps)
 	clear(c.touched)
+	clear(c.hostTouched)
+	c.shared.forget()
 	if len(rows) == 0 {
 		return
 	}
@@ -148,7 +178,9 @@ func (c *changes) insert(row changeRow) {
 	c.rows = slices.Insert(c.rows, at, row)
 	c.read++
 	if row.Host == "" {
-		c.touched[newChange{row.Kind, row.ObjectID, ""}] = c.read
+		c.touched[subject{row.Kind, row.ObjectID}] = c.read
+	} else {
+		c.hostTouched[row.Host] = c.read
 	}
 }
 
@@ -161,13 +193,11 @@ func (c *changes) moment() int64 {
 }
 
 // touchedAt is the moment of the last change of an object for several hosts, as far as the
-// log has been read.
+// log has been read. The lock is held.
 func (c *changes) touchedAt(id string, kinds ...objectKind) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	at := c.anew
 	for _, kind := range kinds {
-		at = max(at, c.touched[newChange{kind, id, ""}])
+		at = max(at, c.touched[subject{kind, id}])
 	}
 	return at
 }
@@ -204,7 +234,7 @@ func (c *changes) since(seq int64, host string) (rows []changeRow, next int64, k
 type spread struct {
 	mu  sync.Mutex
 	due map[objectKind]map[string]bool
-	// wait is how long to collect before the next rings; ringMany alone uses it.
+	// wait is how long to collect before the next rings.
 	wait time.Duration
 	bell chan struct{}
 }
@@ -235,17 +265,32 @@ func (p *spread) take() map[objectKind]map[string]bool {
 	return due
 }
 
+// pause is how long to collect before the next bells ring.
+func (p *spread) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wait
+}
+
 // note keeps in mind how many bells rang, which says when the next may.
 func (p *spread) note(rang int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.wait = min(max(time.Duration(rang)*time.Second/ringsPerSecond, shortestSpread), longestSpread)
 }
 
 // changed notes in the transaction that an object changed: on a host, or for all hosts that
 // have to do with it.
 func (s *Service) changed(tx *db.Tx, kind objectKind, id, host string) error {
-	if err := insertChange(tx, newChange{kind, id, host}); err != nil {
+	return s.changedIn(tx, newChange{Kind: kind, ObjectID: id, Host: host})
+}
+
+// changedIn notes a change that may say what of a set it is about.
+func (s *Service) changedIn(tx *db.Tx, change newChange) error {
+	if err := insertChange(tx, change); err != nil {
 		return err
 	}
+	kind, id, host := change.Kind, change.ObjectID, change.Host
 	tx.AfterCommit(func() {
 		if host != "" {
 			s.deps.Bus.Ring(bell(host))
@@ -264,7 +309,7 @@ func (s *Service) ringMany(ctx context.Context) {
 			return
 		case <-s.spread.bell:
 		}
-		timer := time.NewTimer(s.spread.wait)
+		timer := time.NewTimer(s.spread.pause())
 		select {
 		case <-ctx.Done():
 			timer.Stop()

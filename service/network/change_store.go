@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"time"
 
 	"virga/core/db"
 )
@@ -30,6 +31,13 @@ type changeRow struct {
 	Kind     objectKind `db:"kind"`
 	ObjectID string     `db:"object_id"`
 	Host     string     `db:"host"`
+	// Touched says of a set which of its members the change is about, and is empty when it may
+	// be any of them (see part).
+	Touched string `db:"touched"`
+
+	// part is Touched as read, or nil. At is when this process read the row.
+	part *part
+	at   time.Time
 }
 
 // newChange is a change without its number, which the database counts.
@@ -37,7 +45,13 @@ type newChange struct {
 	Kind     objectKind `db:"kind"`
 	ObjectID string     `db:"object_id"`
 	Host     string     `db:"host"`
+	Touched  string     `db:"touched"`
 }
+
+// maxTouched is the room that Touched has, in bytes.
+const maxTouched = 2000
+
+const changeColumns = "seq, kind, object_id, host, touched"
 
 func insertChange(tx *db.Tx, row newChange) error {
 	if err := tx.Insert("changes", row); err != nil {
@@ -49,20 +63,28 @@ func insertChange(tx *db.Tx, row newChange) error {
 // changesFrom lists the changes from number seq on, and those in gaps.
 func changesFrom(tx *db.Tx, seq int64, gaps []int64) ([]changeRow, error) {
 	var rows []changeRow
-	text, args := "SELECT seq, kind, object_id, host FROM changes WHERE seq >= ?", []any{seq}
+	text, args := "SELECT "+changeColumns+" FROM changes WHERE seq >= ?", []any{seq}
 	if len(gaps) > 0 {
 		marks, more := db.In(gaps)
 		text, args = text+" OR seq IN "+marks, append(args, more...)
 	}
 	err := tx.Select(&rows, text+" ORDER BY seq", args...)
-	return rows, err
+	return readParts(rows), err
 }
 
 // lastChanges lists the newest changes, newest first.
 func lastChanges(tx *db.Tx, limit int) ([]changeRow, error) {
 	var rows []changeRow
-	err := tx.Select(&rows, "SELECT seq, kind, object_id, host FROM changes ORDER BY seq DESC LIMIT ?", limit)
-	return rows, err
+	err := tx.Select(&rows, "SELECT "+changeColumns+" FROM changes ORDER BY seq DESC LIMIT ?", limit)
+	return readParts(rows), err
+}
+
+func readParts(rows []changeRow) []changeRow {
+	for i := range rows {
+		rows[i].part = readPart(rows[i].Touched)
+		rows[i].Touched = ""
+	}
+	return rows
 }
 
 // pruneChanges forgets old changes.

@@ -121,7 +121,8 @@ func (x *chaos) others(host string) {
 }
 
 // TestAgentsThatAskForNewsHaveEverything does random things; hosts that ask now and then
-// what is new have what one that asks for everything gets.
+// what is new have what one that asks for everything gets. One of them asks as the release
+// before changes of sets does.
 func TestAgentsThatAskForNewsHaveEverything(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -135,13 +136,18 @@ func TestAgentsThatAskForNewsHaveEverything(t *testing.T) {
 			for _, first := range []string{"networks", "networks", "security-groups", "security-groups"} {
 				x.try("POST", first, `{"`+strings.ReplaceAll(strings.TrimSuffix(first, "s"), "-", "_")+`":{"name":"x"}}`)
 			}
-			states, partial, ports := make([]desired.State, len(nodes)), 0, 0
+			states, partial, ports, sets := make([]desired.State, len(nodes)), 0, 0, 0
 			for round := range 70 {
 				for range 1 + x.random.IntN(4) {
 					x.step()
 				}
 				i := x.random.IntN(len(nodes))
-				news := c.desired(nodes[i], states[i].Generation)
+				ask := c.desired
+				if i == 2 {
+					ask = c.desiredAsBefore
+				}
+				news := ask(nodes[i], states[i].Generation)
+				sets += len(news.MemberChanges) + len(news.PeerChanges)
 				if !news.Unchanged {
 					states[i] = states[i].With(news)
 				}
@@ -158,8 +164,8 @@ func TestAgentsThatAskForNewsHaveEverything(t *testing.T) {
 					t.Fatalf("round %d: nothing changed, yet the answer is %+v", round, again)
 				}
 			}
-			if partial < 20 || ports < 3 {
-				t.Errorf("only %d partial answers, at most %d ports", partial, ports)
+			if partial < 20 || ports < 3 || sets < 10 {
+				t.Errorf("only %d partial answers, at most %d ports, %d changes of sets", partial, ports, sets)
 			}
 		})
 	}

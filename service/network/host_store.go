@@ -40,22 +40,12 @@ func (s *Service) touchNetwork(tx *db.Tx, id string) error {
 	return s.changed(tx, changedNetwork, id, "")
 }
 
-// touchPeers tells all hosts that carry a network that other hosts do than before.
+// touchPeers tells all hosts that carry a network that other hosts do than before, or have
+// other tunnel addresses (see touchCarrier).
 func (s *Service) touchPeers(tx *db.Tx, id string) error { return s.changed(tx, changedPeers, id, "") }
 
 // touchGroup tells the hosts that enforce a security group that its rules changed.
 func (s *Service) touchGroup(tx *db.Tx, id string) error { return s.changed(tx, changedGroup, id, "") }
-
-// touchMembers tells the hosts that enforce a rule whose remote side is one of the groups
-// that the groups' members changed.
-func (s *Service) touchMembers(tx *db.Tx, groups []string) error {
-	for _, id := range groups {
-		if err := s.changed(tx, changedMembers, id, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // touchRouter tells the host that carries a router that it changed.
 func (s *Service) touchRouter(tx *db.Tx, id string) error {

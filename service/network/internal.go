@@ -106,8 +106,8 @@ func (s *Service) hostAlive(ctx context.Context, r *api.Request) (any, error) {
 		s.pulse.Learn(name, 0)
 		_, next, _ = s.pulse.Beat(name)
 	}
-	rows, _, reaches := s.changes.since(sign.Generation, name)
-	return desired.AliveAnswer{News: !reaches || len(rows) > 0, NextMilliseconds: next.Milliseconds()}, nil
+	news, generation := s.changes.newsSince(sign.Generation, name, s.sights, s.spread.pause())
+	return desired.AliveAnswer{News: news, NextMilliseconds: next.Milliseconds(), Generation: generation}, nil
 }
 
 // writeSigns is what pulse has written to the database.
@@ -200,31 +200,87 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 	if partial && len(rows) == 0 {
 		return &desired.State{Generation: generation, Unchanged: true}, nil
 	}
-	asOf := s.changes.moment()
-	partial = partial && !slices.ContainsFunc(rows, func(row changeRow) bool { return row.Kind == changedHost })
+	q := question{host: name, rows: rows, generation: generation, asOf: s.changes.moment(),
+		partial: partial && !slices.ContainsFunc(rows, func(row changeRow) bool { return row.Kind == changedHost }),
+		changes: r.Query.Get("changes") == "1"}
+	if state := s.answerFromMemory(&q); state != nil {
+		return state, nil
+	}
 	var state *desired.State
-	err := s.deps.DB.Read(ctx, func(tx *db.Tx) error {
-		h, err := getHost(tx, name)
-		if errors.Is(err, db.ErrNotFound) {
-			return api.NotFound("Host %s has not reported yet.", name)
-		}
-		if err != nil {
-			return err
-		}
-		var c *hostContent
-		if partial {
-			c, err = loadHostNews(tx, h, rows, s.shared, asOf)
-		} else {
-			c, err = loadHostContent(tx, h, s.shared, asOf)
-		}
-		if err != nil {
-			return err
-		}
-		state = s.desiredState(c, generation)
-		state.Partial = partial
-		return nil
+	err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		state, err = s.answer(tx, &q)
+		return err
 	})
 	return state, err
+}
+
+// question is what an agent asks: what is new on its host.
+type question struct {
+	host string
+	// rows are the changes that may concern it; generation is what it asks from the next time.
+	rows       []changeRow
+	generation int64
+	// asOf is the moment up to which the log was read.
+	asOf int64
+	// partial says that what is new is enough, changes that the agent understands changes of
+	// sets.
+	partial, changes bool
+}
+
+// answerFromMemory answers when all that is new is in sets that many hosts share, and nil
+// when the database is needed. That is the most frequent question by far: each new server
+// of a large network has every host there ask it.
+func (s *Service) answerFromMemory(q *question) *desired.State {
+	if !q.partial || !q.changes || slices.ContainsFunc(q.rows, func(row changeRow) bool { return !row.ofSets() }) {
+		return nil
+	}
+	seen := s.sights.known(q.host)
+	if seen == nil {
+		return nil
+	}
+	news := s.changes.setNews(q.host, seen, q.rows)
+	if len(news.whole) > 0 {
+		return nil
+	}
+	if len(news.members)+len(news.peers) == 0 {
+		return &desired.State{Generation: q.generation, Unchanged: true}
+	}
+	return &desired.State{Generation: q.generation, Partial: true, MemberChanges: news.members, PeerChanges: news.peers}
+}
+
+// answer reads what is new on a host, or everything.
+func (s *Service) answer(tx *db.Tx, q *question) (*desired.State, error) {
+	h, err := getHost(tx, q.host)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, api.NotFound("Host %s has not reported yet.", q.host)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !q.partial {
+		c, err := loadHostContent(tx, h, s.changes.shared, q.asOf)
+		if err != nil {
+			return nil, err
+		}
+		return s.desiredState(c, q.generation), nil
+	}
+	rows, news := q.rows, setNews{}
+	if q.changes && slices.ContainsFunc(rows, func(row changeRow) bool { return row.ofSets() }) {
+		seen, err := s.sights.find(tx, q.host, q.asOf)
+		if err != nil {
+			return nil, err
+		}
+		news = s.changes.setNews(q.host, seen, rows)
+		rows = slices.DeleteFunc(slices.Clone(rows), func(row changeRow) bool { return row.ofSets() })
+		rows = append(rows, news.whole...)
+	}
+	c, err := loadHostNews(tx, h, rows, s.changes.shared, q.asOf)
+	if err != nil {
+		return nil, err
+	}
+	state := s.desiredState(c, q.generation)
+	state.Partial, state.MemberChanges, state.PeerChanges = true, news.members, news.peers
+	return state, nil
 }
 
 // hostPorts takes the statuses of the host's ports.

@@ -1,9 +1,7 @@
 package network
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -103,9 +101,9 @@ func loadHostNews(tx *db.Tx, h host, rows []changeRow, shared *sharedContent, as
 // changedIDs are the ids of changed objects by kind, each once.
 func changedIDs(rows []changeRow) map[objectKind][]string {
 	asked := map[objectKind][]string{}
-	seen := map[newChange]bool{}
+	seen := map[subject]bool{}
 	for _, row := range rows {
-		key := newChange{row.Kind, row.ObjectID, ""}
+		key := subject{row.Kind, row.ObjectID}
 		if !seen[key] {
 			seen[key] = true
 			asked[row.Kind] = append(asked[row.Kind], row.ObjectID)
@@ -219,45 +217,10 @@ func (c *hostContent) loadNetworks(tx *db.Tx, ids, told []string) (err error) {
 	}); err != nil {
 		return err
 	}
-	carriers, err := c.shared.carriers(tx, c.asOf, told)
-	if err != nil {
+	if c.peers, err = c.shared.peersOf(tx, c.asOf, c.host.Name, told); err != nil {
 		return err
 	}
-	c.peers = make(map[string][]netip.Addr, len(told))
-	for id, list := range carriers {
-		for _, p := range list {
-			if p.host != c.host.Name && !slices.Contains(c.peers[id][max(len(c.peers[id])-1, 0):], p.vtep) {
-				c.peers[id] = append(c.peers[id], p.vtep)
-			}
-		}
-	}
 	return c.loadFloatingIPs(tx)
-}
-
-// carrier is a host that carries a network, with its tunnel address.
-type carrier struct {
-	NetworkID string `db:"network_id"`
-	Host      string `db:"host"`
-	VTEP      string `db:"vtep"`
-}
-
-// carriersOf are the hosts with tunnels that carry networks, by network.
-func carriersOf(tx *db.Tx, ids []string) (map[string][]peer, error) {
-	carriers := map[string][]peer{}
-	err := inBatches(ids, func(marks string, args []any) error {
-		var rows []carrier
-		if err := tx.Select(&rows, "SELECT DISTINCT p.network_id AS network_id, p.host AS host, h.vtep AS vtep FROM ports p JOIN hosts h ON h.name = p.host"+
-			" WHERE p.network_id IN "+marks+" AND h.vtep <> '' ORDER BY p.network_id, h.vtep", args...); err != nil {
-			return fmt.Errorf("load carriers of networks: %w", err)
-		}
-		for _, row := range rows {
-			if a, err := netip.ParseAddr(row.VTEP); err == nil {
-				carriers[row.NetworkID] = append(carriers[row.NetworkID], peer{row.Host, a})
-			}
-		}
-		return nil
-	})
-	return carriers, err
 }
 
 func (c *hostContent) loadFloatingIPs(tx *db.Tx) error {
@@ -292,53 +255,8 @@ func (c *hostContent) loadGroups(tx *db.Tx, groups, members []string) error {
 	for _, id := range members {
 		remotes[id] = true
 	}
-	c.sets, err = c.shared.members(tx, c.asOf, sortedKeys(remotes))
+	c.sets, err = c.shared.membersOf(tx, c.asOf, sortedKeys(remotes))
 	return err
-}
-
-// membersOf are the addresses of the ports in groups, with those of their allowed pairs. A
-// pair that is everything makes nobody a member.
-func membersOf(tx *db.Tx, groups []string) (map[string][]netip.Prefix, error) {
-	sets := map[string][]netip.Prefix{}
-	for _, id := range groups {
-		sets[id] = []netip.Prefix{}
-	}
-	err := inBatches(groups, func(marks string, args []any) error {
-		var rows []struct {
-			GroupID string `db:"security_group_id"`
-			Address string `db:"address"`
-		}
-		if err := tx.Select(&rows, "SELECT g.security_group_id AS security_group_id, a.address AS address FROM port_groups g JOIN port_addresses a"+
-			" ON a.port_id = g.port_id WHERE g.security_group_id IN "+marks+" ORDER BY g.security_group_id, a.address_key", args...); err != nil {
-			return fmt.Errorf("load members of groups: %w", err)
-		}
-		for _, row := range rows {
-			if a, err := netip.ParseAddr(row.Address); err == nil {
-				sets[row.GroupID] = append(sets[row.GroupID], netip.PrefixFrom(a, a.BitLen()))
-			}
-		}
-		var paired []struct {
-			GroupID string `db:"security_group_id"`
-			Pairs   string `db:"address_pairs"`
-		}
-		if err := tx.Select(&paired, "SELECT g.security_group_id AS security_group_id, p.address_pairs AS address_pairs FROM port_groups g JOIN ports p"+
-			" ON p.id = g.port_id WHERE g.security_group_id IN "+marks+" AND p.address_pairs NOT IN ('[]', 'null')", args...); err != nil {
-			return fmt.Errorf("load address pairs of groups: %w", err)
-		}
-		for _, row := range paired {
-			var pairs []addressPair
-			if err := json.Unmarshal([]byte(row.Pairs), &pairs); err != nil {
-				return fmt.Errorf("read address pairs: %w", err)
-			}
-			for _, pair := range pairs {
-				if prefix, ok := pairPrefix(pair); ok && prefix.Bits() > 0 {
-					sets[row.GroupID] = append(sets[row.GroupID], prefix)
-				}
-			}
-		}
-		return nil
-	})
-	return sets, err
 }
 
 // touchNeighbours tells a host and all that share a network with it that its tunnel

@@ -17,7 +17,18 @@ import (
 // desired fetches a node's state.
 func (c *cloud) desired(node *token.Identity, since int64) desired.State {
 	c.t.Helper()
-	r := httptest.NewRequestWithContext(token.WithIdentity(c.t.Context(), node), "GET", fmt.Sprintf("/internal/hosts/%s/desired?since=%d", node.UserID[5:], since), nil)
+	return c.ask(node, fmt.Sprintf("since=%d&changes=1", since))
+}
+
+// desiredAsBefore does so as an agent that does not understand changes of sets.
+func (c *cloud) desiredAsBefore(node *token.Identity, since int64) desired.State {
+	c.t.Helper()
+	return c.ask(node, fmt.Sprintf("since=%d", since))
+}
+
+func (c *cloud) ask(node *token.Identity, query string) desired.State {
+	c.t.Helper()
+	r := httptest.NewRequestWithContext(token.WithIdentity(c.t.Context(), node), "GET", "/internal/hosts/"+node.UserID[5:]+"/desired?"+query, nil)
 	w := httptest.NewRecorder()
 	c.s.Handler().ServeHTTP(w, r)
 	var state desired.State
@@ -103,7 +114,8 @@ func TestAHostLearnsWhatItShouldBe(t *testing.T) {
 	c.port(compute, private, `,"project_id":"red","device_owner":"compute:nova","binding:host_id":"n2"`)
 	news := c.desired(node1, state.Generation)
 	one, two := state.With(news), c.desired(node2, 0)
-	if news.Unchanged || len(news.AddressSets) != 1 || len(news.Ports) != 0 || len(two.Networks[0].Peers) != 1 || two.Networks[0].Peers[0].String() != "192.0.2.1" {
+	if news.Unchanged || len(news.AddressSets) != 0 || len(news.MemberChanges) != 1 || len(news.Networks) != 0 || len(news.PeerChanges) != 1 || len(news.Ports) != 0 ||
+		fmt.Sprint(one.AddressSets) != fmt.Sprint(two.AddressSets) || len(two.Networks[0].Peers) != 1 || two.Networks[0].Peers[0].String() != "192.0.2.1" {
 		t.Errorf("first %+v, second %+v", one, two)
 	}
 	routers := append(one.Routers, two.Routers...)

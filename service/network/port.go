@@ -210,7 +210,7 @@ func (s *Service) removePort(tx *db.Tx, p *port) error {
 	if err := s.portTouches(tx, p); err != nil {
 		return err
 	}
-	if err := s.touchMembers(tx, p.Groups); err != nil {
+	if err := s.touchMembers(tx, p); err != nil {
 		return err
 	}
 	if err := s.releaseFloatingIPs(tx, p.ID); err != nil {
@@ -245,7 +245,7 @@ func (s *Service) portTouches(tx *db.Tx, p *port) error {
 	if err != nil || others > 0 {
 		return err
 	}
-	return s.touchPeers(tx, p.NetworkID)
+	return s.touchCarrier(tx, p.NetworkID, p.Host)
 }
 
 // ensureDHCPPort gives a network its port for DHCP and metadata on a host as long as a

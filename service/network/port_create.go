@@ -273,7 +273,7 @@ func (s *Service) addPort(tx *db.Tx, m *ipam, plan *portPlan) error {
 	if err := replaceGroups(tx, p, false); err != nil {
 		return err
 	}
-	if err := s.touchMembers(tx, p.Groups); err != nil {
+	if err := s.touchMembers(tx, p); err != nil {
 		return err
 	}
 	return s.portArrives(tx, p)

@@ -157,22 +157,23 @@ func dhcpPortOn(tx *db.Tx, networkID, host string) (*port, error) {
 }
 
 // addSlaacAddresses gives every port of a guest its address on a new subnet of which
-// guests form addresses by themselves.
-func (s *Service) addSlaacAddresses(tx *db.Tx, n *subnet) error {
+// guests form addresses by themselves, and returns these ports.
+func addSlaacAddresses(tx *db.Tx, n *subnet) ([]*port, error) {
 	ports, err := portsWhere(tx, "network_id = ? AND device_owner NOT LIKE 'network:%'", n.NetworkID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range ports {
 		a, err := slaacAddress(n.cidr(), p.MAC)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		row := on(n, a)
 		row.PortID, row.NetworkID, row.Place = p.ID, p.NetworkID, len(p.Addresses)
 		if err := tx.Insert("port_addresses", row); err != nil {
-			return err
+			return nil, err
 		}
+		p.Addresses = append(p.Addresses, row)
 	}
-	return nil
+	return ports, nil
 }

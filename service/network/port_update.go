@@ -201,9 +201,7 @@ func (s *Service) storeChange(tx *db.Tx, before, p *port) error {
 		}
 	}
 	if !slices.Equal(before.Groups, p.Groups) || !slices.Equal(before.Addresses, p.Addresses) || !slices.Equal(before.Pairs, p.Pairs) {
-		groups := slices.Concat(before.Groups, p.Groups)
-		slices.Sort(groups)
-		if err := s.touchMembers(tx, slices.Compact(groups)); err != nil {
+		if err := s.touchMembers(tx, before, p); err != nil {
 			return err
 		}
 	}

@@ -65,10 +65,10 @@ type Service struct {
 	feed    *feed.Log
 	events  *events.Desk
 	// changes is what is new for agents, spread the bells that are to be rung for many of
-	// them, pulse their signs of life.
+	// them, sights what they see of it, pulse their signs of life.
 	changes *changes
-	shared  *sharedContent
 	spread  *spread
+	sights  *sights
 	pulse   *pulse.Keeper
 }
 
@@ -81,7 +81,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deps.DNSDomain = "openstacklocal"
 	}
 	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus), changes: newChanges(deps.DB, deps.Clock.Now), spread: newSpread()}
-	s.shared = newSharedContent(s.changes)
+	s.sights = newSights(s.changes)
 	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadHosts, Write: s.writeSigns})
 	for _, owner := range []struct {
 		name  string

@@ -351,8 +351,14 @@ func (s *Service) addSubnet(tx *db.Tx, row *subnet) error {
 		return err
 	}
 	if row.slaac() {
-		if err := s.addSlaacAddresses(tx, row); err != nil {
+		ports, err := addSlaacAddresses(tx, row)
+		if err != nil {
 			return err
+		}
+		for _, p := range ports {
+			if err := s.touchMembers(tx, p); err != nil {
+				return err
+			}
 		}
 	}
 	return s.subnetsChanged(tx, row.NetworkID)

@@ -60,7 +60,12 @@ func (a *Agent) beat(ctx context.Context) (desired.AliveAnswer, error) {
 		}
 		h.known = true
 	}
-	return a.cfg.Controller.Alive(ctx, a.cfg.Host, desired.Alive{Generation: a.generation.Load()})
+	generation := a.generation.Load()
+	answer, err := a.cfg.Controller.Alive(ctx, a.cfg.Host, desired.Alive{Generation: generation})
+	if err == nil && answer.Generation > 0 {
+		a.generation.CompareAndSwap(generation, answer.Generation) // unless Look has asked meanwhile
+	}
+	return answer, err
 }
 
 // Leave tells the controller that the agent ends.

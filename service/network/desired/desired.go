@@ -39,6 +39,25 @@ type State struct {
 	// AddressSets holds, by security group id, the addresses of the members of every group
 	// that a rule names as its remote side.
 	AddressSets map[string][]netip.Prefix `json:"address_sets"`
+
+	// MemberChanges says what is new in address sets that the agent has, by security group
+	// id, and PeerChanges in the peers of networks that it has, by network id. Only who asks
+	// with changes=1 gets them; others get such sets and networks as a whole.
+	MemberChanges map[string]MemberChange `json:"member_changes,omitempty"`
+	PeerChanges   map[string]PeerChange   `json:"peer_changes,omitempty"`
+}
+
+// MemberChange names addresses that are in a set now and others that are not; some may have
+// been so before.
+type MemberChange struct {
+	Added   []netip.Prefix `json:"added,omitempty"`
+	Removed []netip.Prefix `json:"removed,omitempty"`
+}
+
+// PeerChange is the same for the tunnel addresses of a network's peers.
+type PeerChange struct {
+	Added   []netip.Addr `json:"added,omitempty"`
+	Removed []netip.Addr `json:"removed,omitempty"`
 }
 
 // Network is one network that has something on the host.
@@ -234,6 +253,9 @@ type AliveAnswer struct {
 	NextMilliseconds int64 `json:"next_milliseconds"`
 	// Report asks for a report of the host, which is not known.
 	Report bool `json:"report,omitempty"`
+	// Generation, if not 0, is what the agent may ask from the next time: nothing between its
+	// generation and this one concerns it.
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // HostReport is what an agent tells of itself when it begins and now and then: PUT /internal/hosts/{host}.

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // With is the state that comes of one and what is new since. Neither is changed: what was
@@ -46,6 +47,36 @@ func (s *State) With(news State) State {
 			}
 		}
 	}
+	for id, change := range news.MemberChanges {
+		if members, there := merged.AddressSets[id]; there {
+			merged.AddressSets[id] = changed(members, change.Added, change.Removed, netip.Prefix.Compare)
+		}
+	}
+	for i := range merged.Networks {
+		if change, there := news.PeerChanges[merged.Networks[i].ID]; there {
+			merged.Networks[i].Peers = changed(merged.Networks[i].Peers, change.Added, change.Removed, netip.Addr.Compare)
+		}
+	}
+	return merged
+}
+
+// changed is a set in order, with elements added and without those removed.
+func changed[E comparable](set, added, removed []E, compare func(a, b E) int) []E {
+	out := make(map[E]bool, len(added)+len(removed))
+	for _, e := range added {
+		out[e] = true // it comes at its place below
+	}
+	for _, e := range removed {
+		out[e] = true
+	}
+	merged := make([]E, 0, len(set)+len(added))
+	for _, e := range set {
+		if !out[e] {
+			merged = append(merged, e)
+		}
+	}
+	merged = append(merged, added...)
+	slices.SortFunc(merged, compare)
 	return merged
 }
 

@@ -1,0 +1,183 @@
+package network
+
+import (
+	"net/netip"
+	"time"
+
+	"virga/core/db"
+	"virga/service/network/desired"
+)
+
+// sight is what a host sees of sets that many hosts share: the peers of which networks, the
+// members of which groups.
+type sight struct {
+	// asOf is the moment of the log before it was read.
+	asOf int64
+	// networks are those with tunnels of the ports on the host, groups those of its ports, and
+	// remotes the groups that their rules name.
+	networks, groups, remotes map[string]bool
+}
+
+func (s *sight) sees(row *changeRow) bool {
+	return row.Kind == changedPeers && s.networks[row.ObjectID] || row.Kind == changedMembers && s.remotes[row.ObjectID]
+}
+
+// sights remembers what hosts see: most news are of sets alone, and what a host sees of them
+// changes only with its own ports and with the rules of their groups. The lock is the log's.
+type sights struct {
+	changes *changes
+	byHost  map[string]*sight
+}
+
+func newSights(c *changes) *sights { return &sights{changes: c, byHost: map[string]*sight{}} }
+
+// of is what a host sees, as far as the log has been read; nil when it is not known. The
+// log's lock is held.
+func (s *sights) of(host string) *sight {
+	known := s.byHost[host]
+	if known == nil {
+		return nil
+	}
+	fresh := max(s.changes.hostTouched[host], s.changes.anew) <= known.asOf
+	for id := range known.groups {
+		fresh = fresh && s.changes.touchedAt(id, changedGroup) <= known.asOf
+	}
+	if !fresh {
+		delete(s.byHost, host)
+		return nil
+	}
+	return known
+}
+
+// find is what a host sees: from memory, or read in a transaction that began after the
+// moment asOf.
+func (s *sights) find(tx *db.Tx, host string, asOf int64) (*sight, error) {
+	if known := s.known(host); known != nil {
+		return known, nil
+	}
+	fresh, err := loadSight(tx, host)
+	if err != nil {
+		return nil, err
+	}
+	fresh.asOf = asOf
+	s.changes.mu.Lock()
+	defer s.changes.mu.Unlock()
+	s.byHost[host] = fresh
+	return fresh, nil
+}
+
+func (s *sights) known(host string) *sight {
+	s.changes.mu.Lock()
+	defer s.changes.mu.Unlock()
+	return s.of(host)
+}
+
+// setNews is what changes of sets mean for a host: what is new in those that it has, and
+// which of the changes can only be told by the whole sets.
+type setNews struct {
+	members map[string]desired.MemberChange
+	peers   map[string]desired.PeerChange
+	whole   []changeRow
+}
+
+// ofSets tells whether a row is about a set that hosts share.
+func (row *changeRow) ofSets() bool {
+	return row.Host == "" && (row.Kind == changedPeers || row.Kind == changedMembers)
+}
+
+// setNews looks at what rows say that was touched, as the sets are now: whoever had a set as
+// of the rows has it as it is now when it takes over what became of these addresses.
+func (c *changes) setNews(host string, seen *sight, rows []changeRow) setNews {
+	news := setNews{members: map[string]desired.MemberChange{}, peers: map[string]desired.PeerChange{}}
+	touched, whole := map[subject]map[netip.Prefix]bool{}, map[subject]bool{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, row := range rows {
+		key := subject{row.Kind, row.ObjectID}
+		if !seen.sees(&row) || whole[key] {
+			continue
+		}
+		if row.part == nil || !c.shared.remembers(key) {
+			whole[key] = true
+			news.whole = append(news.whole, row)
+			delete(touched, key)
+			continue
+		}
+		if touched[key] == nil {
+			touched[key] = map[netip.Prefix]bool{}
+		}
+		if row.Kind == changedPeers && row.part.Of == host { // nobody is its own peer
+			continue
+		}
+		for _, address := range row.part.Addresses {
+			touched[key][address] = true
+		}
+	}
+	for key, addresses := range touched {
+		if key.kind == changedMembers {
+			news.members[key.id] = memberChange(c.shared.members[key.id], addresses)
+		} else {
+			news.peers[key.id] = peerChange(c.shared.carried[key.id], addresses, host)
+		}
+	}
+	return news
+}
+
+// remembers tells whether a set is remembered. The log's lock is held.
+func (s *sharedContent) remembers(set subject) bool {
+	return set.kind == changedMembers && s.members[set.id] != nil || set.kind == changedPeers && s.carried[set.id] != nil
+}
+
+func memberChange(set *sharedSet[netip.Prefix], touched map[netip.Prefix]bool) (change desired.MemberChange) {
+	for address := range touched {
+		if set.has(address, "") {
+			change.Added = append(change.Added, address)
+		} else {
+			change.Removed = append(change.Removed, address)
+		}
+	}
+	return change
+}
+
+func peerChange(set *sharedSet[netip.Addr], touched map[netip.Prefix]bool, host string) (change desired.PeerChange) {
+	for address := range touched {
+		if set.has(address.Addr(), host) {
+			change.Added = append(change.Added, address.Addr())
+		} else {
+			change.Removed = append(change.Removed, address.Addr())
+		}
+	}
+	return change
+}
+
+// bellPatience is how much longer than usual a bell for many hosts may take before a sign of
+// life tells what it would have told.
+const bellPatience = time.Second
+
+// newsSince tells whether a host that has everything as of a number should ask what is new,
+// and from which number it may ask the next time when it need not. Changes of many hosts
+// count when the bell that collects them ought to have rung, which takes spread.
+func (c *changes) newsSince(seq int64, host string, sights *sights, spread time.Duration) (news bool, next int64) {
+	rows, next, reaches := c.since(seq, host)
+	if !reaches {
+		return true, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen, rung := sights.of(host), c.now().Add(-spread-bellPatience)
+	for _, row := range rows {
+		switch {
+		case row.Host != "":
+			return true, 0
+		case row.ofSets() && seen != nil && !seen.sees(&row):
+			continue
+		case row.at.Before(rung):
+			return true, 0
+		}
+		next = 0
+	}
+	if next == seq {
+		next = 0
+	}
+	return false, next
+}
