@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +58,8 @@ type changes struct {
 	before int64
 	seen   int64
 	gaps   map[int64]time.Time
+	// life tells the numbers of this life of the process, such as read, from those of others.
+	life string
 	// read counts the rows that were read, touched has that count at the last change of each
 	// object for several hosts, hostTouched at the last change on each host, anew when the
 	// log was read anew.
@@ -72,8 +76,8 @@ type subject struct {
 	id   string
 }
 
-func newChanges(d *db.DB, now func() time.Time) *changes {
-	c := &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, gaps: map[int64]time.Time{},
+func newChanges(d *db.DB, now func() time.Time, life string) *changes {
+	c := &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, life: life, gaps: map[int64]time.Time{},
 		touched: map[subject]int64{}, hostTouched: map[string]int64{}}
 	c.shared = newSharedContent(c)
 	return c
@@ -161,6 +165,9 @@ func (c *changes) begin(rows []changeRow) {
 	if len(rows) == 0 {
 		return
 	}
+	for i := range rows {
+		rows[i].read = c.read
+	}
 	// Of what stands before there may be rows that are not committed yet.
 	c.before, c.seen = rows[0].Seq-1, rows[len(rows)-1].Seq
 	for i, row := range rows[1:] {
@@ -175,8 +182,9 @@ func (c *changes) insert(row changeRow) {
 	for at > 0 && c.rows[at-1].Seq > row.Seq {
 		at--
 	}
-	c.rows = slices.Insert(c.rows, at, row)
 	c.read++
+	row.read = c.read
+	c.rows = slices.Insert(c.rows, at, row)
 	if row.Host == "" {
 		c.touched[subject{row.Kind, row.ObjectID}] = c.read
 	} else {
@@ -211,23 +219,51 @@ func (c *changes) stable() int64 {
 	return stable
 }
 
-// since returns the changes after a number that may concern a host, and the number to ask
-// from the next time. Known is false when the log does not reach back that far, or the
+// position is how far somebody has been told of changes.
+type position struct {
+	// seq is the number of the last change of which it is certain that nothing before it is
+	// still to appear.
+	seq int64
+	// moment, of life, is how far the log had been read: what was read until then was told,
+	// also where its number is greater. It saves repeating while a number is missing.
+	life   string
+	moment int64
+}
+
+// mark is the position's moment on the wire.
+func (p position) mark() string { return p.life + ":" + strconv.FormatInt(p.moment, 10) }
+
+// positionOf is a position from the wire.
+func positionOf(seq int64, mark string) position {
+	life, text, _ := strings.Cut(mark, ":")
+	moment, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return position{seq: seq}
+	}
+	return position{seq, life, moment}
+}
+
+// since returns the changes after a position that may concern a host, and the position to
+// ask from the next time. Known is false when the log does not reach back that far, or the
 // number is from a database that is no more.
-func (c *changes) since(seq int64, host string) (rows []changeRow, next int64, known bool) {
+func (c *changes) since(from position, host string) (rows []changeRow, next position, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next = c.stable()
-	if seq <= 0 || seq < c.before || seq > c.seen {
+	next = position{c.stable(), c.life, c.read}
+	if from.seq <= 0 || from.seq < c.before || from.seq > c.seen {
 		return nil, next, false
 	}
-	from, _ := slices.BinarySearchFunc(c.rows, seq+1, func(row changeRow, seq int64) int { return int(row.Seq - seq) })
-	for _, row := range c.rows[from:] {
-		if row.Host == "" || row.Host == host {
+	if from.life != c.life || from.moment < c.anew {
+		from.moment = 0
+	}
+	first, _ := slices.BinarySearchFunc(c.rows, from.seq+1, func(row changeRow, seq int64) int { return int(row.Seq - seq) })
+	for _, row := range c.rows[first:] {
+		if (row.Host == "" || row.Host == host) && row.read > from.moment {
 			rows = append(rows, row)
 		}
 	}
-	return rows, max(next, min(seq, c.seen)), true
+	next.seq = max(next.seq, min(from.seq, c.seen))
+	return rows, next, true
 }
 
 // spread collects changes of many hosts until their bells are rung.

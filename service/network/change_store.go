@@ -35,9 +35,11 @@ type changeRow struct {
 	// be any of them (see part).
 	Touched string `db:"touched"`
 
-	// part is Touched as read, or nil. At is when this process read the row.
+	// part is Touched as read, or nil. At is when this process read the row, and read counts
+	// the rows that it had read then.
 	part *part
 	at   time.Time
+	read int64
 }
 
 // newChange is a change without its number, which the database counts.

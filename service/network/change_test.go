@@ -142,11 +142,11 @@ func TestAgentsThatAskForNewsHaveEverything(t *testing.T) {
 					x.step()
 				}
 				i := x.random.IntN(len(nodes))
-				ask := c.desired
+				ask := c.desiredSince
 				if i == 2 {
 					ask = c.desiredAsBefore
 				}
-				news := ask(nodes[i], states[i].Generation)
+				news := ask(nodes[i], states[i])
 				sets += len(news.MemberChanges) + len(news.PeerChanges)
 				if !news.Unchanged {
 					states[i] = states[i].With(news)
@@ -159,7 +159,7 @@ func TestAgentsThatAskForNewsHaveEverything(t *testing.T) {
 				if diff := cmp.Diff(sorted(all), sorted(states[i]), cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
 					t.Fatalf("round %d, host n%d (- everything, + news):\n%s", round, i+1, diff)
 				}
-				states[i].Generation = news.Generation
+				states[i].Generation, states[i].Moment = news.Generation, news.Moment
 				if again := c.desired(nodes[i], news.Generation); !again.Unchanged {
 					t.Fatalf("round %d: nothing changed, yet the answer is %+v", round, again)
 				}
@@ -243,15 +243,19 @@ func TestNumbersThatAppearLateAreNotMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ask := func(since int64) (seqs []int64, next int64) {
-		rows, next, known := c.s.changes.since(since, "n1")
+	from := func(at position) (seqs []int64, next position) {
+		rows, next, known := c.s.changes.since(at, "n1")
 		if !known {
-			t.Fatalf("%d is not known", since)
+			t.Fatalf("%+v is not known", at)
 		}
 		for _, row := range rows {
 			seqs = append(seqs, row.Seq)
 		}
 		return seqs, next
+	}
+	ask := func(since int64) (seqs []int64, next int64) {
+		seqs, end := from(position{seq: since})
+		return seqs, end.seq
 	}
 	put(1, "n1")
 	put(2, "n1")
@@ -259,7 +263,17 @@ func TestNumbersThatAppearLateAreNotMissed(t *testing.T) {
 	if seqs, next := ask(1); !slices.Equal(seqs, []int64{2, 5}) || next != 2 {
 		t.Errorf("got %v, next %d", seqs, next)
 	}
+	_, told := from(position{seq: 1}) // who names the moment, too, hears nothing twice
+	if seqs, _ := from(told); told.seq != 2 || len(seqs) > 0 {
+		t.Errorf("got %v once more at %+v", seqs, told)
+	}
 	put(4, "n1")
+	if seqs, next := from(told); !slices.Equal(seqs, []int64{4}) || next.seq != 2 {
+		t.Errorf("got %v, next %+v", seqs, next)
+	}
+	if seqs, _ := from(position{seq: 2, life: "another", moment: told.moment}); !slices.Equal(seqs, []int64{4, 5}) {
+		t.Errorf("got %v of another process's moment", seqs)
+	}
 	if seqs, next := ask(2); !slices.Equal(seqs, []int64{4, 5}) || next != 2 {
 		t.Errorf("got %v, next %d", seqs, next)
 	}

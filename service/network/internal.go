@@ -106,8 +106,12 @@ func (s *Service) hostAlive(ctx context.Context, r *api.Request) (any, error) {
 		s.pulse.Learn(name, 0)
 		_, next, _ = s.pulse.Beat(name)
 	}
-	news, generation := s.changes.newsSince(sign.Generation, name, s.sights, s.spread.pause())
-	return desired.AliveAnswer{News: news, NextMilliseconds: next.Milliseconds(), Generation: generation}, nil
+	news, position := s.changes.newsSince(positionOf(sign.Generation, sign.Moment), name, s.sights, s.spread.pause())
+	answer := desired.AliveAnswer{News: news, NextMilliseconds: next.Milliseconds()}
+	if position != nil {
+		answer.Generation, answer.Moment = position.seq, position.mark()
+	}
+	return answer, nil
 }
 
 // writeSigns is what pulse has written to the database.
@@ -196,11 +200,11 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 	if err := s.changes.refresh(ctx); err != nil {
 		return nil, err
 	}
-	rows, generation, partial := s.changes.since(since, name)
+	rows, next, partial := s.changes.since(positionOf(since, r.Query.Get("moment")), name)
 	if partial && len(rows) == 0 {
-		return &desired.State{Generation: generation, Unchanged: true}, nil
+		return &desired.State{Generation: next.seq, Moment: next.mark(), Unchanged: true}, nil
 	}
-	q := question{host: name, rows: rows, generation: generation, asOf: s.changes.moment(),
+	q := question{host: name, rows: rows, next: next, asOf: s.changes.moment(),
 		partial: partial && !slices.ContainsFunc(rows, func(row changeRow) bool { return row.Kind == changedHost }),
 		changes: r.Query.Get("changes") == "1"}
 	if state := s.answerFromMemory(&q); state != nil {
@@ -217,9 +221,9 @@ func (s *Service) hostDesired(ctx context.Context, r *api.Request) (any, error) 
 // question is what an agent asks: what is new on its host.
 type question struct {
 	host string
-	// rows are the changes that may concern it; generation is what it asks from the next time.
-	rows       []changeRow
-	generation int64
+	// rows are the changes that may concern it; next is what it asks from the next time.
+	rows []changeRow
+	next position
 	// asOf is the moment up to which the log was read.
 	asOf int64
 	// partial says that what is new is enough, changes that the agent understands changes of
@@ -243,9 +247,9 @@ func (s *Service) answerFromMemory(q *question) *desired.State {
 		return nil
 	}
 	if len(news.members)+len(news.peers) == 0 {
-		return &desired.State{Generation: q.generation, Unchanged: true}
+		return &desired.State{Generation: q.next.seq, Moment: q.next.mark(), Unchanged: true}
 	}
-	return &desired.State{Generation: q.generation, Partial: true, MemberChanges: news.members, PeerChanges: news.peers}
+	return &desired.State{Generation: q.next.seq, Moment: q.next.mark(), Partial: true, MemberChanges: news.members, PeerChanges: news.peers}
 }
 
 // answer reads what is new on a host, or everything.
@@ -262,7 +266,7 @@ func (s *Service) answer(tx *db.Tx, q *question) (*desired.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.desiredState(c, q.generation), nil
+		return s.desiredState(c, q.next), nil
 	}
 	rows, news := q.rows, setNews{}
 	if q.changes && slices.ContainsFunc(rows, func(row changeRow) bool { return row.ofSets() }) {
@@ -278,7 +282,7 @@ func (s *Service) answer(tx *db.Tx, q *question) (*desired.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := s.desiredState(c, q.generation)
+	state := s.desiredState(c, q.next)
 	state.Partial, state.MemberChanges, state.PeerChanges = true, news.members, news.peers
 	return state, nil
 }

@@ -20,10 +20,16 @@ func (c *cloud) desired(node *token.Identity, since int64) desired.State {
 	return c.ask(node, fmt.Sprintf("since=%d&changes=1", since))
 }
 
-// desiredAsBefore does so as an agent that does not understand changes of sets.
-func (c *cloud) desiredAsBefore(node *token.Identity, since int64) desired.State {
+// desiredSince fetches what is new for a node that has a state.
+func (c *cloud) desiredSince(node *token.Identity, state desired.State) desired.State {
 	c.t.Helper()
-	return c.ask(node, fmt.Sprintf("since=%d", since))
+	return c.ask(node, fmt.Sprintf("since=%d&moment=%s&changes=1", state.Generation, state.Moment))
+}
+
+// desiredAsBefore does so as an agent that does not understand changes of sets.
+func (c *cloud) desiredAsBefore(node *token.Identity, state desired.State) desired.State {
+	c.t.Helper()
+	return c.ask(node, fmt.Sprintf("since=%d", state.Generation))
 }
 
 func (c *cloud) ask(node *token.Identity, query string) desired.State {

@@ -37,8 +37,8 @@ func newHostContent(h host, shared *sharedContent, asOf int64) *hostContent {
 }
 
 // desiredState turns content into its wire form.
-func (s *Service) desiredState(c *hostContent, generation int64) *desired.State {
-	state := &desired.State{Generation: generation, Networks: []desired.Network{}, Ports: []desired.Port{}, Routers: []desired.Router{},
+func (s *Service) desiredState(c *hostContent, next position) *desired.State {
+	state := &desired.State{Generation: next.seq, Moment: next.mark(), Networks: []desired.Network{}, Ports: []desired.Port{}, Routers: []desired.Router{},
 		SecurityGroups: c.securityGroups(), AddressSets: c.sets, GonePorts: c.gonePorts, GoneRouters: c.goneRouters}
 	for _, id := range c.told {
 		if n := c.networks[id]; n != nil {

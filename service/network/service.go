@@ -80,7 +80,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.DNSDomain == "" {
 		deps.DNSDomain = "openstacklocal"
 	}
-	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus), changes: newChanges(deps.DB, deps.Clock.Now), spread: newSpread()}
+	s := &Service{deps: deps, feed: feed.NewLog("network", deps.Bus), changes: newChanges(deps.DB, deps.Clock.Now, deps.Clock.ID()), spread: newSpread()}
 	s.sights = newSights(s.changes)
 	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadHosts, Write: s.writeSigns})
 	for _, owner := range []struct {

@@ -154,30 +154,30 @@ func peerChange(set *sharedSet[netip.Addr], touched map[netip.Prefix]bool, host 
 // life tells what it would have told.
 const bellPatience = time.Second
 
-// newsSince tells whether a host that has everything as of a number should ask what is new,
-// and from which number it may ask the next time when it need not. Changes of many hosts
-// count when the bell that collects them ought to have rung, which takes spread.
-func (c *changes) newsSince(seq int64, host string, sights *sights, spread time.Duration) (news bool, next int64) {
-	rows, next, reaches := c.since(seq, host)
+// newsSince tells whether a host that was told everything up to a position should ask what
+// is new, and from where it may ask the next time when it need not, or nil. Changes of many
+// hosts count when the bell that collects them ought to have rung, which takes spread.
+func (c *changes) newsSince(from position, host string, sights *sights, spread time.Duration) (news bool, next *position) {
+	rows, end, reaches := c.since(from, host)
 	if !reaches {
-		return true, 0
+		return true, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seen, rung := sights.of(host), c.now().Add(-spread-bellPatience)
+	seen, rung, waiting := sights.of(host), c.now().Add(-spread-bellPatience), false
 	for _, row := range rows {
 		switch {
 		case row.Host != "":
-			return true, 0
+			return true, nil
 		case row.ofSets() && seen != nil && !seen.sees(&row):
 			continue
 		case row.at.Before(rung):
-			return true, 0
+			return true, nil
 		}
-		next = 0
+		waiting = true
 	}
-	if next == seq {
-		next = 0
+	if waiting || end == from {
+		return false, nil
 	}
-	return false, next
+	return false, &end
 }

@@ -23,11 +23,18 @@ type Controller interface {
 	ReportHost(ctx context.Context, host string, report desired.HostReport) (desired.HostAnswer, error)
 	// Alive is the sign of life.
 	Alive(ctx context.Context, host string, sign desired.Alive) (desired.AliveAnswer, error)
-	// Desired asks for what is new on the host since a generation, for everything since 0.
-	Desired(ctx context.Context, host string, since int64) (desired.State, error)
+	// Desired asks for what is new on the host since an answer before, for everything since
+	// generation 0.
+	Desired(ctx context.Context, host string, since Position) (desired.State, error)
 	// ReportPorts and ReportRouters tell what stands.
 	ReportPorts(ctx context.Context, host string, report desired.StatusReport) error
 	ReportRouters(ctx context.Context, host string, report desired.StatusReport) error
+}
+
+// Position is the generation and the moment of an answer.
+type Position struct {
+	Generation int64
+	Moment     string
 }
 
 // Config is what an agent needs.
@@ -91,9 +98,10 @@ type Agent struct {
 	// behind says that the last question had no answer.
 	behind            bool
 	repairAt, wholeAt time.Time
-	// generation is that of state, for signs of life; heart is what those remember.
-	generation atomic.Int64
-	heart      heart
+	// position is what the next question names; signs of life name it, too, and move it on when
+	// they hear that nothing came since. Heart is what those remember.
+	position atomic.Pointer[Position]
+	heart    heart
 
 	mu sync.RWMutex
 	// answers is what the responders answer from, by network.
@@ -126,6 +134,7 @@ func (s *said) forgetAll() {
 func New(cfg Config) *Agent {
 	a := &Agent{cfg: cfg, unsure: true, responders: map[string]*responding{}, answers: map[string]answers{}}
 	a.said.ports, a.said.routers = desired.StatusReport{}, desired.StatusReport{}
+	a.position.Store(&Position{})
 	return a
 }
 
@@ -205,7 +214,7 @@ func (a *Agent) Look(ctx context.Context, ask bool) time.Duration {
 		a.wholeAt = now
 	}
 	if !now.Before(a.wholeAt) || a.state.Generation == 0 {
-		a.generation.Store(0)
+		a.position.Store(&Position{})
 		ask = true
 	}
 	if ask || a.behind {
@@ -235,12 +244,12 @@ func (a *Agent) Look(ctx context.Context, ask bool) time.Duration {
 
 // ask fetches what is new.
 func (a *Agent) ask(ctx context.Context) error {
-	since := a.generation.Load()
+	since := *a.position.Load()
 	news, err := a.cfg.Controller.Desired(ctx, a.cfg.Host, since)
 	if err != nil {
 		return err
 	}
-	if since == 0 {
+	if since.Generation == 0 {
 		// Not all agents at the same time, though they were started together.
 		a.wholeAt = time.Now().Add(wholeEvery/2 + a.cfg.chance(wholeEvery))
 	}
@@ -251,7 +260,7 @@ func (a *Agent) ask(ctx context.Context) error {
 		a.wanted = wantedOf(&a.state, a.wanted)
 		a.answer(&a.state)
 	}
-	a.generation.Store(a.state.Generation)
+	a.position.Store(&Position{news.Generation, news.Moment})
 	return nil
 }
 

@@ -55,12 +55,12 @@ func (c *controller) Alive(_ context.Context, _ string, sign desired.Alive) (des
 	return desired.AliveAnswer{NextMilliseconds: 3000, News: sign.Generation != c.state.Generation}, nil
 }
 
-func (c *controller) Desired(_ context.Context, _ string, since int64) (desired.State, error) {
+func (c *controller) Desired(_ context.Context, _ string, since agent.Position) (desired.State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.early = c.early || !c.known
-	if since == c.state.Generation {
-		return desired.State{Generation: since, Unchanged: true}, nil
+	if since.Generation == c.state.Generation {
+		return desired.State{Generation: since.Generation, Unchanged: true}, nil
 	}
 	return c.state, nil
 }

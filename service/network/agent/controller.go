@@ -43,9 +43,9 @@ func (c *HTTPController) Alive(ctx context.Context, host string, sign desired.Al
 }
 
 // Desired implements Controller.
-func (c *HTTPController) Desired(ctx context.Context, host string, since int64) (desired.State, error) {
+func (c *HTTPController) Desired(ctx context.Context, host string, since Position) (desired.State, error) {
 	var state desired.State
-	err := c.do(ctx, tellWithin, http.MethodGet, fmt.Sprintf("/internal/hosts/%s/desired?since=%d&changes=1", url.PathEscape(host), since), nil, &state)
+	err := c.do(ctx, tellWithin, http.MethodGet, fmt.Sprintf("/internal/hosts/%s/desired?since=%d&moment=%s&changes=1", url.PathEscape(host), since.Generation, url.QueryEscape(since.Moment)), nil, &state)
 	return state, err
 }
 

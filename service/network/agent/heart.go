@@ -60,10 +60,10 @@ func (a *Agent) beat(ctx context.Context) (desired.AliveAnswer, error) {
 		}
 		h.known = true
 	}
-	generation := a.generation.Load()
-	answer, err := a.cfg.Controller.Alive(ctx, a.cfg.Host, desired.Alive{Generation: generation})
-	if err == nil && answer.Generation > 0 {
-		a.generation.CompareAndSwap(generation, answer.Generation) // unless Look has asked meanwhile
+	position := a.position.Load()
+	answer, err := a.cfg.Controller.Alive(ctx, a.cfg.Host, desired.Alive{Generation: position.Generation, Moment: position.Moment})
+	if err == nil && answer.Generation > 0 { // unless Look has asked meanwhile
+		a.position.CompareAndSwap(position, &Position{answer.Generation, answer.Moment})
 	}
 	return answer, err
 }

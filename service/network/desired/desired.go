@@ -23,6 +23,8 @@ import (
 type State struct {
 	// Generation is what the next question names; it grows with the changes in the cloud.
 	Generation int64 `json:"generation"`
+	// Moment is named with Generation; it spares repeating what the agent was told already.
+	Moment string `json:"moment,omitempty"`
 	// Unchanged is true when there is nothing new; all lists are empty then.
 	Unchanged bool `json:"unchanged,omitempty"`
 	// Partial says that the lists hold only what is new; GonePorts and GoneRouters are no
@@ -239,8 +241,9 @@ type FloatingIP struct {
 
 // Alive is the body of PUT /internal/hosts/{host}/alive: a sign of life.
 type Alive struct {
-	// Generation is that of the state which the agent has.
-	Generation int64 `json:"generation"`
+	// Generation and Moment are those of the state which the agent has.
+	Generation int64  `json:"generation"`
+	Moment     string `json:"moment,omitempty"`
 	// Leaving says that it is the last sign: the agent ends, in good order.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -253,9 +256,10 @@ type AliveAnswer struct {
 	NextMilliseconds int64 `json:"next_milliseconds"`
 	// Report asks for a report of the host, which is not known.
 	Report bool `json:"report,omitempty"`
-	// Generation, if not 0, is what the agent may ask from the next time: nothing between its
-	// generation and this one concerns it.
-	Generation int64 `json:"generation,omitempty"`
+	// Generation, if not 0, and Moment are what the agent may ask from the next time: nothing
+	// between its generation and this one concerns it.
+	Generation int64  `json:"generation,omitempty"`
+	Moment     string `json:"moment,omitempty"`
 }
 
 // HostReport is what an agent tells of itself when it begins and now and then: PUT /internal/hosts/{host}.

@@ -11,7 +11,7 @@ func (s *State) With(news State) State {
 	if !news.Partial {
 		return news
 	}
-	merged := State{Generation: news.Generation,
+	merged := State{Generation: news.Generation, Moment: news.Moment,
 		Ports:   replaced(s.Ports, news.Ports, news.GonePorts, func(p *Port) string { return p.ID }),
 		Routers: replaced(s.Routers, news.Routers, news.GoneRouters, func(r *Router) string { return r.ID }),
 	}
