@@ -25,7 +25,7 @@ func sorted(s desired.State) desired.State {
 	slices.SortFunc(s.Ports, func(a, b desired.Port) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(s.Routers, func(a, b desired.Router) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(s.SecurityGroups, func(a, b desired.SecurityGroup) int { return strings.Compare(a.ID, b.ID) })
-	s.Generation, s.Partial, s.GonePorts, s.GoneRouters = 0, false, nil, nil
+	s.Generation, s.Moment, s.Partial, s.GonePorts, s.GoneRouters = 0, "", false, nil, nil
 	return s
 }
 
