@@ -239,9 +239,7 @@ func (a *Agent) prune(ctx context.Context) {
 	a.pruneDue = false
 	var keep []string
 	for _, g := range a.guests {
-		if image := g.image(); image != "" {
-			keep = append(keep, image)
-		}
+		keep = append(keep, g.images()...)
 	}
 	a.mu.Unlock()
 	if !due {

@@ -15,7 +15,7 @@ import (
 
 // powers are what the wishes are to a driver.
 var powers = map[orders.Desired]hypervisor.Power{orders.Prepared: hypervisor.PowerPrepared, orders.Running: hypervisor.PowerRunning,
-	orders.Paused: hypervisor.PowerPaused, orders.Suspended: hypervisor.PowerSuspended, orders.Stopped: hypervisor.PowerStopped}
+	orders.Rescued: hypervisor.PowerRunning, orders.Paused: hypervisor.PowerPaused, orders.Suspended: hypervisor.PowerSuspended, orders.Stopped: hypervisor.PowerStopped}
 
 // guest is the worker of one guest.
 type guest struct {
@@ -89,14 +89,17 @@ func (g *guest) idle() bool {
 	return !g.pending
 }
 
-// image is the id of the image that the guest needs.
-func (g *guest) image() string {
+// images are the ids of the images that the guest needs.
+func (g *guest) images() (ids []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.order.Image == nil {
-		return ""
+	if g.order.Image != nil {
+		ids = append(ids, g.order.Image.ID)
 	}
-	return g.order.Image.ID
+	if g.order.Rescue != nil {
+		ids = append(ids, g.order.Rescue.Image.ID)
+	}
+	return ids
 }
 
 // The pauses between tries of one order, and how long a host may fail before another is asked for.
@@ -226,18 +229,18 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		want.NICs = append(want.NICs, hypervisor.NIC{PortID: nic.PortID, MAC: nic.MAC, Tap: nic.Tap, MTU: nic.MTU, Model: nic.Model})
 	}
 	if order.Image != nil {
-		want.Image = &hypervisor.Image{ID: order.Image.ID, SHA512: order.Image.SHA512, SizeBytes: order.Image.Size,
-			DiskFormat: order.Image.DiskFormat, VirtualSize: order.Image.VirtualSize}
-		err := driver.EnsureImage(ctx, *want.Image, func(ctx context.Context) (io.ReadCloser, error) {
-			content, err := g.agent.openImage(ctx, order.Image.ID)
-			if errors.Is(err, ErrNoImage) && order.Receive != nil {
-				return g.openBase(ctx, order.Receive)
-			}
-			return content, err
-		})
+		image, err := g.cacheImage(ctx, order.Image, order.Receive)
 		if err != nil {
 			return err
 		}
+		want.Image = &image
+	}
+	if order.Desired == orders.Rescued && order.Rescue != nil {
+		image, err := g.cacheImage(ctx, &order.Rescue.Image, nil)
+		if err != nil {
+			return err
+		}
+		want.Rescue = &hypervisor.Rescue{Image: image, Device: order.Rescue.Device, Bus: order.Rescue.Bus}
 	}
 	if order.ConfigDrive != nil {
 		drive, err := configdrive.Build(configdrive.Drive(*order.ConfigDrive))
@@ -257,4 +260,17 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		}
 	}
 	return driver.EnsureGuest(ctx, want)
+}
+
+// cacheImage has an image in the host's cache, from the image service or, should it be gone there, from the host that the guest comes from.
+func (g *guest) cacheImage(ctx context.Context, from *orders.Image, receive *orders.Receive) (hypervisor.Image, error) {
+	image := hypervisor.Image{ID: from.ID, SHA512: from.SHA512, SizeBytes: from.Size, DiskFormat: from.DiskFormat, VirtualSize: from.VirtualSize}
+	err := g.agent.cfg.Driver.EnsureImage(ctx, image, func(ctx context.Context) (io.ReadCloser, error) {
+		content, err := g.agent.openImage(ctx, image.ID)
+		if errors.Is(err, ErrNoImage) && receive != nil {
+			return g.openBase(ctx, receive)
+		}
+		return content, err
+	})
+	return image, err
 }

@@ -41,6 +41,9 @@ func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 		}
 		return orders.StateRunning
 	case hypervisor.Running, hypervisor.Suspended:
+		if state.Rescued && desired == orders.Rescued {
+			return orders.StateRescued
+		}
 		return orders.StateRunning
 	}
 	if state.Saved {

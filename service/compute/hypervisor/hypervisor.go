@@ -69,7 +69,8 @@ type Driver interface {
 	// harmless and cheap, and leaves a running guest alone. Other content is applied as far as a running guest allows: network
 	// interfaces are attached and detached at once, the root disk grows at once, everything else holds from the next start. Disks
 	// are never recreated nor shrunk (ErrInvalid). Stopping asks the guest first and cuts its power after the grace; a guest in the
-	// middle of that wait does not hold up RemoveGuest. Stopping a suspended guest drops its kept memory.
+	// middle of that wait does not hold up RemoveGuest. Stopping a suspended guest drops its kept memory. When a rescue begins or ends the
+	// guest is restarted, in the first case after it was asked to stop; each rescue has a fresh disk, which goes when the rescue ends.
 	//
 	// Errors: ErrStale when guest.Generation is older than seen, or not newer than that of its removal; ErrImageMissing;
 	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrUnavailable. After an error the guest may exist in part: a repeat
@@ -216,6 +217,7 @@ type Guest struct {
 	NICs         []NIC
 	Hints        Hints
 	Metadata     Metadata
+	Rescue       *Rescue // nil: the guest starts from its own root disk
 
 	Power     Power
 	StopGrace time.Duration // how long to wait for an orderly stop; 0: the driver's default
@@ -254,6 +256,7 @@ type GuestState struct {
 	Power      PowerState
 	Defined    bool // false for a guest that is only prepared or half removed
 	Saved      bool // the guest is off and its memory is kept: it is suspended
+	Rescued    bool // the guest was started from its rescue disk
 }
 
 // Event is a hint that something changed: the state of one guest, or with Resync of any.

@@ -81,6 +81,9 @@ func (guest Guest) Check() error {
 	if err := guest.Hints.check(guest.ID); err != nil {
 		return err
 	}
+	if err := guest.Rescue.check(guest.ID); err != nil {
+		return err
+	}
 	return guest.checkNICs()
 }
 

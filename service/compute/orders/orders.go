@@ -88,12 +88,14 @@ type GuestList struct {
 type Desired string
 
 // The wishes. Prepared: image cached and disks made, no domain yet. Paused: in memory, and
-// standing still. Suspended: off, its memory kept on the host's disk.
+// standing still. Suspended: off, its memory kept on the host's disk. Rescued: running from
+// the disk that the order's Rescue says.
 const (
 	Prepared  Desired = "prepared"
 	Running   Desired = "running"
 	Paused    Desired = "paused"
 	Suspended Desired = "suspended"
+	Rescued   Desired = "rescued"
 	Stopped   Desired = "stopped"
 	Absent    Desired = "absent"
 )
@@ -120,6 +122,8 @@ type GuestOrder struct {
 	Image    *Image `json:"image,omitempty"`
 	Flavor   Flavor `json:"flavor"`
 	NICs     []NIC  `json:"nics"`
+	// Rescue counts when Desired is Rescued.
+	Rescue *Rescue `json:"rescue,omitempty"`
 	// ConfigDrive holds the documents of the config drive; nil: none is wanted, or the
 	// order is Settled.
 	ConfigDrive *ConfigDrive `json:"config_drive,omitempty"`
@@ -173,6 +177,14 @@ type Image struct {
 	Size        int64  `json:"size"`
 	DiskFormat  string `json:"disk_format"`
 	VirtualSize int64  `json:"virtual_size"`
+}
+
+// Rescue is what a guest is rescued with. Device and Bus are the rescue image's hw_rescue_device
+// and hw_rescue_bus; without either of them the rescue disk takes the place of the root disk.
+type Rescue struct {
+	Image  Image  `json:"image"`
+	Device string `json:"device,omitempty"`
+	Bus    string `json:"bus,omitempty"`
 }
 
 // Flavor is the size of a guest.
@@ -249,6 +261,7 @@ const (
 	StateRunning   State = "running"
 	StatePaused    State = "paused"
 	StateSuspended State = "suspended"
+	StateRescued   State = "rescued"
 	StateStopped   State = "stopped"
 	StateAbsent    State = "absent"
 	StateFailed    State = "failed"

@@ -48,6 +48,12 @@ func (d *Driver) ensure(guest hypervisor.Guest) error {
 			return err
 		}
 	}
+	if next.Rescued != (guest.Rescue != nil) && (isActive(next.Power) || next.Saved) && guest.Power != hypervisor.PowerPrepared {
+		if err := d.setPower(next, hypervisor.Shutdown); err != nil {
+			return err
+		}
+		next = d.lookup(guest.ID)
+	}
 	return d.power(next, guest.Power)
 }
 
@@ -59,6 +65,9 @@ func (d *Driver) describe(guest hypervisor.Guest) (next *record, changed bool, e
 		*next = *last
 	} else if guest.Image != nil && !d.cached(*guest.Image) {
 		return nil, false, fmt.Errorf("make disk of guest %s: %w: %s", guest.ID, hypervisor.ErrImageMissing, guest.Image.ID)
+	}
+	if guest.Rescue != nil && !d.cached(guest.Rescue.Image) {
+		return nil, false, fmt.Errorf("make rescue disk of guest %s: %w: %s", guest.ID, hypervisor.ErrImageMissing, guest.Rescue.Image.ID)
 	}
 	root := guest.RootGiB * hypervisor.GiB
 	if root == 0 && guest.Image != nil {
@@ -199,7 +208,7 @@ func (d *Driver) ConsoleLog(ctx context.Context, id string, maxBytes int) ([]byt
 
 func (d *Driver) state(r *record) hypervisor.GuestState {
 	return hypervisor.GuestState{ID: r.Guest.ID, Generation: d.fence.Seen(r.Guest.ID), Power: r.Power,
-		Defined: r.Power != hypervisor.NoState, Saved: r.Saved}
+		Defined: r.Power != hypervisor.NoState, Saved: r.Saved, Rescued: r.Rescued && isActive(r.Power)}
 }
 
 // lookup returns the guest's record or nil; records are replaced, never changed.
@@ -242,5 +251,6 @@ func (d *Driver) boot(r *record, power hypervisor.PowerState) error {
 	next := *r
 	next.BootedAt = d.options.Clock.Now()
 	next.Boots++
+	next.Rescued = next.Guest.Rescue != nil
 	return d.setPower(&next, power)
 }

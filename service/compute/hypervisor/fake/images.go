@@ -122,6 +122,9 @@ func (d *Driver) PruneImages(ctx context.Context, keep []string) ([]string, erro
 			if r.Guest.Image != nil {
 				used[r.Guest.Image.ID] = true
 			}
+			if r.Guest.Rescue != nil {
+				used[r.Guest.Rescue.Image.ID] = true
+			}
 		}
 		for id := range d.images {
 			if used[id] || slices.Contains(keep, id) || d.flights.Flying(id) {

@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"strings"
@@ -22,6 +23,8 @@ type definition struct {
 	baseType string // its format
 	hasRoot  bool
 	drive    bool // a config drive is attached
+
+	rescueBase string // the cached image beneath the rescue disk, absolute; "": the guest is not rescued
 }
 
 // render returns the domain XML; the same definition gives the same text.
@@ -176,6 +179,11 @@ const spareSlots = 12
 
 func (def definition) controllers() []libvirtxml.DomainController {
 	controllers := []libvirtxml.DomainController{{Type: "usb", Model: "none"}}
+	if rescue := def.guest.Rescue; rescue != nil && rescue.Bus == "usb" {
+		controllers[0].Model = "qemu-xhci"
+	} else if rescue != nil && rescue.Bus == "scsi" {
+		controllers = append(controllers, libvirtxml.DomainController{Type: "scsi", Model: "virtio-scsi"})
+	}
 	machine := def.machine()
 	if machine != "virt" && machine != "q35" && !strings.HasPrefix(machine, "pc-q35") {
 		return controllers
@@ -222,15 +230,20 @@ func (def definition) disks() []libvirtxml.DomainDisk {
 			disk.Device = "cdrom"
 		}
 	}
+	if def.guest.Rescue != nil {
+		return def.rescueDisks(disks)
+	}
 	return disks
 }
 
 func (def definition) disk(index int, file, format string) libvirtxml.DomainDisk {
-	bus := def.guest.Hints.DiskBus
-	if bus == "" {
-		bus = "virtio"
-	}
-	prefix := map[string]string{"virtio": "vd", "sata": "sd", "ide": "hd"}[bus]
+	return def.diskOn("", index, file, format)
+}
+
+// diskOn describes a disk on a bus; an empty one is the one of the guest's disks.
+func (def definition) diskOn(bus string, index int, file, format string) libvirtxml.DomainDisk {
+	bus = cmp.Or(bus, def.guest.Hints.DiskBus, "virtio")
+	prefix := map[string]string{"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "ide": "hd"}[bus]
 	return libvirtxml.DomainDisk{
 		Device: "disk",
 		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: format, Cache: def.cache, Discard: "unmap"},

@@ -109,22 +109,12 @@ func sameJSON(a, b *manifest) bool {
 	return leftErr == nil && rightErr == nil && bytes.Equal(left, right)
 }
 
-// makeRoot makes the root disk beside its place and renames it, so that it exists whole or not at all. With -u and a
-// given size qemu-img does not open the image beneath.
+// makeRoot makes the root disk on top of the guest's image.
 func (d *Driver) makeRoot(ctx context.Context, guest hypervisor.Guest, size int64) error {
-	path := d.layout.path(guestDir(guest.ID), rootDisk)
-	argv := []string{d.config.QEMUImg, "create", "-q", "-f", "qcow2"}
-	if guest.Image != nil {
-		argv = append(argv, "-u", "-F", guest.Image.DiskFormat, "-b", d.layout.path(imageFile(*guest.Image)))
-	}
-	argv = append(argv, path+".new", strconv.FormatInt(size, 10))
-	if err := tool(ctx, argv...); err != nil {
+	if err := d.makeOverlay(ctx, guest.ID, rootDisk, guest.Image, size); err != nil {
 		return fmt.Errorf("make root disk of guest %s: %w", guest.ID, err)
 	}
-	if err := os.Chmod(path+".new", 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return nil
 }
 
 // growRoot grows the disk: through QEMU when it has the disk open, else with the backing chain cut off.

@@ -43,8 +43,17 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 	if kept != nil && kept.Leaving != hypervisor.NoState {
 		return fmt.Errorf("ensure guest %s: %w", guest.ID, hypervisor.ErrUndecided)
 	}
+	if present != nil {
+		if power, err = d.endOtherMode(ctx, *present, guest, power, turn.Hurry()); err != nil {
+			return err
+		}
+	}
+	before := kept
 	kept, err = d.ensureDisks(ctx, guest, kept, isActive(power))
 	if err != nil {
+		return err
+	}
+	if err := d.ensureRescueDisk(ctx, guest, before); err != nil {
 		return err
 	}
 	domain, err := d.define(ctx, guest, kept, present)
@@ -142,6 +151,9 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 		hasRoot: kept.RootBytes > 0, drive: guest.ConfigDrive != nil}
 	if image := kept.Guest.Image; image != nil {
 		def.base, def.baseType = d.layout.path(imageFile(*image)), image.DiskFormat
+	}
+	if guest.Rescue != nil {
+		def.rescueBase = d.layout.path(imageFile(guest.Rescue.Image))
 	}
 	return def, nil
 }

@@ -26,7 +26,11 @@ func (d *Driver) GetGuest(ctx context.Context, id string) (hypervisor.GuestState
 		return hypervisor.GuestState{}, err
 	}
 	state := hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: domain != nil}
-	if domain != nil && !isActive(power) {
+	switch {
+	case domain == nil:
+	case isActive(power):
+		state.Rescued, err = d.isRescued(ctx, id, *domain)
+	default:
 		state.Saved, err = d.isSaved(ctx, *domain)
 	}
 	return state, err

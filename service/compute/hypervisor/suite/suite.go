@@ -28,6 +28,8 @@ type Host struct {
 	Residue func(t *testing.T) []string
 	// ConsoleText appears on the console of a guest that runs BootDisk(ConsoleText).
 	ConsoleText string
+	// RescueText says that a guest's console shows what the disk says from which it was started.
+	RescueText bool
 }
 
 // patience is how long the slowest driver may take to show an effect; it passes only when a test fails.
@@ -54,6 +56,8 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 		{"PauseAndGoOn", pauseAndGoOn},
 		{"SuspendAndResume", suspendAndResume},
 		{"SuspendedGuestOutlivesDriver", suspendedGuestOutlivesDriver},
+		{"RescueAndBack", rescueAndBack},
+		{"RescueDisksAreFresh", rescueDisksAreFresh},
 		{"RemovalDoesNotWaitForStop", removalDoesNotWaitForStop},
 		{"MissingImageIsNamed", missingImageIsNamed},
 		{"MissingDeviceIsNamed", missingDeviceIsNamed},
