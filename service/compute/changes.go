@@ -30,6 +30,7 @@ type serverDocument struct {
 	Zone           string                   `json:"OS-EXT-AZ:availability_zone"`
 	ImageID        string                   `json:"image_id"`
 	ImageMeta      map[string]string        `json:"image_properties,omitempty"`
+	RescueImageID  string                   `json:"rescue_image_id,omitempty"`
 	Flavor         flavorSnapshot           `json:"flavor"`
 	KeyName        string                   `json:"key_name,omitempty"`
 	ConfigDrive    bool                     `json:"config_drive"`
@@ -69,6 +70,9 @@ func documentOfServer(row *server) *serverDocument {
 		Ports: make([]portDocument, len(row.NICs)), SecurityGroups: viewGroupNames(row), AccessIPv4: d.AccessIPv4, AccessIPv6: d.AccessIPv6,
 		DiskConfig: d.DiskConfig, Fault: viewFault(d.Fault, false), Created: secondTime(row.CreatedAt), Updated: secondTime(row.UpdatedAt),
 		LaunchedAt: optionalMicroTime(row.LaunchedAt), TerminatedAt: optionalMicroTime(row.DeletedAt)}
+	if d.Rescue != nil {
+		doc.RescueImageID = d.Rescue.ImageID
+	}
 	for i, n := range row.NICs {
 		doc.Ports[i] = portDocument{PortID: n.PortID, NetworkID: n.NetworkID, NetworkName: n.NetworkName, MAC: n.MAC, Addresses: make([]string, len(n.FixedIPs))}
 		for j, fixed := range n.FixedIPs {

@@ -362,6 +362,19 @@ func (e *estate) suspended() {
 	e.is("SUSPENDED")
 }
 
+// rescue has the server rescued with its own image.
+func (e *estate) rescue() string {
+	id := e.only()
+	e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", `{"rescue":null}`).want(200, "adminPass")
+	return id
+}
+
+func (e *estate) rescued() {
+	e.active()
+	e.rescue()
+	e.is("RESCUE")
+}
+
 func (e *estate) stopped() {
 	e.active()
 	e.act(`{"os-stop":null}`)

@@ -217,7 +217,7 @@ func (n *node) carryOut(order orders.GuestOrder, disk string) orders.Report {
 		return report
 	}
 	n.guests[order.ServerID], n.disks[order.ServerID] = order, disk
-	report.PowerState = map[orders.Desired]int{orders.Running: 1, orders.Stopped: 4, orders.Paused: 3, orders.Suspended: 4}[order.Desired]
+	report.PowerState = map[orders.Desired]int{orders.Running: 1, orders.Stopped: 4, orders.Paused: 3, orders.Suspended: 4, orders.Rescued: 1}[order.Desired]
 	if order.Reboot != nil {
 		n.reboot[order.ServerID] = order.Reboot.Seq
 		report.RebootDone = order.Reboot.Seq

@@ -174,9 +174,11 @@ func (s *Service) hostGuests(ctx context.Context, r *api.Request) (any, error) {
 // drivesFor renders the config drives that unsettled orders need.
 func (s *Service) drivesFor(tx *db.Tx, list []guestOrder) (map[string]*orders.ConfigDrive, error) {
 	var ids []string
+	rescued := map[string]bool{}
 	for i := range list {
 		if list[i].Desired != orders.Absent && !list[i].settled() {
 			ids = append(ids, list[i].ServerID)
+			rescued[list[i].ServerID] = list[i].Desired == orders.Rescued
 		}
 	}
 	drives := map[string]*orders.ConfigDrive{}
@@ -191,6 +193,9 @@ func (s *Service) drivesFor(tx *db.Tx, list []guestOrder) (map[string]*orders.Co
 		userData, err := findUserData(tx, row.ID)
 		if err != nil {
 			return nil, err
+		}
+		if rescued[row.ID] && row.Detail.Rescue != nil {
+			row.Detail.AdminPass = row.Detail.Rescue.AdminPass
 		}
 		if drives[row.ID], err = configDrive(row, userData); err != nil {
 			return nil, err

@@ -50,7 +50,7 @@ func both[T any](e *feed.Entry) (before, after *T, err error) {
 // novaWords are nova's words for what is done with a server, plain and versioned.
 func novaWords(verb string) (plain, versioned string) {
 	switch verb {
-	case "create", "delete", "reboot", "pause", "unpause", "suspend", "resume":
+	case "create", "delete", "reboot", "pause", "unpause", "suspend", "resume", "rescue", "unrescue":
 		return verb, verb
 	case "start":
 		return "power_on", "power_on"
@@ -121,7 +121,10 @@ func serverNotifications(e *feed.Entry, api string) ([]notify.Notification, erro
 		object["fault"] = novaObject("ExceptionPayload", "1.1", map[string]any{"exception": "VirgaError", "exception_message": faultMessage(doc),
 			"function_name": verb, "module_name": "virga", "traceback": ""})
 	}
-	name := map[string]string{"create": "InstanceCreatePayload"}[verb]
+	if verb == "rescue" {
+		object["rescue_image_ref"] = orNull(doc.RescueImageID)
+	}
+	name := map[string]string{"create": "InstanceCreatePayload", "rescue": "InstanceActionRescuePayload"}[verb]
 	if name == "" {
 		name = "InstanceActionPayload"
 	}

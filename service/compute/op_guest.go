@@ -182,13 +182,22 @@ func guestBody(row *server) orders.GuestOrder {
 			UserID: row.UserID, UserName: row.Detail.UserName, CreatedAt: row.CreatedAt},
 	}
 	if row.ImageID != "" {
-		body.Image = &orders.Image{ID: row.ImageID, SHA512: image.SHA512, Size: image.Size, DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize}
+		whole := orderedImage(row.ImageID, &image)
+		body.Image = &whole
+	}
+	if rescue := row.Detail.Rescue; rescue != nil {
+		body.Rescue = &orders.Rescue{Image: orderedImage(rescue.ImageID, &rescue.Image), Device: rescue.Image.Properties["hw_rescue_device"],
+			Bus: rescue.Image.Properties["hw_rescue_bus"]}
 	}
 	for _, n := range row.NICs {
 		body.NICs = append(body.NICs, orders.NIC{PortID: n.PortID, NetworkID: n.NetworkID, MAC: n.MAC, Tap: tapName(n.PortID),
 			MTU: n.MTU, Model: image.Properties["hw_vif_model"]})
 	}
 	return body
+}
+
+func orderedImage(id string, image *imageSnapshot) orders.Image {
+	return orders.Image{ID: id, SHA512: image.SHA512, Size: image.Size, DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize}
 }
 
 // tapName is the device of a port on its host, as Neutron's agents name it.

@@ -60,6 +60,9 @@ func (s *Service) powerKind(name string, desired orders.Desired, action string) 
 			now := s.clock.Now()
 			return s.alterServer(tx, s.ofOperation(run.Operation, action+".error"), func(row *server) {
 				row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now}
+				if row.VMState != vmRescued {
+					row.Detail.Rescue = nil
+				}
 			})
 		},
 	}
@@ -143,6 +146,9 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 	vmState := row.VMState
 	switch {
 	case vmState == vmResized: // it stays so until it is confirmed or reverted
+	case order.Desired == orders.Rescued && vmState == vmRescued: // and so until it is told otherwise
+	case order.ReportedState == orders.StateRescued:
+		vmState, row.LaunchedAt = vmRescued, s.clock.Now()
 	case order.ReportedState == orders.StateRunning:
 		vmState = vmActive
 	case order.ReportedState == orders.StateStopped:
@@ -158,6 +164,9 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 	if row.VMState == vmError {
 		row.Detail.Fault = nil
 	}
+	if row.VMState == vmRescued && vmState != vmRescued {
+		row.Detail.Rescue = nil
+	}
 	row.VMState, row.PowerState, row.UpdatedAt = vmState, order.ReportedPower, s.clock.Now()
 	if row.LaunchedAt.IsZero() && vmState == vmActive {
 		row.LaunchedAt = row.UpdatedAt
@@ -169,6 +178,8 @@ func desiredOf(row *server) orders.Desired {
 	switch {
 	case row.VMState == vmSuspended:
 		return orders.Suspended
+	case row.VMState == vmRescued:
+		return orders.Rescued
 	case row.VMState == vmPaused, row.VMState == vmError && row.PowerState == powerPaused:
 		return orders.Paused
 	}

@@ -45,7 +45,7 @@ func (o *guestOrder) asWished() bool {
 // isThere tells whether the last report is about a guest that has been made.
 func (o *guestOrder) isThere() bool {
 	switch o.ReportedState {
-	case orders.StateRunning, orders.StatePaused, orders.StateSuspended, orders.StateStopped:
+	case orders.StateRunning, orders.StatePaused, orders.StateSuspended, orders.StateRescued, orders.StateStopped:
 		return true
 	}
 	return false

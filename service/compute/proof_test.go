@@ -27,6 +27,8 @@ func subjects() []worktest.Subject[*estate] {
 		{Kind: "server_unpause", Before: (*estate).paused, Start: func(e *estate) string { return e.act(`{"unpause":null}`) }},
 		{Kind: "server_suspend", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"suspend":null}`) }},
 		{Kind: "server_resume", Before: (*estate).suspended, Start: func(e *estate) string { return e.act(`{"resume":null}`) }},
+		{Kind: "server_rescue", Before: (*estate).active, Start: (*estate).rescue},
+		{Kind: "server_unrescue", Before: (*estate).rescued, Start: func(e *estate) string { return e.act(`{"unrescue":null}`) }},
 		{Kind: "interface_attach", Before: (*estate).active, Start: func(e *estate) string {
 			id := e.only() // the answer waits for the end of the operation
 			go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/os-interface", `{"interfaceAttachment":{"net_id":"`+networkID+`"}}`)

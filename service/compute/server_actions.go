@@ -43,12 +43,14 @@ func (s *Service) actions() map[string]serverAction {
 		"unpause":             {ruleUnpause, s.actionUnpause},
 		"suspend":             {ruleSuspend, s.actionSuspend},
 		"resume":              {ruleResume, s.actionResume},
+		"rescue":              {ruleRescue, s.actionRescue},
+		"unrescue":            {ruleUnrescue, s.actionUnrescue},
 	}
 }
 
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"rebuild", "shelve",
-	"shelveOffload", "unshelve", "rescue", "unrescue", "createImage", "createBackup", "evacuate", "os-migrateLive", "changePassword",
+	"shelveOffload", "unshelve", "createImage", "createBackup", "evacuate", "os-migrateLive", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {

@@ -79,6 +79,8 @@ type createRequest struct {
 	min, max int
 	// hostName is set when the user chose it.
 	hostName string
+	// password is told in the answer, and on the config drive if there is one.
+	password string
 }
 
 // serverCreateRequest admits a create: everything is checked, then the servers with their
@@ -109,6 +111,7 @@ func (s *Service) serverCreateRequest(ctx context.Context, r *api.Request) (any,
 	links := linksOf(r, "servers", rows[0].ID)
 	return &api.Response{Status: http.StatusAccepted, Header: http.Header{"Location": {links[0].HRef}}, Body: map[string]any{"server": map[string]any{
 		"id": rows[0].ID, "links": links, "OS-DCF:diskConfig": rows[0].Detail.DiskConfig, "security_groups": groups,
+		"adminPass": request.password,
 	}}}, nil
 }
 
@@ -231,11 +234,15 @@ func (c *createRequest) readFiles(in *serverFields) error {
 		}
 		c.row.Detail.Files = append(c.row.Detail.Files, injectedFile{file.Path, contents})
 	}
-	if in.AdminPass != nil {
-		c.row.Detail.AdminPass = *in.AdminPass
-	}
-	if len(in.Personality) > 0 || c.row.Detail.AdminPass != "" {
+	if len(in.Personality) > 0 || in.AdminPass != nil && *in.AdminPass != "" {
 		c.row.ConfigDrive = true // the one way in which files and the password reach a guest
+	}
+	var err error
+	if c.password, err = passwordOr(in.AdminPass); err != nil {
+		return err
+	}
+	if c.row.ConfigDrive {
+		c.row.Detail.AdminPass = c.password
 	}
 	if len(in.Certificates) > 0 {
 		return api.BadRequest("trusted_image_certificates are not supported: image signatures are not verified here.")
@@ -363,8 +370,7 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 	row.ImageID, row.FlavorID, row.VCPUs, row.MemoryMiB = image.ID, f.ID, f.VCPUs, f.MemoryMiB
 	row.DiskGiB = diskOf(f, image.VirtualSize)
 	row.Detail.Flavor = f.snapshot()
-	row.Detail.Image = imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
-		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
+	row.Detail.Image = snapshotOf(&image)
 	return nil
 }
 
@@ -374,6 +380,12 @@ func unavailable(neighbour string, err error) error {
 }
 
 // checkImage tells whether a server of the flavor can run from the image.
+// snapshotOf is an image as a server remembers it.
+func snapshotOf(image *Image) imageSnapshot {
+	return imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
+		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
+}
+
 func checkImage(image *Image, f *flavor) error {
 	disk := f.RootGiB * gib
 	switch {

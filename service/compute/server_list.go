@@ -300,13 +300,13 @@ func (q *serverQuery) byAddress(text string, version int) error {
 
 // vmStatesOf are the vm_states that a status can stand for.
 var vmStatesOf = map[string][]string{
-	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
+	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
 	"REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError}, "HARD_REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError},
 	"RESIZE": {vmActive, vmStopped}, "VERIFY_RESIZE": {vmResized}, "REVERT_RESIZE": {vmResized},
 }
 
 // otherStatuses are statuses of Nova that no server has here.
-var otherStatuses = []string{"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "SHELVED", "SHELVED_OFFLOADED",
+var otherStatuses = []string{"MIGRATING", "PASSWORD", "REBUILD", "SHELVED", "SHELVED_OFFLOADED",
 	"SOFT_DELETED", "UNKNOWN"}
 
 func (q *serverQuery) byStatus(values []string, r *api.Request) error {

@@ -76,6 +76,10 @@ func taskState(o work.Operation) string {
 		return "suspending"
 	case opResume:
 		return "resuming"
+	case opRescue:
+		return "rescuing"
+	case opUnrescue:
+		return "unrescuing"
 	case opResize, opMigrate:
 		return moveTask(o.StepName)
 	case opRevert:
@@ -118,7 +122,7 @@ func statusOf(vmState string, t task) string {
 		}
 		return "VERIFY_RESIZE"
 	}
-	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
+	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
 }
 
 // vmStateOf is the vm_state that is shown: a server that is building has an operation that

@@ -16,6 +16,7 @@ const (
 	vmActive    = "active"
 	vmPaused    = "paused"
 	vmSuspended = "suspended"
+	vmRescued   = "rescued"
 	vmStopped   = "stopped"
 	vmResized   = "resized"
 	vmError     = "error"
@@ -81,6 +82,15 @@ type serverDetail struct {
 	Seed           []byte            `json:"seed,omitempty"`
 	Files          []injectedFile    `json:"files,omitempty"`
 	AdminPass      string            `json:"admin_pass,omitempty"` // for the config drive; no API shows it
+	Rescue         *rescue           `json:"rescue,omitempty"`     // while the server is rescued or is about to be
+}
+
+// rescue is what a server is rescued with.
+type rescue struct {
+	ImageID string        `json:"image_id"`
+	Image   imageSnapshot `json:"image"`
+	// AdminPass is for the config drive; no API shows it.
+	AdminPass string `json:"admin_pass,omitempty"`
 }
 
 // flavorSnapshot is the flavor as it was when the server was made.
@@ -287,7 +297,7 @@ func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {
 func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
 	err := changeServer(tx, id, func(row *server) {
 		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
-		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.AdminPass = nil, nil, nil, ""
+		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.AdminPass, row.Detail.Rescue = nil, nil, nil, "", nil
 	})
 	if err != nil {
 		return err

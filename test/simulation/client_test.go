@@ -59,7 +59,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			continue
 		}
 		id := c.servers[c.random.IntN(len(c.servers))]
-		switch c.random.IntN(16) {
+		switch c.random.IntN(18) {
 		case 0, 1, 2:
 			c.delete(ctx, id)
 		case 3, 4:
@@ -86,6 +86,10 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			c.act(ctx, id, `{"suspend":null}`)
 		case 15:
 			c.act(ctx, id, `{"resume":null}`)
+		case 16:
+			c.act(ctx, id, `{"rescue":null}`)
+		case 17:
+			c.act(ctx, id, `{"unrescue":null}`)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (s *sim) unrest() string {
 		return fmt.Sprint("operations are alive: ", alive)
 	}
 	for _, row := range s.stored() {
-		if !slices.Contains([]string{"active", "stopped", "paused", "suspended", "error", "resized"}, row.VMState) {
+		if !slices.Contains([]string{"active", "stopped", "paused", "suspended", "rescued", "error", "resized"}, row.VMState) {
 			return fmt.Sprintf("server %s is %s and nobody works on it", row.ID, row.VMState)
 		}
 	}
