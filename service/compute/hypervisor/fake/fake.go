@@ -75,7 +75,7 @@ type record struct {
 	Saved     bool // it is off and its memory is kept
 	// Leaving says what the guest was while another host may run it.
 	Leaving hypervisor.PowerState `json:",omitempty"`
-	Rescued   bool // it was last started from its rescue disk
+	Rescued bool                  // it was last started from its rescue disk
 }
 
 // New returns a driver; with a directory it finds the guests and images that an earlier one left there.
