@@ -34,12 +34,17 @@ func (cl *cloud) addImage(ctx context.Context) error {
 		}
 		more = append(more, image.NamedStore{Name: further.Name, Store: opened, Path: further.Dir})
 	}
+	fetcher := imagesource.NewFetcher(imagesource.Options{Schemes: cl.conf.ImportSchemes, Ports: cl.conf.ImportPorts, AllowedNetworks: cl.conf.ImportNetworks()})
+	var remote image.Remote
+	if cl.conf.ImageHTTP {
+		remote = fetcher
+	}
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
-		Source: imagesource.NewFetcher(imagesource.Options{Schemes: cl.conf.ImportSchemes, Ports: cl.conf.ImportPorts, AllowedNetworks: cl.conf.ImportNetworks()}),
+		Source: fetcher, Remote: remote, ShowLocations: cl.conf.ImagePlaces,
 	})
 	if err != nil {
 		return err

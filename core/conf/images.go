@@ -10,6 +10,8 @@ import (
 // Images are the settings of where the data of images is, and of how long.
 type Images struct {
 	ImageStores []string `name:"image-store" env:"VIRGA_IMAGE_STORE" placeholder:"NAME=DIR" help:"Further store of images, with a name and a folder; data goes there when a client names it. The first store is called file and has the folder of --images-dir. Processes that share one of the folders share all of them."`
+	ImageHTTP   bool     `name:"image-http-store" env:"VIRGA_IMAGE_HTTP_STORE" help:"Have a read-only store called http: images whose data stays at a URL, which has to be one that images may be imported from."`
+	ImagePlaces bool     `name:"image-locations" env:"VIRGA_IMAGE_LOCATIONS" help:"Show where the data of images is, and let who may change an image name URLs as such places (needs --image-http-store). Data without a known checksum may change at its URL; what a store keeps is never named by a path."`
 
 	stores []ImageStore
 }

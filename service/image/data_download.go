@@ -34,8 +34,9 @@ func (s *Service) dataDownload(ctx context.Context, r *api.Request) (any, error)
 		status = http.StatusPartialContent
 		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.offset, part.offset+part.length-1, img.Size))
 	} else {
-		// Glance's form of the header: hexadecimal digits, which clients compare with.
-		header.Set("Content-Md5", img.Checksum)
+		if img.Checksum != "" { // in Glance's form of the header: hexadecimal digits, which clients compare with
+			header.Set("Content-Md5", img.Checksum)
+		}
 	}
 	stream, err := s.openData(ctx, img, part.offset, part.length)
 	if errors.Is(err, store.ErrNotFound) {

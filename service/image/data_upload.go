@@ -139,6 +139,15 @@ func beginUpload(img *image, contentID string) error {
 	if img.Status != statusQueued {
 		return api.Conflict("Image status transition from %s to saving is not allowed", img.Status)
 	}
+	if err := checkFormats(img); err != nil {
+		return err
+	}
+	img.Status, img.ContentID = statusSaving, contentID
+	return nil
+}
+
+// checkFormats refuses data for an image that does not say what data it has.
+func checkFormats(img *image) error {
 	switch {
 	case img.DiskFormat == "" && img.ContainerFormat == "":
 		return api.BadRequest("Properties disk_format, container_format must be set prior to saving data.")
@@ -147,7 +156,6 @@ func beginUpload(img *image, contentID string) error {
 	case img.ContainerFormat == "":
 		return api.BadRequest("Property container_format must be set prior to saving data.")
 	}
-	img.Status, img.ContentID = statusSaving, contentID
 	return nil
 }
 

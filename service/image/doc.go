@@ -7,6 +7,9 @@
 // image_members, image_contents, image_transfers, image_tombstones, those of metadefs
 // (metadef_namespaces, _definitions, _resource_types, _loaded), feed, and work's operations.
 //
+// Where an operator allows it, data stays at a URL (location.go, op_location.go) and is looked
+// at each time that it is read.
+//
 // Data of an image lies in one store or in several (place.go); an image knows its places.
 // Every piece of content has an id of its own and a row in image_contents before its
 // first byte is stored: incoming while an upload runs, taken when an import has it, kept by
@@ -18,6 +21,5 @@
 // It does not own how bytes are kept (store), inspected (inspect), summed up (sums) or
 // taken in (ingest): those are its subpackages. Neighbours reach it through its public
 // API alone; node agents and services may read every image there. It never opens an
-// image by a path or location that a client names, but for the URL of an import, which
-// store/http guards, and keeps no transaction open while bytes move.
+// image by a path that a client names, and by a URL only through the guard of store/http, and keeps no transaction open while bytes move.
 package image

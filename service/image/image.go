@@ -79,6 +79,8 @@ type image struct {
 	ImportFailed string    `db:"import_failed"`
 	CreatedAt    time.Time `db:"created_at"`
 	UpdatedAt    time.Time `db:"updated_at"`
+	// dropped are contents that a change takes from the image.
+	dropped []string
 	// callerMember is the caller's project where the image is shared with it.
 	callerMember string
 }
@@ -207,7 +209,7 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 	if len(s.deps.ImportMethods) > 0 {
 		header.Set("Openstack-Image-Import-Methods", strings.Join(s.deps.ImportMethods, ","))
 	}
-	return &api.Response{Header: header, Body: s.imageView(img)}, nil
+	return &api.Response{Header: header, Body: s.imageViewFor(r, img)}, nil
 }
 
 // newImage makes the image that the body of a create request describes.
@@ -246,7 +248,7 @@ func (s *Service) mayShow(r *api.Request, img *image, visibility string) error {
 }
 
 func (s *Service) imageShow(_ context.Context, r *api.Request) (any, error) {
-	return s.imageView(api.Loaded[*image](r)), nil
+	return s.imageViewFor(r, api.Loaded[*image](r)), nil
 }
 
 func (s *Service) imageDelete(ctx context.Context, r *api.Request) (any, error) {

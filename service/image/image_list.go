@@ -78,7 +78,7 @@ func (s *Service) imageList(ctx context.Context, r *api.Request) (any, error) {
 			img.callerMember = q.project // the list holds it for no other reason
 		}
 		if r.Can("get_image", img.PolicyTarget()) {
-			view.Images = append(view.Images, s.imageView(img))
+			view.Images = append(view.Images, s.imageViewFor(r, img))
 		}
 	}
 	return view, nil

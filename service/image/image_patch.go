@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"virga/core/api"
+	"virga/core/db"
 )
 
 // The two media types of the Image API's JSON patch: an early draft, in which the
@@ -25,6 +26,9 @@ type patchChange struct {
 	value json.RawMessage
 	// fresh is set for the draft's add, which refuses what is there already.
 	fresh bool
+	// at is the position of a location, places are those to be added.
+	at     string
+	places []newPlace
 }
 
 func (s *Service) imageUpdate(ctx context.Context, r *api.Request) (any, error) {
@@ -34,11 +38,19 @@ func (s *Service) imageUpdate(ctx context.Context, r *api.Request) (any, error) 
 	}
 	loaded := api.Loaded[*image](r)
 	if len(changes) == 0 {
-		return s.imageView(loaded), nil
+		return s.imageViewFor(r, loaded), nil
 	}
-	img, err := s.changeImage(ctx, r, loaded.ID, "update", func(img *image) error {
+	if err := s.askSources(ctx, r, loaded, changes); err != nil {
+		return nil, err
+	}
+	img, err := s.changeWith(ctx, r, loaded.ID, "update", func(tx *db.Tx, img *image) error {
 		for _, change := range changes {
 			if err := s.applyChange(r, img, change); err != nil {
+				return err
+			}
+		}
+		for _, contentID := range img.dropped {
+			if err := doomContent(tx, contentID); err != nil {
 				return err
 			}
 		}
@@ -47,7 +59,10 @@ func (s *Service) imageUpdate(ctx context.Context, r *api.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.imageView(img), nil
+	if len(img.dropped) > 0 {
+		s.deps.Bus.Ring(topicContents)
+	}
+	return s.imageViewFor(r, img), nil
 }
 
 // readPatch reads the operations and refuses all that can be refused without the image.
@@ -72,7 +87,7 @@ func (s *Service) readPatch(r *api.Request) ([]patchChange, error) {
 		if err != nil {
 			return nil, err
 		}
-		if change.name, err = readPointer(pointer); err != nil {
+		if change.name, change.at, err = readPointer(pointer); err != nil {
 			return nil, err
 		}
 		value, given := members["value"]
@@ -81,9 +96,11 @@ func (s *Service) readPatch(r *api.Request) ([]patchChange, error) {
 		}
 		change.value = value
 		if change.name == "locations" {
-			return nil, api.Forbidden("It's not allowed to %s locations if locations are invisible.", change.op)
+			err = s.readLocations(&change)
+		} else {
+			err = s.checkSettable(change.name)
 		}
-		if err := s.checkSettable(change.name); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		changes = append(changes, change)
@@ -126,28 +143,31 @@ func readDraft(members map[string]json.RawMessage) (patchChange, string, error) 
 // badEscape finds a ~ that is no escape of a JSON pointer (RFC 6901).
 var badEscape = regexp.MustCompile(`~([^01]|$)`)
 
-// readPointer takes the name out of a JSON pointer, which names an attribute and nothing inside it.
-func readPointer(pointer string) (string, error) {
+// readPointer takes the name out of a JSON pointer, which names an attribute and nothing
+// inside it, but for a position in the list of locations.
+func readPointer(pointer string) (name, at string, err error) {
 	switch {
 	case !strings.HasPrefix(pointer, "/"):
-		return "", api.BadRequest("Pointer `%s` does not start with \"/\".", pointer)
+		return "", "", api.BadRequest("Pointer `%s` does not start with \"/\".", pointer)
 	case badEscape.MatchString(pointer):
-		return "", api.BadRequest("Pointer `%s` contains \"~\" not part of a recognized escape sequence.", pointer)
+		return "", "", api.BadRequest("Pointer `%s` contains \"~\" not part of a recognized escape sequence.", pointer)
 	}
 	path := pointer[1:]
-	// The list of places is refused as such, whatever is meant to happen to its elements.
-	if strings.HasPrefix(path, "locations/") {
-		return "locations", nil
+	if at, found := strings.CutPrefix(path, "locations/"); found {
+		return "locations", at, nil
 	}
-	name := strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(path, "~1", "/"), "~0", "~"))
+	name = strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(path, "~1", "/"), "~0", "~"))
 	if strings.Contains(path, "/") || name == "" {
-		return "", api.BadRequest("Invalid JSON pointer for this resource: '%s'", pointer)
+		return "", "", api.BadRequest("Invalid JSON pointer for this resource: '%s'", pointer)
 	}
-	return name, nil
+	return name, "", nil
 }
 
 // applyChange applies one operation to an image.
 func (s *Service) applyChange(r *api.Request, img *image, change patchChange) error {
+	if change.name == "locations" {
+		return s.changeLocations(r, img, change)
+	}
 	_, isProperty := img.Properties[change.name]
 	isAttribute := s.attributes[change.name] != nil
 	switch {

@@ -57,15 +57,27 @@ func countUploading(tx *db.Tx, owner string) (int, error) {
 	return n, err
 }
 
-// sumSizes is how many bytes the images of a project have.
+// sumSizes is how many bytes the images of a project have in stores; each copy counts.
 func sumSizes(tx *db.Tx, owner string) (int64, error) {
-	var sizes []int64
-	if err := tx.Select(&sizes, "SELECT size FROM images WHERE owner = ? AND size > 0", owner); err != nil {
+	var found []struct {
+		Size   int64   `db:"size"`
+		Places []place `db:"places,json"`
+	}
+	if err := tx.Select(&found, "SELECT size, places FROM images WHERE owner = ? AND size > 0", owner); err != nil {
 		return 0, err
 	}
 	var sum int64
-	for _, size := range sizes {
-		sum += size
+	for _, img := range found {
+		copies := int64(0)
+		for _, p := range img.Places {
+			if p.URL == "" {
+				copies++
+			}
+		}
+		if len(img.Places) == 0 {
+			copies = 1
+		}
+		sum += copies * img.Size
 	}
 	return sum, nil
 }

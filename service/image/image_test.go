@@ -434,7 +434,7 @@ func TestTags(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	c := newCloud(t)
 	w := c.do(nil, "GET", "/", nil)
-	if w.Code != 300 || !strings.Contains(w.Body.String(), `{"id":"v2.15","status":"CURRENT","links":[{"rel":"self","href":"http://cloud/image/v2/"}]}`) ||
+	if w.Code != 300 || !strings.Contains(w.Body.String(), `{"id":"v2.17","status":"CURRENT","links":[{"rel":"self","href":"http://cloud/image/v2/"}]}`) ||
 		!strings.Contains(w.Body.String(), `"id":"v2.0"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -23,7 +23,10 @@ func (s *Service) imageView(img *image) map[string]any {
 	view["min_ram"] = img.MinRAM
 	view["size"], view["virtual_size"] = nil, nil
 	if img.hasData() {
-		view["size"], view["virtual_size"] = img.Size, img.VirtualSize
+		view["size"] = img.Size
+		if img.VirtualSize != unknown { // of data at a URL it is not
+			view["virtual_size"] = img.VirtualSize
+		}
 		view["stores"] = storeText(s.places(img))
 	}
 	if img.Status == statusImporting || img.ImportingTo != "" || img.ImportState != "" {

@@ -77,7 +77,7 @@ func (s *Service) importTake(ctx context.Context, run *importRun) error {
 		case running:
 			return work.Wait(lookAgain)
 		case ended == nil:
-			return s.beginTransfer(ctx, run)
+			return s.beginTransfer(ctx, &run.Frame.ContentID, s.importHaul(run))
 		}
 		if err := importNext(run, ended.Outcome); err != nil {
 			return err
@@ -149,6 +149,9 @@ func (s *Service) settleImport(tx *db.Tx, run *importRun) error {
 		img.hold(*run.Frame.Result)
 		img.settleIn(held)
 	} else if len(held) > 0 {
+		if img.HashValue == "" { // it was at a URL, unseen
+			img.hold(*run.Frame.Result)
+		}
 		img.settleIn(slices.Concat(s.places(img), held))
 	}
 	if err := s.admitBytes(tx, img.Owner, img.Size*int64(len(held))); err != nil {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,10 @@ import (
 // place is one of the places where an image's data is.
 type place struct {
 	Store     string `json:"store"`
-	ContentID string `json:"content_id,omitempty"` // what the store calls it
+	ContentID string `json:"content_id,omitempty"` // what the store calls it; empty for a URL
+	// URL is where the store named http has it; Metadata is what clients noted of the place.
+	URL      string            `json:"url,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // places are where the data of an image is; the first is asked first.
@@ -49,10 +53,17 @@ func storeText(places []place) string {
 	return strings.Join(slices.Compact(names), ",")
 }
 
+// nearest are the places with those first that need no other server.
+func nearest(places []place) []place {
+	sorted := slices.Clone(places)
+	slices.SortStableFunc(sorted, func(a, b place) int { return cmp.Compare(min(1, len(a.URL)), min(1, len(b.URL))) })
+	return sorted
+}
+
 // openData opens a part of an image's data at the first place that has it.
 func (s *Service) openData(ctx context.Context, img *image, offset, length int64) (io.ReadCloser, error) {
 	failed := fmt.Errorf("image %s has no place: %w", img.ID, store.ErrNotFound)
-	for i, p := range s.places(img) {
+	for i, p := range nearest(s.places(img)) {
 		stream, err := s.openPlace(ctx, img, p, offset, length)
 		if err == nil {
 			return stream, nil
@@ -65,11 +76,18 @@ func (s *Service) openData(ctx context.Context, img *image, offset, length int64
 			break
 		}
 	}
+	if slices.ContainsFunc(s.places(img), func(p place) bool { return p.URL != "" }) {
+		s.deps.Log.WarnContext(ctx, "data at a URL cannot be read", "image", img.ID, "error", causeOf(failed))
+		return nil, api.Errorf(http.StatusServiceUnavailable, "The data of image %s cannot be read where it is at the moment.", img.ID).Because(failed)
+	}
 	return nil, failed
 }
 
 // openPlace opens a part of an image's data at one place.
 func (s *Service) openPlace(ctx context.Context, img *image, p place, offset, length int64) (io.ReadCloser, error) {
+	if p.URL != "" {
+		return s.openRemote(ctx, img, p, offset, length)
+	}
 	kept, err := s.storeFor(p.Store)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,10 @@ func TestOperations(t *testing.T) {
 		id := a.c.image(alice(), "")
 		a.c.must(202, alice(), "POST", "/v2/images/"+id+"/import", `{"method":{"name":"web-download","uri":"http://source/"},"all_stores":true}`)
 		return id
+	}}, worktest.Subject[*archive]{Kind: opLocation, Start: func(a *archive) string {
+		id := a.c.image(alice(), "")
+		a.c.must(202, alice(), "POST", "/v2/images/"+id+"/locations", `{"url":"http://source/"}`)
+		return id
 	}})
 }
 
@@ -52,7 +56,7 @@ func newArchive(t *testing.T, d *db.DB) *archive {
 	}
 	a := &archive{second: stores[1]}
 	deps := Deps{DB: d, Bus: bus.NewLocal(), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Endpoint: "http://cloud/image",
-		Auth: tokens{}, Owner: "test", Store: stores[0], MoreStores: []NamedStore{{Name: "second", Store: stores[1]}}, Source: a, Hook: a.called}
+		Auth: tokens{}, Owner: "test", Store: stores[0], MoreStores: []NamedStore{{Name: "second", Store: stores[1]}}, Source: a, Remote: a, Hook: a.called}
 	a.c = &cloud{t: t, db: d, store: stores[0], clock: deps.Clock}
 	s, err := New(t.Context(), deps)
 	if err != nil {
@@ -75,6 +79,28 @@ func (a *archive) Open(context.Context, string) (io.ReadCloser, int64, error) {
 		return nil, 0, errors.New("nobody answers")
 	}
 	return io.NopCloser(strings.NewReader("content")), -1, nil
+}
+
+// Size implements Remote.
+func (a *archive) Size(context.Context, string) (int64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cut {
+		return 0, errors.New("nobody answers")
+	}
+	return int64(len("content")), nil
+}
+
+// OpenRange implements Remote.
+func (a *archive) OpenRange(ctx context.Context, rawURL string, offset, length, _ int64) (io.ReadCloser, error) {
+	body, _, err := a.Open(ctx, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, body, offset); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(io.LimitReader(body, length)), nil
 }
 
 func (a *archive) called(o work.Operation, undo, after bool) error {

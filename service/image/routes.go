@@ -41,6 +41,9 @@ func (s *Service) ownRoutes() []api.Route {
 
 		{Method: "POST", Path: "/v2/images/{image_id}/import", Policy: "modify_image", Load: s.loadImage, Handle: s.imageImport, Body: "image_import", Status: 202, Doc: "imports an image's data from where it is"},
 		{Method: "PUT", Path: "/v2/images/{image_id}/stage", Policy: "upload_image", Load: s.loadImage, Handle: s.imageStage, Raw: true, Doc: "stages an image's data for an import"},
+		{Method: "GET", Path: "/v2/images/{image_id}/locations", Policy: "fetch_image_location", Load: s.loadImage, Handle: s.locationList, Doc: "lists the places of an image's data"},
+		{Method: "POST", Path: "/v2/images/{image_id}/locations", Policy: "add_image_location", Load: s.loadImage, Handle: s.locationAdd, Body: "location_add", Status: 202, Doc: "makes a URL the place of an image's data"},
+
 		{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Load: s.loadImage, Handle: s.imageTaskList, Doc: "lists the import tasks of an image"},
 
 		{Method: "GET", Path: "/v2/info/import", Policy: "public_api", Handle: s.importShow, Doc: "tells the import methods"},

@@ -55,6 +55,10 @@ type Deps struct {
 	// names them.
 	StorePath  string
 	MoreStores []NamedStore
+	// Remote reads data that stays at its URL; nil: there is no such store. ShowLocations shows
+	// the places of images, and lets who may change an image name URLs as such.
+	Remote        Remote
+	ShowLocations bool
 	// MaxImageBytes bounds the content of one image, in bytes; 0 for no bound.
 	MaxImageBytes int64
 	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
@@ -129,7 +133,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s.engine = work.New(work.Config{Service: "image", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook})
-	if err := s.engine.Register(s.imageImportKind()); err != nil {
+	if err := s.engine.Register(s.imageImportKind(), s.imageLocationKind()); err != nil {
 		return nil, err
 	}
 	if s.schemas, err = publicSchemas(folder(schemaFiles, "schema")); err != nil {

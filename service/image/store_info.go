@@ -35,6 +35,9 @@ func (s *Service) viewStores() []storeDetail {
 		}
 		views = append(views, view)
 	}
+	if s.deps.Remote != nil {
+		views = append(views, storeDetail{storeView: storeView{ID: storeHTTP, ReadOnly: "true"}, Type: "http", Properties: map[string]any{}})
+	}
 	return views
 }
 

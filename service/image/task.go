@@ -48,13 +48,13 @@ type taskView struct {
 }
 
 func (s *Service) viewTask(o work.Operation) (taskView, error) {
-	var params importParams
-	if err := json.Unmarshal([]byte(o.Params), &params); err != nil {
+	kind, input, err := taskInput(o)
+	if err != nil {
 		return taskView{}, fmt.Errorf("read operation %s: %w", o.ID, err)
 	}
-	view := taskView{ID: o.ID, Type: "api_image_import", Status: "processing", Owner: o.ProjectID, Message: o.Error, ImageID: o.ResourceID, RequestID: o.RequestID,
+	view := taskView{ID: o.ID, Type: kind, Status: "processing", Owner: o.ProjectID, Message: o.Error, ImageID: o.ResourceID, RequestID: o.RequestID,
 		UserID: o.UserID, CreatedAt: isoTime(o.CreatedAt), UpdatedAt: isoTime(o.UpdatedAt), Self: "/v2/tasks/" + o.ID, Schema: "/v2/schemas/task",
-		Input: map[string]any{"image_id": o.ResourceID, "import_req": params.Request, "backend": slices.Concat([]string{}, params.Stores)}}
+		Input: input}
 	switch o.State {
 	case work.Done:
 		view.Status, view.Result = "success", map[string]any{"image_id": o.ResourceID}
@@ -66,6 +66,21 @@ func (s *Service) viewTask(o work.Operation) (taskView, error) {
 		view.ExpiresAt = &expires
 	}
 	return view, nil
+}
+
+// taskInput is the API's word for the kind of an operation, and what it was asked for.
+func taskInput(o work.Operation) (kind string, input map[string]any, err error) {
+	input = map[string]any{"image_id": o.ResourceID}
+	if o.Kind == opLocation {
+		var params locationParams
+		err = json.Unmarshal([]byte(o.Params), &params)
+		input["loc_url"], input["validation_data"] = params.Request.URL, params.Request.Validation
+		return "location_import", input, err
+	}
+	var params importParams
+	err = json.Unmarshal([]byte(o.Params), &params)
+	input["import_req"], input["backend"] = params.Request, slices.Concat([]string{}, params.Stores)
+	return "api_image_import", input, err
 }
 
 func (s *Service) viewTasks(list []work.Operation) ([]taskView, error) {

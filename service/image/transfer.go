@@ -3,8 +3,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"virga/core/db"
@@ -40,27 +38,27 @@ func (s *Service) transferOf(ctx context.Context, contentID string) (ended *tran
 	return ended, running, err
 }
 
-// errChanged refuses a copy that is not what it was copied from.
-var errChanged = errors.New("the copy is not what it was copied from")
-
-// haul is what a transfer is to move, and where to.
+// haul is what a transfer is to do.
 type haul struct {
-	operation work.Operation
-	params    importParams
-	frame     importFrame
-	to        string // the store
+	operation  work.Operation
+	diskFormat string
+	to         string // the store that gets the content
+	look       bool   // nothing is stored, the data is only looked at
+	// carry takes the content in under an id.
+	carry     func(ctx context.Context, contentID string) (ingest.Result, error)
 	contentID string
 }
 
-// beginTransfer registers a content and has its bytes moved; the operation waits to be rung.
-func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
+// beginTransfer registers a content, notes its id and has its bytes moved; the operation
+// waits to be rung.
+func (s *Service) beginTransfer(ctx context.Context, noted *string, h haul) error {
 	select {
 	case s.transfers <- struct{}{}:
 	default:
 		return work.Wait(time.Second)
 	}
 	id := s.deps.Clock.ID()
-	h := haul{operation: run.Operation, params: run.Params, frame: run.Frame, to: run.Params.Stores[run.Frame.Next], contentID: id}
+	h.contentID = id
 	forget := s.uploads.expect(id)
 	err := s.deps.DB.Write(ctx, func(tx *db.Tx) error {
 		return insertContent(tx, content{ID: id, ImageID: h.operation.ResourceID, State: contentIncoming, Owner: s.deps.Owner, SeenAt: s.deps.Clock.Now(), Store: h.to})
@@ -70,7 +68,7 @@ func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
 		<-s.transfers
 		return err
 	}
-	run.Frame.ContentID = id
+	*noted = id
 	job := func(ctx context.Context) {
 		defer func() { <-s.transfers }()
 		ctx, end := s.uploads.begin(ctx, id)
@@ -89,7 +87,7 @@ func (s *Service) beginTransfer(ctx context.Context, run *importRun) error {
 
 // move takes a content in and leaves the outcome in the database.
 func (s *Service) move(ctx context.Context, h haul) {
-	result, err := s.carry(ctx, h)
+	result, err := h.carry(ctx, h.contentID)
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err != nil && ctx.Err() != nil {
@@ -108,63 +106,12 @@ func (s *Service) move(ctx context.Context, h haul) {
 	}
 	outcome := transferOutcome{Result: result}
 	if err != nil {
-		s.deps.Log.InfoContext(ctx, "a store took nothing of an import", "image", h.operation.ResourceID, "operation", h.operation.ID, "store", h.to, "error", causeOf(err))
-		outcome = outcomeOf(h.params, err)
+		s.deps.Log.InfoContext(ctx, "a transfer took nothing", "image", h.operation.ResourceID, "operation", h.operation.ID, "store", h.to, "error", causeOf(err))
+		outcome = outcomeOf(h.diskFormat, err)
 	}
 	if err := s.writeOutcome(settle, h, outcome); err != nil {
 		s.deps.Log.ErrorContext(ctx, "write the outcome of a transfer; the import begins anew", "operation", h.operation.ID, "content", h.contentID, "error", err)
 	}
-}
-
-// carry takes a content in.
-func (s *Service) carry(ctx context.Context, h haul) (ingest.Result, error) {
-	target, err := s.storeFor(h.to)
-	if err != nil {
-		return ingest.Result{}, err
-	}
-	body, length, sum, err := s.openSource(ctx, h)
-	if err != nil {
-		return ingest.Result{}, fmt.Errorf("open the source: %w", err)
-	}
-	defer func() { _ = body.Close() }()
-	accept := func(result ingest.Result) error {
-		if sum != "" && result.SHA512 != sum {
-			return errChanged
-		}
-		return nil
-	}
-	return ingest.Take(ctx, target, ingest.Request{ID: h.contentID, DiskFormat: h.params.DiskFormat, Body: body, Length: length,
-		Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize, Accept: accept})
-}
-
-// openSource opens what a transfer is to move, and tells its length or -1, and its SHA-512 as
-// far as it is known.
-func (s *Service) openSource(ctx context.Context, h haul) (body io.ReadCloser, length int64, sum string, err error) {
-	switch {
-	case len(h.frame.Held) > 0:
-		from, err := s.storeFor(h.frame.Held[0].Store)
-		if err != nil {
-			return nil, 0, "", err
-		}
-		body, length, err = from.Get(ctx, h.frame.Held[0].ContentID, 0, store.NoLimit)
-		return body, length, h.frame.Result.SHA512, err
-	case h.params.Request.Method.Name == importCopy:
-		var img *image
-		err := s.deps.DB.Read(ctx, func(tx *db.Tx) (err error) {
-			img, err = findImage(tx, h.operation.ResourceID)
-			return err
-		})
-		if err != nil {
-			return nil, 0, "", err
-		}
-		body, err := s.openData(ctx, img, 0, store.NoLimit)
-		return body, img.Size, img.HashValue, err
-	case h.params.Request.Method.Name == importWeb:
-		body, length, err = s.deps.Source.Open(ctx, h.params.Request.Method.URI)
-		return body, length, "", err
-	}
-	body, length, err = s.firstStore().Store.Get(ctx, h.params.StagedID, 0, store.NoLimit)
-	return body, length, "", err
 }
 
 // sourceTrouble is an error of a Source: its text is for users, its cause for the log alone.
@@ -184,7 +131,7 @@ func causeOf(err error) error {
 
 // outcomeOf says to the user why nothing was taken. What the content or the source is to
 // blame for would be no better another time.
-func outcomeOf(params importParams, err error) transferOutcome {
+func outcomeOf(diskFormat string, err error) transferOutcome {
 	var source sourceTrouble
 	if errors.As(err, &source) {
 		return transferOutcome{Error: source.Error()}
@@ -192,7 +139,7 @@ func outcomeOf(params importParams, err error) transferOutcome {
 	if errors.Is(err, store.ErrNotFound) {
 		return transferOutcome{Error: "The staged data is not there any more."}
 	}
-	if told := toldOf(params.DiskFormat, err); told != "" {
+	if told := toldOf(diskFormat, err); told != "" {
 		return transferOutcome{Error: told, OfStore: errors.Is(err, store.ErrNoSpace)}
 	}
 	return transferOutcome{Error: "The image data could not be stored.", Passing: true, OfStore: true}
@@ -218,7 +165,7 @@ func (s *Service) writeOutcome(ctx context.Context, h haul, outcome transferOutc
 			return setContentState(tx, h.contentID, contentDoomed)
 		}
 		state := contentTaken
-		if outcome.Error != "" {
+		if outcome.Error != "" || h.look {
 			state = contentDoomed
 		}
 		if err := setContentState(tx, h.contentID, state); err != nil {

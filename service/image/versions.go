@@ -25,7 +25,7 @@ type linkView struct {
 
 // minors are the minor versions of API v2 that the service speaks, newest first. As in a
 // Glance without an image cache, 2.14 and 2.16, which added the cache's API, are not among them.
-func minors() []int { return []int{15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0} }
+func minors() []int { return []int{17, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0} }
 
 func versionsDocument(r *api.Request) versionsView {
 	view := versionsView{}

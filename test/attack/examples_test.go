@@ -42,6 +42,7 @@ var examples = map[string][]string{
 	"/identity user_update":             {`{"user": {"description": "d", "email": "e", "options": {"lock_password": false}}}`},
 	"/identity user_password":           {`{"user": {"original_password": "x", "password": "y"}}`},
 	"/image image":                      {`{"name": "w", "disk_format": "raw", "container_format": "bare", "min_disk": 0, "min_ram": 0, "visibility": "private", "protected": false, "tags": ["a"], "os_hidden": false, "colour": "blue"}`},
+	"/image location_add":               {`{"url": "http://192.0.2.1/x", "validation_data": {"os_hash_algo": "sha512", "os_hash_value": "abababababababababababababababababababababababababababababababababababababababababababababababababababababababababababababababab"}}`},
 	"/image image_import":               {`{"method": {"name": "web-download", "uri": "http://192.0.2.1/x"}, "stores": ["file"], "all_stores_must_succeed": true}`, `{"method": {"name": "copy-image"}, "all_stores": true}`},
 	"/image operation_action":           {`{"retry": {}}`, `{"abandon": {"because": "b"}}`},
 	"/image image_patch":                {`[{"op": "replace", "path": "/name", "value": "w"}, {"op": "add", "path": "/tags", "value": ["a"]}, {"op": "add", "path": "/min_disk", "value": 1}, {"op": "add", "path": "/colour", "value": "blue"}, {"op": "replace", "path": "/visibility", "value": "shared"}]`},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -17,11 +16,6 @@ const (
 // rules are the arguments of virga that set them.
 func rules() []string {
 	return []string{"--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
-}
-
-// stores are the arguments of virga for a second store of images, below the work folder.
-func stores(work string) []string {
-	return []string{"--image-store", "second=" + filepath.Join(work, "second")}
 }
 
 // section is one section of tempest.conf.
@@ -101,7 +95,7 @@ func simulated() featureSwitches {
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
 			// Tests of other filters run only where they are named.
 			[][2]string{{"scheduler_enabled_filters", ""}}),
-		image:   slices.Concat(on("api_v2", "os_glance_reserved"), off("manage_locations")),
+		image:   on("api_v2", "os_glance_reserved", "manage_locations"),
 		network: on("ipv6", "ipv6_subnet_attributes", "floating_ips"),
 	}
 }

@@ -65,7 +65,11 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, web.stop()) }()
-	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: slices.Concat(rules(), stores(o.work), web.rules())})
+	images, err := imageRules(o.work)
+	if err != nil {
+		return false, err
+	}
+	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: slices.Concat(rules(), images, web.rules())})
 	if err != nil {
 		return false, err
 	}

@@ -164,6 +164,17 @@ func (f *Fetcher) size(ctx context.Context, rawURL string) (int64, error) {
 	return resp.ContentLength, nil
 }
 
+// Size asks for the size of the content of a URL, in bytes. Its error is a *SourceError.
+func (f *Fetcher) Size(ctx context.Context, rawURL string) (int64, error) {
+	return f.size(ctx, rawURL)
+}
+
+// OpenRange reads n bytes from offset on of a content that has size bytes; n is positive.
+// The caller closes. Its error is a *SourceError.
+func (f *Fetcher) OpenRange(ctx context.Context, rawURL string, offset, n, size int64) (io.ReadCloser, error) {
+	return f.openRange(ctx, rawURL, offset, n, size)
+}
+
 // openRange reads n bytes from offset on of a content with the given size; n is positive.
 func (f *Fetcher) openRange(ctx context.Context, rawURL string, offset, n, size int64) (io.ReadCloser, error) {
 	resp, err := f.do(ctx, nethttp.MethodGet, rawURL, fmt.Sprintf("bytes=%d-%d", offset, offset+n-1))
