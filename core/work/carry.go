@@ -112,6 +112,8 @@ func (e *Engine) advance(ctx context.Context, o *Operation) (more bool, err erro
 func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool) (effects, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.LeaseUntil.Sub(e.cfg.Clock.Now())-e.cfg.Lease/10)
 	defer cancel()
+	ctx, trust, broken := e.doubt.under(ctx)
+	defer trust()
 	if e.cfg.Hook != nil {
 		if err := e.cfg.Hook(*o, undo, false); err != nil {
 			return effects{}, err
@@ -129,6 +131,9 @@ func (e *Engine) call(ctx context.Context, o *Operation, fn stepFunc, undo bool)
 		if hookErr := e.cfg.Hook(*o, undo, true); hookErr != nil {
 			return effects{}, hookErr
 		}
+	}
+	if err != nil && broken() {
+		err = fmt.Errorf("%w: %w", errDoubt, err)
 	}
 	return made, err
 }
@@ -153,7 +158,7 @@ func (e *Engine) stepForward(ctx context.Context, kind *compiled, o *Operation) 
 	step := kind.steps[o.Step]
 	began := e.cfg.Clock.Now()
 	made, stepErr := e.call(ctx, o, step.do, false)
-	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
+	if errors.Is(stepErr, ErrCrash) || errors.Is(stepErr, errDoubt) || ctx.Err() != nil {
 		return false, errors.Join(stepErr, ctx.Err())
 	}
 	e.metrics.steps.WithLabelValues(o.Kind, step.name).Observe(e.cfg.Clock.Now().Sub(began).Seconds())
@@ -288,7 +293,7 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 		return false, e.nap(ctx, o, childrenPause)
 	}
 	made, stepErr := e.call(ctx, o, kind.steps[o.Step].undo, true)
-	if errors.Is(stepErr, ErrCrash) || ctx.Err() != nil {
+	if errors.Is(stepErr, ErrCrash) || errors.Is(stepErr, errDoubt) || ctx.Err() != nil {
 		return false, errors.Join(stepErr, ctx.Err())
 	}
 	if stepErr != nil {

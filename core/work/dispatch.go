@@ -32,6 +32,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.Carries(Conductor) {
 		house.Go(func() { e.keepHouse(ctx) })
 	}
+	house.Go(func() { e.giveSigns(ctx) })
 	defer func() {
 		e.hands.open(false)
 		workers.Wait()

@@ -59,6 +59,7 @@ type Engine struct {
 	metrics metrics
 	slots   chan struct{}
 	hands   *hands
+	doubt   doubt
 }
 
 // New returns an engine; register its kinds, then Run it.

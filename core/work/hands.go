@@ -12,6 +12,8 @@ type hands struct {
 	started chan Operation
 	// look has the dispatcher look for due operations.
 	look chan struct{}
+	// woke tells that there is something in hand where there was nothing.
+	woke chan struct{}
 
 	mu      sync.Mutex
 	running bool
@@ -29,7 +31,7 @@ type orphan struct {
 }
 
 func newHands(room int) *hands {
-	return &hands{started: make(chan Operation, room), look: make(chan struct{}, 1), busy: map[string]bool{}, orphans: map[string]orphan{}}
+	return &hands{started: make(chan Operation, room), look: make(chan struct{}, 1), woke: make(chan struct{}, 1), busy: map[string]bool{}, orphans: map[string]orphan{}}
 }
 
 func (h *hands) open(running bool) {
@@ -53,7 +55,20 @@ func (h *hands) take(id string) bool {
 		return false
 	}
 	h.busy[id] = false
+	if len(h.busy) == 1 {
+		select {
+		case h.woke <- struct{}{}:
+		default: // nobody has noticed the last time yet
+		}
+	}
 	return true
+}
+
+// working tells whether anything is in hand.
+func (h *hands) working() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.busy) > 0
 }
 
 // leave ends what take began; asked tells that the operation was found due meanwhile.
