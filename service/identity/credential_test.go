@@ -196,12 +196,17 @@ func TestASignatureGivesAToken(t *testing.T) {
 }
 
 func signedFour(access, secret string, at time.Time) object {
+	return signedAs("GET", "Action=List", access, secret, at)
+}
+
+// signedAs signs after version 4, with the query that is part of the signature.
+func signedAs(verb, query, access, secret string, at time.Time) object {
 	date := at.UTC().Format("20060102T150405Z")
 	scope := date[:8] + "/RegionOne/ec2/aws4_request"
 	empty := fmt.Sprintf("%x", sha256.Sum256(nil))
-	request := "GET\n/\nAction=List\nhost:cloud:8773\nx-amz-date:" + date + "\n\nhost;x-amz-date\n" + empty
+	request := verb + "\n/\n" + query + "\nhost:cloud:8773\nx-amz-date:" + date + "\n\nhost;x-amz-date\n" + empty
 	text := "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + fmt.Sprintf("%x", sha256.Sum256([]byte(request)))
-	return object{"access": access, "host": "cloud:8773", "verb": "GET", "path": "/", "params": object{"Action": "List"}, "body_hash": empty,
+	return object{"access": access, "host": "cloud:8773", "verb": verb, "path": "/", "params": object{"Action": "List"}, "body_hash": empty,
 		"headers": object{"Host": "cloud:8773", "X-Amz-Date": date,
 			"Authorization": "AWS4-HMAC-SHA256 Credential=" + access + "/" + scope + ", SignedHeaders=host;x-amz-date, Signature=x"},
 		"signature": hex.EncodeToString(hmacSHA256(scopeKey(secret, scope), text))}

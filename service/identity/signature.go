@@ -9,6 +9,7 @@ import (
 	"hash"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,22 +35,75 @@ type signedRequest struct {
 // signatureAge is how old a signature may be.
 const signatureAge = 15 * time.Minute
 
-// fresh tells whether the time that was signed is near enough. A request without one was
-// signed so that it holds at any time.
+// fresh tells whether the time that was signed is near enough, and what the signer wanted it to
+// hold for is not over. A request of version 2 without one was signed so that it holds at any time.
 func (q *signedRequest) fresh(now time.Time) bool {
-	text := q.Params["Timestamp"]
-	for _, other := range []string{q.header("X-Amz-Date"), q.Params["X-Amz-Date"]} {
-		if text == "" {
-			text = other
-		}
-	}
+	text, age := q.signedTime(), signatureAge
 	if text == "" {
+		return !q.isVersion4() && q.unexpired(now)
+	}
+	if seconds, given := q.Params["X-Amz-Expires"]; given && q.isVersion4() {
+		n, err := strconv.ParseUint(seconds, 10, 31)
+		if err != nil {
+			return false
+		}
+		age = min(age, time.Duration(n)*time.Second)
+	}
+	at, ok := readTime(text)
+	return ok && now.Before(at.Add(age)) && at.Before(now.Add(signatureAge)) && q.unexpired(now)
+}
+
+// signedTime is the time that is part of what was signed: others in the request may have been
+// added by whoever repeats it.
+func (q *signedRequest) signedTime() string {
+	switch {
+	case !q.isVersion4():
+		return q.Params["Timestamp"]
+	case q.headerSigned():
+		return q.header("X-Amz-Date")
+	}
+	return q.Params["X-Amz-Date"]
+}
+
+// unexpired tells whether the end that a request of version 2 may have is to come.
+func (q *signedRequest) unexpired(now time.Time) bool {
+	text, given := q.Params["Expires"]
+	if !given || q.isVersion4() {
 		return true
 	}
+	at, ok := readTime(text)
+	return ok && now.Before(at)
+}
+
+func readTime(text string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "20060102T150405Z", "2006-01-02T15:04:05"} {
 		if at, err := time.Parse(layout, text); err == nil {
-			return now.Before(at.Add(signatureAge)) && at.Before(now.Add(signatureAge))
+			return at, true
 		}
+	}
+	return time.Time{}, false
+}
+
+// isVersion4 tells whether the request says that it is signed after version 4, in a header or in
+// its query.
+func (q *signedRequest) isVersion4() bool {
+	return q.Params["SignatureVersion"] != "2" && (q.headerSigned() || q.Params["X-Amz-Algorithm"] == algorithm4)
+}
+
+func (q *signedRequest) headerSigned() bool {
+	return strings.HasPrefix(q.header("Authorization"), algorithm4)
+}
+
+// ambiguous tells whether a header is there twice, in other letters: one may be signed and the
+// other looked at.
+func (q *signedRequest) ambiguous() bool {
+	seen := map[string]bool{}
+	for name := range q.Headers {
+		name = strings.ToLower(name)
+		if seen[name] {
+			return true
+		}
+		seen[name] = true
 	}
 	return false
 }
@@ -65,17 +119,27 @@ func (q *signedRequest) header(name string) string {
 
 // verifiesEC2 tells whether the request was signed with the secret.
 func (q *signedRequest) verifiesEC2(secret token.Secret) bool {
-	if q.Signature == "" {
+	if q.Signature == "" || q.ambiguous() {
 		return false
 	}
 	if q.Params["SignatureVersion"] == "2" {
 		return same(q.Signature, q.version2(secret, q.Host)) ||
 			same(q.Signature, q.version2(secret, withoutPort(q.Host))) // clients leave out the port, or not
 	}
-	if strings.HasPrefix(q.header("Authorization"), algorithm4) || q.Params["X-Amz-Algorithm"] == algorithm4 {
+	if q.isVersion4() && q.signsHost() {
 		return same(q.Signature, q.version4(secret, q.header("Host"))) || same(q.Signature, q.version4(secret, withoutPort(q.header("Host"))))
 	}
 	return false
+}
+
+// signsHost tells whether the host is part of what was signed after version 4: else the request
+// would do at any other, too.
+func (q *signedRequest) signsHost() bool {
+	names := q.Params["X-Amz-SignedHeaders"]
+	if authorization, found := strings.CutPrefix(q.header("Authorization"), algorithm4); found {
+		names = authorizationPart(authorization, "SignedHeaders")
+	}
+	return slices.ContainsFunc(strings.Split(names, ";"), func(name string) bool { return strings.EqualFold(name, "host") })
 }
 
 func withoutPort(host string) string {
@@ -179,7 +243,7 @@ func (q *signedRequest) verifiesS3(secret token.Secret) bool {
 
 // signedAt has fresh look at the time that is part of the signed text.
 func (q *signedRequest) signedAt(date string) bool {
-	q.Params = map[string]string{"X-Amz-Date": date}
+	q.Params = map[string]string{"X-Amz-Date": date, "X-Amz-Algorithm": algorithm4}
 	q.Headers = nil
 	return true
 }
