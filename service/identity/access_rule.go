@@ -34,6 +34,9 @@ func viewAccessRule(r *api.Request, row accessRuleRow) (json.RawMessage, error) 
 
 // accessRuleList answers GET /v3/users/{user_id}/access_rules.
 func (s *Service) accessRuleList(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	user, err := the[userRow](r)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,9 @@ func (s *Service) accessRuleList(ctx context.Context, r *api.Request) (any, erro
 
 // accessRuleShow answers GET /v3/users/{user_id}/access_rules/{access_rule_id}.
 func (s *Service) accessRuleShow(_ context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	row, err := the[accessRuleRow](r)
 	if err != nil {
 		return nil, err
@@ -61,6 +67,9 @@ func (s *Service) accessRuleShow(_ context.Context, r *api.Request) (any, error)
 // accessRuleDelete answers DELETE /v3/users/{user_id}/access_rules/{access_rule_id}. A rule that
 // narrows an application credential stays.
 func (s *Service) accessRuleDelete(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	row, err := the[accessRuleRow](r)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func (s *Service) loadAccessToken(ctx context.Context, r *api.Request) (api.Targ
 // accessTokenList answers GET /v3/users/{user_id}/OS-OAUTH1/access_tokens.
 func (s *Service) accessTokenList(ctx context.Context, r *api.Request) (any, error) {
 	if r.Identity.Delegated() {
-		return nil, api.Forbidden("Cannot list access tokens with a token issued via delegation.")
+		return nil, delegatedAccessTokens()
 	}
 	list, err := listing{table: "access_tokens", sorts: []string{"id"}}.query(r)
 	if err != nil {
@@ -66,6 +66,9 @@ func (s *Service) accessTokenList(ctx context.Context, r *api.Request) (any, err
 
 // accessTokenShow answers GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}.
 func (s *Service) accessTokenShow(_ context.Context, r *api.Request) (any, error) {
+	if r.Identity.Delegated() {
+		return nil, delegatedAccessTokens()
+	}
 	row, err := the[accessTokenRow](r)
 	if err != nil {
 		return nil, err
@@ -82,7 +85,7 @@ func (s *Service) accessTokenDelete(ctx context.Context, r *api.Request) (any, e
 		return nil, err
 	}
 	if r.Identity.Delegated() {
-		return nil, api.Forbidden("Cannot delete an access token with a token issued via delegation.")
+		return nil, delegatedAccessTokens()
 	}
 	return nil, s.change(ctx, r, func(c *change) error { return removeAccessToken(c, row) })
 }

@@ -42,6 +42,9 @@ func (s *Service) loadAppCredential(ctx context.Context, r *api.Request) (api.Ta
 
 // appCredentialList answers GET /v3/users/{user_id}/application_credentials.
 func (s *Service) appCredentialList(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	user, err := the[userRow](r)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,9 @@ func roleIndex(tx *db.Tx, ids []string) (map[string]roleRow, error) {
 
 // appCredentialShow answers GET /v3/users/{user_id}/application_credentials/{application_credential_id}.
 func (s *Service) appCredentialShow(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	row, err := the[appCredentialRow](r)
 	if err != nil {
 		return nil, err
@@ -108,6 +114,9 @@ func (s *Service) appCredentialShow(ctx context.Context, r *api.Request) (any, e
 // appCredentialCreate answers POST /v3/users/{user_id}/application_credentials. What the
 // credential gives is never more than what the token has that makes it.
 func (s *Service) appCredentialCreate(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	user, err := the[userRow](r)
 	if err != nil {
 		return nil, err
@@ -165,9 +174,6 @@ func (s *Service) appCredentialCreate(ctx context.Context, r *api.Request) (any,
 func (s *Service) saveAppCredential(c *change, r *api.Request, row *appCredentialRow) error {
 	if _, err := userByID(c.Tx, row.UserID); err != nil {
 		return orMissing(err, "user", row.UserID)
-	}
-	if err := notHandedOn(r.Identity); err != nil {
-		return err
 	}
 	if r.Identity.AppCred.ID != "" {
 		parent, err := appCredentialByID(c.Tx, r.Identity.AppCred.ID)
@@ -237,6 +243,9 @@ func newSecret() token.Secret {
 
 // appCredentialDelete answers DELETE /v3/users/{user_id}/application_credentials/{application_credential_id}.
 func (s *Service) appCredentialDelete(ctx context.Context, r *api.Request) (any, error) {
+	if err := notThroughOthers(r.Identity); err != nil {
+		return nil, err
+	}
 	row, err := the[appCredentialRow](r)
 	if err != nil {
 		return nil, err

@@ -53,12 +53,13 @@ func (s *Service) credentialList(ctx context.Context, r *api.Request) (any, erro
 	if !r.Can("identity:list_credentials", credentialTarget(credentialRow{UserID: "somebody else"})) {
 		ofUser(list, r.Identity.UserID)
 	}
+	confineToDelegation(r.Identity, list)
 	return listOf(ctx, s, r, "credentials", list, func(row credentialRow) string { return row.ID }, s.viewCredential)
 }
 
 // credentialShow answers GET /v3/credentials/{credential_id}.
 func (s *Service) credentialShow(_ context.Context, r *api.Request) (any, error) {
-	row, err := the[credentialRow](r)
+	row, err := delegatedCredential(r)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +86,9 @@ func (s *Service) credentialCreate(ctx context.Context, r *api.Request) (any, er
 		row.UserID = r.Identity.UserID
 	}
 	if err := r.May("identity:create_credential", credentialTarget(row)); err != nil {
+		return nil, err
+	}
+	if err := withinDelegation(r.Identity, row.ProjectID); err != nil {
 		return nil, err
 	}
 	if row.Extra, err = mergeExtra(nil, extra); err != nil {
@@ -189,7 +193,7 @@ func (s *Service) credentialUpdate(ctx context.Context, r *api.Request) (any, er
 	if err := notHandedOn(r.Identity); err != nil {
 		return nil, err
 	}
-	found, err := the[credentialRow](r)
+	found, err := delegatedCredential(r)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +217,9 @@ func (s *Service) credentialUpdate(ctx context.Context, r *api.Request) (any, er
 		// The rule is asked again for what the credential would become: nobody gives theirs to
 		// another, or makes another's their own.
 		if err := r.May("identity:update_credential", credentialTarget(row)); err != nil {
+			return err
+		}
+		if err := withinDelegation(r.Identity, row.ProjectID); err != nil {
 			return err
 		}
 		if row.ProjectID != before.ProjectID && row.ProjectID != "" {
@@ -280,7 +287,7 @@ func (s *Service) credentialDelete(ctx context.Context, r *api.Request) (any, er
 	if err := notHandedOn(r.Identity); err != nil {
 		return nil, err
 	}
-	row, err := the[credentialRow](r)
+	row, err := delegatedCredential(r)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -67,6 +68,7 @@ func (s *Service) ec2List(ctx context.Context, r *api.Request) (any, error) {
 	}); err != nil {
 		return nil, err
 	}
+	rows = slices.DeleteFunc(rows, func(row credentialRow) bool { return withinDelegation(r.Identity, row.ProjectID) != nil })
 	return bounded(r, "credentials", rows, s.viewEC2)
 }
 
@@ -102,7 +104,7 @@ func (s *Service) ec2Create(ctx context.Context, r *api.Request) (any, error) {
 
 // ec2Show answers GET /v3/users/{user_id}/credentials/OS-EC2/{access}.
 func (s *Service) ec2Show(_ context.Context, r *api.Request) (any, error) {
-	row, err := the[credentialRow](r)
+	row, err := delegatedCredential(r)
 	if err != nil {
 		return nil, err
 	}

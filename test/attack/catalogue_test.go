@@ -26,7 +26,7 @@ type scene struct {
 // attacks are all of them but the ones that go through the tables of the services.
 func attacks() []attack {
 	return slices.Concat(tokenAttacks(), credentialAttacks(), edgeAttacks(), bodyAttacks(), networkAttacks(), sharedNetworkAttacks(), serverAttacks(), imageAttacks(),
-		nodeAttacks(), quotaAttacks(), eventAttacks())
+		nodeAttacks(), quotaAttacks(), eventAttacks(), identityAttacks())
 }
 
 // TestAttacks runs the catalogue against one cloud. In the end the victim has what it had, and the log holds no secret.
