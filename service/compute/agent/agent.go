@@ -255,6 +255,9 @@ func (a *Agent) prune(ctx context.Context) {
 
 // answer serves the questions of the bus.
 func (a *Agent) answer(ctx context.Context, question string, body []byte) ([]byte, error) {
+	if question == orders.QuestionHasten {
+		return a.hasten(ctx, body)
+	}
 	if question != orders.QuestionConsole {
 		return nil, fmt.Errorf("unknown question %q", question)
 	}

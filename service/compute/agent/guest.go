@@ -155,7 +155,7 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 			return
 		}
 		said := explain(err)
-		if said.Class == orders.Retry && order.Desired != orders.Absent && g.idleFor() > patience {
+		if said.Class == orders.Retry && order.Desired != orders.Absent && !errors.Is(err, hypervisor.ErrUndecided) && g.idleFor() > patience {
 			said.Class = orders.Elsewhere
 		}
 		g.agent.cfg.Log.Warn("carry out order", "host", g.agent.cfg.Host, "server", g.id, "generation", order.Generation,
@@ -196,7 +196,12 @@ func (g *guest) try(ctx context.Context, order orders.GuestOrder) error {
 		}
 		return g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateAbsent})
 	}
-	if !order.Settled {
+	if order.Move != nil && !order.Settled {
+		if left, err := g.move(ctx, order); left || err != nil {
+			return err
+		}
+	}
+	if !order.Settled && order.Desired != orders.Moved {
 		if err := g.ensure(ctx, order); err != nil {
 			return err
 		}

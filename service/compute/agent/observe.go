@@ -49,8 +49,11 @@ func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 	if state.Saved {
 		return orders.StateSuspended
 	}
-	if desired == orders.Prepared {
+	switch desired {
+	case orders.Prepared:
 		return orders.StatePrepared
+	case orders.Moved:
+		return orders.StateMoved
 	}
 	return orders.StateStopped
 }
@@ -182,6 +185,14 @@ func explain(err error) *orders.Error {
 		return &orders.Error{Class: orders.Fail, Message: "The guest is not on its host."}
 	case errors.Is(err, errSourceLost), errors.Is(err, errSourceRefused):
 		return &orders.Error{Class: orders.Retry, Message: "The server's disks could not be fetched from its host."}
+	case errors.Is(err, hypervisor.ErrUnfit):
+		return &orders.Error{Class: orders.Elsewhere, Message: "The other host cannot take the running server."}
+	case errors.Is(err, hypervisor.ErrNotRunning):
+		return &orders.Error{Class: orders.Fail, Message: "The server does not run any more."}
+	case errors.Is(err, hypervisor.ErrUndecided):
+		return &orders.Error{Class: orders.Retry, Message: "The host to which the server may have gone does not answer."}
+	case errors.Is(err, errPeerLost):
+		return &orders.Error{Class: orders.Retry, Message: "The other host cannot be reached."}
 	case errors.Is(err, hypervisor.ErrDeviceMissing):
 		return &orders.Error{Class: orders.Retry, Message: "The server's network is not ready on the host."}
 	}

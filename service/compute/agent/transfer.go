@@ -37,7 +37,7 @@ const (
 	maxSending = 4
 )
 
-// TransferHandler serves GET /transfer/{server_id}/{disk}: the disks of guests that this host
+// TransferHandler serves what other hosts ask of this one: arrivals of running guests (arrive.go) and GET /transfer/{server_id}/{disk}, the disks of guests that this host
 // has orders to send, to the host that the order names and nobody else. peer returns the host
 // whose certificate the request's connection was made with. Disks are base, root, ephemeral
 // and swap.
@@ -73,6 +73,7 @@ func (a *Agent) TransferHandler(peer func(*http.Request) (host string, ok bool))
 		}
 		a.sendDisk(w, r, id, disk, from)
 	})
+	a.serveArrivals(mux, peer)
 	return mux
 }
 

@@ -126,9 +126,10 @@ func TestABrokenTransferGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+func sumOf(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
+
 func TestDisksAreGivenToNobodyElse(t *testing.T) {
 	p := newPair(t)
-	sum := func(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
 	for name, test := range map[string]struct {
 		caller, secret, path string
 		want                 int
@@ -136,7 +137,7 @@ func TestDisksAreGivenToNobodyElse(t *testing.T) {
 		"the right one":       {"node2", secret, "/transfer/" + server + "/root", 200},
 		"another host":        {"node3", secret, "/transfer/" + server + "/root", 403},
 		"another secret":      {"node2", "guessed", "/transfer/" + server + "/root", 403},
-		"the secret's digest": {"node2", sum(secret), "/transfer/" + server + "/root", 403},
+		"the secret's digest": {"node2", sumOf(secret), "/transfer/" + server + "/root", 403},
 		"no secret":           {"node2", "", "/transfer/" + server + "/root", 403},
 		"another guest":       {"node2", secret, "/transfer/" + imageID + "/root", 403},
 		"a climbing disk":     {"node2", secret, "/transfer/" + server + "/..%2f..%2fetc%2fpasswd", 404},

@@ -25,5 +25,11 @@
 // as reached the list shows it as Settled, and whatever the guest does afterwards (a
 // shutdown from within) is reported and not put right.
 //
+// A guest that is to go over to another host while it runs has an order at both: Prepared with
+// Arrive there, then Moved with Move here. Here it is reported as StateMoving with how far it is,
+// and as StateMoved once it runs there, which the other host reports, too, as StateRunning. An
+// order to run with Move.Recall has the host find out where the guest is before it lets it run;
+// it is answered with StateMoved when the guest has left.
+//
 // An Absent order stays until it is reported as absent; then it is forgotten.
 package orders

@@ -136,6 +136,10 @@ type GuestOrder struct {
 	Send *Send `json:"send,omitempty"`
 	// Receive says where the guest's disks are to be fetched from, if they are not here.
 	Receive *Receive `json:"receive,omitempty"`
+	// Move says where the running guest is to go (Moved), or where it may have gone before it is to run here again.
+	Move *Move `json:"move,omitempty"`
+	// Arrive says who may bring the guest while it runs.
+	Arrive *Arrive `json:"arrive,omitempty"`
 }
 
 // Send names who may fetch a guest's disks.
@@ -248,6 +252,8 @@ type Report struct {
 	Error      *Error `json:"error,omitempty"`
 	// RebootDone is the greatest Reboot.Seq carried out, 0 for none.
 	RebootDone int64 `json:"reboot_done"`
+	// Progress comes with StateMoving.
+	Progress *Progress `json:"progress,omitempty"`
 }
 
 // State is what a guest is, in the words of Desired, or StateFailed.

@@ -2,9 +2,7 @@ package libvirt
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -125,7 +123,7 @@ func (r *relays) accept(ctx context.Context, listener net.Listener, peer hypervi
 				return // QEMU sees the end and fails the migration
 			}
 			defer far.Close()
-			Join(ctx, near, far)
+			hypervisor.Join(ctx, near, far)
 		})
 	}
 }
@@ -137,21 +135,4 @@ func (r *relays) close() {
 		_ = listener.Close()
 	}
 	r.work.Wait()
-}
-
-// Join carries bytes both ways between two connections until both directions have ended, one has failed, or ctx ends.
-func Join(ctx context.Context, a, b io.ReadWriteCloser) {
-	stop := context.AfterFunc(ctx, func() { _ = errors.Join(a.Close(), b.Close()) })
-	defer stop()
-	var both sync.WaitGroup
-	carry := func(to, from io.ReadWriteCloser) {
-		_, err := io.Copy(to, from)
-		if half, can := to.(interface{ CloseWrite() error }); can && err == nil && half.CloseWrite() == nil {
-			return
-		}
-		_ = to.Close() // whoever reads there sees the end
-	}
-	both.Go(func() { carry(a, b) })
-	both.Go(func() { carry(b, a) })
-	both.Wait()
 }

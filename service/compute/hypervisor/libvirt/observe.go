@@ -65,6 +65,9 @@ func (d *Driver) ListGuests(ctx context.Context) ([]hypervisor.GuestState, error
 	states := make([]hypervisor.GuestState, 0, len(ids))
 	for _, id := range ids {
 		power, defined := powers[domainName(id)]
+		if d.arrivals.get(id) != nil {
+			power, defined = hypervisor.NoState, false
+		}
 		states = append(states, hypervisor.GuestState{ID: id, Generation: d.fence.Seen(id), Power: power, Defined: defined,
 			Saved: !isActive(power) && keptMemory[domainName(id)]})
 	}
