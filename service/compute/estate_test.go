@@ -37,6 +37,8 @@ type estate struct {
 	// entrance is where the agents find the service; nothing while it is dead.
 	mu       sync.Mutex
 	entrance http.RoundTripper
+	// lingers has live migrations go on until they are hastened.
+	lingers atomic.Bool
 }
 
 type estateHost struct {
@@ -76,7 +78,7 @@ func newEstate(t *testing.T, d *db.DB) *estate {
 // addHost starts the agent of a host; it ends with the test.
 func (e *estate) addHost(name string) {
 	e.t.Helper()
-	driver, err := fake.New(fake.Options{Clock: clock.System{}, HostName: name})
+	driver, err := fake.New(fake.Options{Clock: clock.System{}, HostName: name, Lingers: func(string) bool { return e.lingers.Load() }})
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 var actionNames = map[string]string{opCreate: "create", opDelete: "delete", opStart: "start", opStop: "stop", opReboot: "reboot",
 	opPause: "pause", opUnpause: "unpause", opSuspend: "suspend", opResume: "resume", opRescue: "rescue", opUnrescue: "unrescue",
 	opAttach: "attach_interface", opDetach: "detach_interface", opResize: "resize", opMigrate: "migrate", opConfirm: "confirmResize",
-	opRevert: "revertResize"}
+	opRevert: "revertResize", opLiveMigrate: "live-migration"}
 
 type actionView struct {
 	Action       string      `json:"action"`

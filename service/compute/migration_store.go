@@ -13,6 +13,7 @@ import (
 const (
 	migrationCold   = "migration"
 	migrationResize = "resize"
+	migrationLive   = "live-migration"
 )
 
 // The statuses of migrations. Each is written with the step that it tells of, and in the
@@ -29,6 +30,20 @@ const (
 	migrationReverted  = "reverted"
 	migrationFailed    = "error"
 )
+
+// The statuses that live migrations alone have; they end as completed, error or cancelled.
+const (
+	migrationQueued        = "queued"
+	migrationLivePreparing = "preparing"
+	migrationRunning       = "running"
+	migrationCompleted     = "completed"
+	migrationCancelled     = "cancelled"
+)
+
+// endedMigrations are the statuses in which nothing is held any more.
+func endedMigrations() []string {
+	return []string{migrationConfirmed, migrationReverted, migrationFailed, migrationCompleted, migrationCancelled}
+}
 
 // migration is a row of the table migrations: a server's move to another host or another
 // flavor, which are one thing. Its id is also the consumer that holds, in placement, what
@@ -68,6 +83,7 @@ type migrationDetail struct {
 	DestProvider   string         `json:"dest_provider,omitempty"`
 	DestNode       string         `json:"dest_node,omitempty"`
 	DestIP         string         `json:"dest_ip,omitempty"`
+	Live           liveDetail     `json:"live,omitzero"`
 }
 
 // stays tells whether the server keeps its host.
@@ -130,7 +146,7 @@ func findMove(tx *db.Tx, serverID string, statuses ...string) (*migration, error
 
 // openMoves returns a server's migrations that may still hold something.
 func openMoves(tx *db.Tx, serverID string) ([]migration, error) {
-	marks, args := db.In([]string{migrationConfirmed, migrationReverted, migrationFailed})
+	marks, args := db.In(endedMigrations())
 	var rows []migration
 	err := tx.Select(&rows, "SELECT "+migrationColumns+" FROM migrations WHERE server_id = ? AND status NOT IN "+marks, append([]any{serverID}, args...)...)
 	return rows, err
@@ -211,7 +227,7 @@ func listMigrations(tx *db.Tx, f *migrationFilter) ([]migration, error) {
 // purgeMigrations forgets migrations that ended before a time, at most limit.
 func purgeMigrations(tx *db.Tx, before time.Time, limit int) (int, error) {
 	var ids []string
-	marks, args := db.In([]string{migrationConfirmed, migrationReverted, migrationFailed})
+	marks, args := db.In(endedMigrations())
 	err := tx.Select(&ids, "SELECT id FROM migrations WHERE updated_at < ? AND status IN "+marks+" LIMIT ?", append(append([]any{before}, args...), limit)...)
 	if err != nil || len(ids) == 0 {
 		return 0, err
@@ -223,7 +239,7 @@ func purgeMigrations(tx *db.Tx, before time.Time, limit int) (int, error) {
 
 // countMovesOfHost counts the migrations to and from a host that have not ended.
 func countMovesOfHost(tx *db.Tx, name string) (int, error) {
-	marks, args := db.In([]string{migrationConfirmed, migrationReverted, migrationFailed})
+	marks, args := db.In(endedMigrations())
 	var n int
 	err := tx.Get(&n, "SELECT COUNT(*) FROM migrations WHERE (source_host = ? OR dest_host = ?) AND status NOT IN "+marks, append([]any{name, name}, args...)...)
 	return n, err

@@ -3,9 +3,7 @@ package compute
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"virga/core/api"
@@ -126,28 +124,4 @@ func (s *Service) migrationList(ctx context.Context, r *api.Request) (any, error
 		links = nextLinks(r, true, rows[len(rows)-1].ID)
 	}
 	return withLinks("migrations", views, links), nil
-}
-
-// serverMigrations answers GET /servers/{id}/migrations: the live migrations at work, of
-// which there are none.
-func (s *Service) serverMigrations(context.Context, *api.Request) (any, error) {
-	return map[string]any{"migrations": []any{}}, nil
-}
-
-// serverMigrationShow answers for one migration of a server as nova does when it is no live one.
-func (s *Service) serverMigrationShow(ctx context.Context, r *api.Request) (any, error) {
-	id, serverID := r.Param("migration_id"), r.Param("server_id")
-	var rows []migration
-	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
-		rows, err = listMigrations(tx, &migrationFilter{equal: map[string]string{"server_id": serverID}, limit: maxMigrations})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	known := slices.ContainsFunc(rows, func(m migration) bool { return strconv.FormatInt(m.Num, 10) == strings.TrimSpace(id) })
-	if !known {
-		return nil, api.NotFound("Migration %s not found for server %s", oneLine(id, 60), serverID)
-	}
-	return nil, api.NotFound("Migration %s for server %s is not live-migration.", oneLine(id, 60), serverID)
 }

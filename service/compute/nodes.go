@@ -245,6 +245,9 @@ func (s *Service) guestReport(ctx context.Context, r *api.Request) (any, error) 
 }
 
 func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Report) error {
+	if report.State == orders.StateMoving { // for information: it settles nothing
+		return s.noteProgress(tx, order, report.Progress)
+	}
 	before := *order
 	order.ReportedGeneration, order.ReportedState, order.ReportedPower = order.Generation, report.State, report.PowerState
 	order.RebootDone = max(order.RebootDone, min(report.RebootDone, order.RebootSeq))

@@ -62,6 +62,13 @@ func novaWords(verb string) (plain, versioned string) {
 		return "resize.confirm", "resize_confirm"
 	case "revertResize", "resize.revert":
 		return "resize.revert", "resize_revert"
+	case "os-migrateLive":
+		return "live_migration.pre", "live_migration_pre"
+	case "live_migration.post", "live_migration.rollback", "live_migration.abort":
+		phase := strings.TrimPrefix(verb, "live_migration.")
+		return "live_migration._" + phase, "live_migration_" + phase
+	case "live_migration.force_complete":
+		return "live.migration.force.complete", "live_migration_force_complete"
 	case "attach_interface", "interface.attach":
 		return "interface.attach", "interface_attach"
 	case "detach_interface", "interface.detach":

@@ -33,6 +33,8 @@ type moveParams struct {
 	Migration string `json:"migration"`
 	// Host is the one that was asked for; empty: any.
 	Host string `json:"host,omitempty"`
+	// Refused is why it cannot be, where that is told behind the answer.
+	Refused string `json:"refused,omitempty"`
 }
 
 type moveFrame struct {

@@ -48,6 +48,8 @@ const (
 	ruleResizeRevert         = prefix + "servers:revert_resize"
 	ruleMigrate              = prefix + "os-migrate-server:migrate"
 	ruleMigrateHost          = prefix + "os-migrate-server:migrate:host"
+	ruleMigrateLive          = prefix + "os-migrate-server:migrate_live"
+	ruleMigrateLiveHost      = prefix + "os-migrate-server:migrate_live:host"
 	ruleServerMigrations     = prefix + "servers:migrations:"
 	ruleResetState           = prefix + "os-admin-actions:reset_state"
 	ruleForceDelete          = prefix + "os-deferred-delete:force"
@@ -173,7 +175,9 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Go past somebody else's lock.", ruleUnlockOverride)
 	add(checkMember, "Give a server another flavor, and confirm that or take it back.", ruleResize, ruleResizeConfirm, ruleResizeRevert)
 	add(checkAdmin, "Move a server to another host.", ruleMigrate, ruleMigrateHost)
+	add(checkAdmin, "Move a running server to another host.", ruleMigrateLive, ruleMigrateLiveHost)
 	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
+	add(checkAdmin, "End a live migration before its time, or soon.", ruleServerMigrations+"delete", ruleServerMigrations+"force_complete")
 	add(checkAdmin, "Set a server's state by hand.", ruleResetState)
 	add(checkMember, "Delete a server at once.", ruleForceDelete)
 	add(checkReader, "Read a server's metadata.", ruleMetadata+"index", ruleMetadata+"show")

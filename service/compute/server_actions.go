@@ -39,6 +39,7 @@ func (s *Service) actions() map[string]serverAction {
 		"confirmResize":       {ruleResizeConfirm, s.actionConfirmResize},
 		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
 		"migrate":             {ruleMigrate, s.actionMigrate},
+		"os-migrateLive":      {ruleMigrateLive, s.actionLiveMigrate},
 		"pause":               {rulePause, s.actionPause},
 		"unpause":             {ruleUnpause, s.actionUnpause},
 		"suspend":             {ruleSuspend, s.actionSuspend},
@@ -50,7 +51,7 @@ func (s *Service) actions() map[string]serverAction {
 
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"rebuild", "shelve",
-	"shelveOffload", "unshelve", "createImage", "createBackup", "evacuate", "os-migrateLive", "changePassword",
+	"shelveOffload", "unshelve", "createImage", "createBackup", "evacuate", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {

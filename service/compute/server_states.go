@@ -82,11 +82,16 @@ func taskState(o work.Operation) string {
 		return "unrescuing"
 	case opResize, opMigrate:
 		return moveTask(o.StepName)
+	case opLiveMigrate:
+		return taskMigrating
 	case opRevert:
 		return "resize_reverting"
 	}
 	return ""
 }
+
+// taskMigrating is the task_state of a server that goes to another host while it runs.
+const taskMigrating = "migrating"
 
 // moveTask is the task_state that a step of a move is.
 func moveTask(step string) string {
@@ -112,6 +117,8 @@ func statusOf(vmState string, t task) string {
 			return "REBOOT"
 		case "rebooting_hard":
 			return "HARD_REBOOT"
+		case taskMigrating:
+			return "MIGRATING"
 		}
 		if strings.HasPrefix(t.state, "resize_") && vmState != vmError {
 			return "RESIZE"

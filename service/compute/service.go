@@ -119,7 +119,8 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Keep: deps.Keep, Ended: s.operationEnded, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(), s.serverPause(), s.serverUnpause(), s.serverSuspend(), s.serverResume(),
 		s.serverRescue(), s.serverUnrescue(),
-		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert()); err != nil {
+		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert(),
+		s.serverLiveMigrate()); err != nil {
 		return nil, err
 	}
 	if s.events, err = s.newDesk(); err != nil {

@@ -195,6 +195,11 @@ func (w networks) UpdatePort(ctx context.Context, id string, change compute.Port
 			*field.to = *field.from
 		}
 	}
+	if change.Profile != nil {
+		if p.Profile = change.Profile; len(p.Profile) == 0 {
+			p.Profile = nil
+		}
+	}
 	if change.SecurityGroupIDs != nil {
 		p.SecurityGroupIDs = *change.SecurityGroupIDs
 	}
