@@ -114,7 +114,7 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 	config := computeagent.Config{
 		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
 		Controller: &computeagent.HTTPController{Client: cl.nodeClient("compute")},
-		Images:     images{cl.nodeClient("image")},
+		Images:     images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")},
 	}
 	var listener net.Listener
 	if cl.meetsNodes() {

@@ -204,7 +204,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 	s, err := compute.New(ctx, compute.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("compute"), ImageEndpoint: cl.endpoint("image"),
-		Images:    neighbour.NewImages(cl.client("image", nil, nil)),
+		Images:    neighbour.NewImages(cl.client("image", nil, http.Header{"Accept": {"application/json"}})),
 		Networks:  neighbour.NewNetworks(cl.client("network", nil, nil)),
 		Placement: neighbour.NewPlacement(cl.client("placement", nil, nil)),
 		Self:      serviceIdentity("compute"),

@@ -216,7 +216,7 @@ func (h *simHosts) add(ctx context.Context, cl *cloud, i int, spread time.Durati
 	computing := computeagent.New(computeagent.Config{
 		Host: name, HostIP: vtep.String(), Version: cl.version, Driver: virt, Bus: cl.bus, Log: cl.log,
 		Controller: &computeagent.HTTPController{Client: cl.client("compute", identity, nil)},
-		Images:     images{cl.client("image", identity, nil)},
+		Images:     images{cl.client("image", identity, nil)}, Uploads: images{cl.client("image", identity, nil)},
 	})
 	if err := computing.Begin(ctx); err != nil {
 		return err

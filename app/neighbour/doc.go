@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"virga/core/api"
 	"virga/core/bus"
@@ -32,11 +33,11 @@ func refusal(err error) error {
 	case status.Status >= http.StatusInternalServerError:
 		return err
 	}
-	return api.Errorf(status.Status, "%s", message(status.Body)).Because(err)
+	return api.Errorf(status.Status, "%s", Message(status.Body)).Because(err)
 }
 
-// message finds the sentence in an error answer of any of the APIs.
-func message(body []byte) string {
+// Message finds the sentence in an error answer of any of the APIs.
+func Message(body []byte) string {
 	var answer struct {
 		Message      string
 		NeutronError struct{ Message string }
@@ -49,7 +50,7 @@ func message(body []byte) string {
 		case len(answer.Errors) > 0 && answer.Errors[0].Detail != "":
 			return answer.Errors[0].Detail
 		case answer.Message != "":
-			return answer.Message
+			return strings.TrimSpace(strings.ReplaceAll(answer.Message, "<br />", "")) // so does Glance end its sentences
 		}
 	}
 	return "The request was refused."

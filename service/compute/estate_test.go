@@ -1,13 +1,11 @@
 package compute_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -85,7 +83,8 @@ func (e *estate) addHost(name string) {
 	h := &estateHost{driver: driver}
 	e.hosts[name] = h
 	identity := &token.Identity{UserID: "node:" + name, Roles: []token.Role{{Name: "node"}}}
-	a := agent.New(agent.Config{Host: name, HostIP: "192.0.2.7", Driver: driver, Bus: e.bus, Log: slog.New(slog.DiscardHandler), Images: estateImages{},
+	images := uploads{e.world, identity.UserID, h.reachable}
+	a := agent.New(agent.Config{Host: name, HostIP: "192.0.2.7", Driver: driver, Bus: e.bus, Log: slog.New(slog.DiscardHandler), Images: images, Uploads: images,
 		TransferURL: e.exchange.URL(name), Transfers: &http.Client{Transport: link{h, e.exchange.Client(name).Transport}},
 		Controller: &agent.HTTPController{Client: api.Client{Base: "http://cloud/compute",
 			HTTP: &http.Client{Transport: link{h, as{e, identity}}}}}})
@@ -99,6 +98,13 @@ func (e *estate) addHost(name string) {
 			e.t.Error(err)
 		}
 	})
+}
+
+func (h *estateHost) reachable() error {
+	if h.cut.Load() {
+		return errors.New("no route to host")
+	}
+	return nil
 }
 
 // link is a host's cable.
@@ -133,15 +139,6 @@ func (a as) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("connection refused")
 	}
 	return entrance.RoundTrip(r.WithContext(token.WithIdentity(r.Context(), a.identity)))
-}
-
-type estateImages struct{}
-
-func (estateImages) Open(_ context.Context, id string) (io.ReadCloser, error) {
-	if id != imageID {
-		return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)
-	}
-	return io.NopCloser(bytes.NewReader(imageContent)), nil
 }
 
 func (e *estate) Engine() *work.Engine { return e.service.Engine() }
@@ -228,7 +225,9 @@ func (e *estate) Transitional() (ids []string) {
 // Views are sentences on allocations, ports, guests and the orders for them.
 func (e *estate) Views() (store, world worktest.Set) {
 	store, world = worktest.Set{}, worktest.Set{}
+	live := map[string]bool{}
 	for _, s := range e.servers() {
+		live[s.ID] = true
 		if s.Host != "" {
 			store["allocation of "+s.ID+" on "+s.Host] = true
 			store[guestSentence(s.ID, s.Host, s.Power == int(hypervisor.Running))] = true
@@ -238,6 +237,7 @@ func (e *estate) Views() (store, world worktest.Set) {
 		}
 	}
 	e.addMigrations(store)
+	e.addImages(store, live)
 	for name, h := range e.hosts {
 		guests, err := h.driver.ListGuests(context.Background())
 		if err != nil {
@@ -252,7 +252,7 @@ func (e *estate) Views() (store, world worktest.Set) {
 			}
 		}
 	}
-	e.world.describe(world)
+	e.world.describe(world, live)
 	return store, world
 }
 
@@ -279,6 +279,30 @@ func (e *estate) addMigrations(store worktest.Set) {
 	}
 }
 
+// addImages adds the images of servers: those of operations that ended well, unless they were deleted since.
+func (e *estate) addImages(store worktest.Set, live map[string]bool) {
+	var ids []struct {
+		Server string `db:"resource_id"`
+		Params struct {
+			Image struct {
+				ID string `json:"id"`
+			} `json:"image"`
+		} `db:"params,json"`
+	}
+	if err := e.db.Read(context.Background(), func(tx *db.Tx) error {
+		return tx.Select(&ids, "SELECT resource_id, params FROM operations WHERE kind IN ('server_snapshot', 'server_backup') AND state = 'done'")
+	}); err != nil {
+		e.t.Error(err)
+	}
+	e.world.mu.Lock()
+	defer e.world.mu.Unlock()
+	for _, o := range ids {
+		if live[o.Server] && !e.world.deleted[o.Params.Image.ID] {
+			store["image "+o.Params.Image.ID+" with data: true"] = true
+		}
+	}
+}
+
 func guestSentence(id, host string, running bool) string {
 	return fmt.Sprintf("guest %s on %s, running: %t", id, host, running)
 }
@@ -293,12 +317,17 @@ func (e *estate) ordersOf(host string) (ids []string) {
 	return ids
 }
 
-// describe adds what the neighbours hold.
-func (w *world) describe(into worktest.Set) {
+// describe adds what the neighbours hold; live are the servers that are not deleted.
+func (w *world) describe(into worktest.Set, live map[string]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, claim := range w.allocations {
 		into["allocation of "+id+" on "+w.providers[claim.ProviderID].name] = true
+	}
+	for id, image := range w.made { // one with data may outlive its server
+		if image.data == nil || live[image.Properties["instance_uuid"]] {
+			into[fmt.Sprintf("image %s with data: %t", id, image.data != nil)] = true
+		}
 	}
 	for id, p := range w.ports {
 		if p.DeviceID != "" {
@@ -341,6 +370,13 @@ func (e *estate) act(body string) string {
 func (e *estate) active() {
 	e.create()
 	e.is("ACTIVE")
+}
+
+// makes asks for an image of the server, without waiting for the answer, which comes when the image is there.
+func (e *estate) makes(body string) string {
+	id := e.only()
+	go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", body)
+	return id
 }
 
 func (e *estate) resize() string { return e.act(`{"resize":{"flavorRef":"2"}}`) }

@@ -10,6 +10,7 @@ type Images interface {
 	ImageProxies
 	// Image returns one image that the caller may see; status 404 otherwise.
 	Image(ctx context.Context, id string) (Image, error)
+	ImageMaking
 }
 
 // Image is an image as far as compute cares.

@@ -252,6 +252,9 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	order.ReportedGeneration, order.ReportedState, order.ReportedPower = order.Generation, report.State, report.PowerState
 	order.RebootDone = max(order.RebootDone, min(report.RebootDone, order.RebootSeq))
 	order.ErrorClass, order.ErrorMessage, order.ReportedAt = "", "", s.clock.Now()
+	if order.Body.Snapshot != nil && report.Snapshot.Reached(order.SnapshotPhase) {
+		order.SnapshotPhase = report.Snapshot
+	}
 	if order.asWished() {
 		order.SettledGeneration = order.Generation
 	}

@@ -58,6 +58,8 @@ func novaWords(verb string) (plain, versioned string) {
 		return "power_off", "power_off"
 	case "resize", "migrate":
 		return "resize", "resize"
+	case "createImage", "createBackup", "snapshot":
+		return "snapshot", "snapshot"
 	case "confirmResize", "resize.confirm":
 		return "resize.confirm", "resize_confirm"
 	case "revertResize", "resize.revert":

@@ -31,6 +31,8 @@ type guestOrder struct {
 	ErrorClass         orders.Class `db:"error_class"`
 	ErrorMessage       string       `db:"error_message"`
 	ReportedAt         time.Time    `db:"reported_at"`
+	// SnapshotPhase is how far the snapshot of this generation has come.
+	SnapshotPhase orders.SnapshotPhase `db:"snapshot_phase"`
 }
 
 // settled tells whether the host reported once that the wish of this generation is reached;
@@ -39,7 +41,8 @@ func (o *guestOrder) settled() bool { return o.SettledGeneration >= o.Generation
 
 // asWished tells whether the last report is what the wish of this generation is.
 func (o *guestOrder) asWished() bool {
-	return o.ReportedGeneration >= o.Generation && string(o.ReportedState) == string(o.Desired) && o.RebootDone >= o.RebootSeq
+	return o.ReportedGeneration >= o.Generation && string(o.ReportedState) == string(o.Desired) && o.RebootDone >= o.RebootSeq &&
+		(o.Body.Snapshot == nil || o.SnapshotPhase == orders.SnapshotDone)
 }
 
 // isThere tells whether the last report is about a guest that has been made.
@@ -58,10 +61,11 @@ type reported struct {
 	power                  int
 	class                  orders.Class
 	message                string
+	snapshot               orders.SnapshotPhase
 }
 
 func (o *guestOrder) reported() reported {
-	return reported{o.ReportedGeneration, o.RebootDone, o.ReportedState, o.ReportedPower, o.ErrorClass, o.ErrorMessage}
+	return reported{o.ReportedGeneration, o.RebootDone, o.ReportedState, o.ReportedPower, o.ErrorClass, o.ErrorMessage, o.SnapshotPhase}
 }
 
 var orderColumns = db.Columns(guestOrder{}, "")
@@ -114,8 +118,8 @@ func putOrder(tx *db.Tx, row *guestOrder) error {
 // noteReport stores what a host reported of a guest.
 func noteReport(tx *db.Tx, row *guestOrder) error {
 	_, err := tx.Exec("UPDATE guest_orders SET settled_generation = ?, reported_generation = ?, reported_state = ?, reported_power = ?, reboot_done = ?,"+
-		" error_class = ?, error_message = ?, reported_at = ? WHERE server_id = ? AND host = ?",
-		row.SettledGeneration, row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.ErrorClass, row.ErrorMessage, row.ReportedAt,
+		" snapshot_phase = ?, error_class = ?, error_message = ?, reported_at = ? WHERE server_id = ? AND host = ?",
+		row.SettledGeneration, row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.SnapshotPhase, row.ErrorClass, row.ErrorMessage, row.ReportedAt,
 		row.ServerID, row.Host)
 	if err != nil {
 		return fmt.Errorf("note report of guest %s on %s: %w", row.ServerID, row.Host, err)

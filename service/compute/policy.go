@@ -51,6 +51,8 @@ const (
 	ruleMigrateLive          = prefix + "os-migrate-server:migrate_live"
 	ruleMigrateLiveHost      = prefix + "os-migrate-server:migrate_live:host"
 	ruleServerMigrations     = prefix + "servers:migrations:"
+	ruleCreateImage          = prefix + "servers:create_image"
+	ruleCreateBackup         = prefix + "os-create-backup"
 	ruleResetState           = prefix + "os-admin-actions:reset_state"
 	ruleForceDelete          = prefix + "os-deferred-delete:force"
 	ruleMetadata             = prefix + "server-metadata:"
@@ -178,6 +180,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Move a running server to another host.", ruleMigrateLive, ruleMigrateLiveHost)
 	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
 	add(checkAdmin, "End a live migration before its time, or soon.", ruleServerMigrations+"delete", ruleServerMigrations+"force_complete")
+	add(checkMember, "Make an image or a backup of a server.", ruleCreateImage, ruleCreateBackup)
 	add(checkAdmin, "Set a server's state by hand.", ruleResetState)
 	add(checkMember, "Delete a server at once.", ruleForceDelete)
 	add(checkReader, "Read a server's metadata.", ruleMetadata+"index", ruleMetadata+"show")

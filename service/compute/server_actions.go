@@ -25,6 +25,8 @@ type serverAction struct {
 // actions is the table of server actions.
 func (s *Service) actions() map[string]serverAction {
 	return map[string]serverAction{
+		"createImage":         {ruleCreateImage, s.actionCreateImage},
+		"createBackup":        {ruleCreateBackup, s.actionCreateBackup},
 		"reboot":              {ruleReboot, s.actionReboot},
 		"os-start":            {ruleStart, s.actionStart},
 		"os-stop":             {ruleStop, s.actionStop},
@@ -51,7 +53,7 @@ func (s *Service) actions() map[string]serverAction {
 
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"rebuild", "shelve",
-	"shelveOffload", "unshelve", "createImage", "createBackup", "evacuate", "changePassword",
+	"shelveOffload", "unshelve", "evacuate", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
@@ -83,6 +85,18 @@ func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error)
 // nothing else may go on with it. What is to be true together with that is done by also.
 func (s *Service) start(ctx context.Context, r *api.Request, action, kind string, params any, check func(row *server, t task) error,
 	also ...func(tx *db.Tx, row *server) error) (string, error) {
+	unlocked := func(row *server, t task) error {
+		if err := s.checkLock(r, row); err != nil {
+			return err
+		}
+		return check(row, t)
+	}
+	return s.startAnyway(ctx, r, action, kind, params, unlocked, also...)
+}
+
+// startAnyway is start for what a lock does not keep from: it changes nothing of the server.
+func (s *Service) startAnyway(ctx context.Context, r *api.Request, action, kind string, params any, check func(row *server, t task) error,
+	also ...func(tx *db.Tx, row *server) error) (string, error) {
 	id := r.Param("server_id")
 	operation := ""
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
@@ -91,9 +105,6 @@ func (s *Service) start(ctx context.Context, r *api.Request, action, kind string
 			return noSuchServer(id)
 		}
 		if err != nil {
-			return err
-		}
-		if err := s.checkLock(r, row); err != nil {
 			return err
 		}
 		unfinished, err := work.Unfinished(tx, id)

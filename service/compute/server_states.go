@@ -86,6 +86,8 @@ func taskState(o work.Operation) string {
 		return taskMigrating
 	case opRevert:
 		return "resize_reverting"
+	case opSnapshot, opBackup:
+		return imageTask(o)
 	}
 	return ""
 }

@@ -123,6 +123,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		s.serverLiveMigrate()); err != nil {
 		return nil, err
 	}
+	if err := s.engine.Register(s.imageKinds()...); err != nil {
+		return nil, err
+	}
 	if s.events, err = s.newDesk(); err != nil {
 		return nil, err
 	}

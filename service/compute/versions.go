@@ -31,6 +31,7 @@ var (
 	vStatusChecked      = api.V(2, 38)
 	vNoImageMeta        = api.V(2, 39)
 	vDeviceTags         = api.V(2, 42)
+	vImageID            = api.V(2, 45)
 	vEmbeddedFlavor     = api.V(2, 47)
 	vAttachTag          = api.V(2, 49)
 	vGroupQuotas        = api.V(2, 50)

@@ -26,6 +26,8 @@ type world struct {
 	owned       []compute.ProjectFloatingIP
 	providers   map[string]*provider
 	allocations map[string]compute.Claim
+	made        map[string]*madeImage
+	deleted     map[string]bool // images
 	nextID      int
 	// refuse, if set, is asked before each call by its name.
 	refuse func(call string) error
@@ -62,6 +64,12 @@ func (w *world) enter(ctx context.Context, call string) (func(), error) {
 	}
 	w.mu.Lock()
 	return w.mu.Unlock, nil
+}
+
+// projectOf is the caller's project.
+func projectOf(ctx context.Context) string {
+	id, _ := token.IdentityFrom(ctx)
+	return id.Project.ID
 }
 
 func (w *world) id() string {

@@ -162,7 +162,7 @@ func checkFormats(img *image) error {
 // finishUpload makes the stored content the image's data.
 func (s *Service) finishUpload(ctx context.Context, r *api.Request, id string, at place, result ingest.Result) error {
 	return s.finishReception(ctx, r, id, at.ContentID, "activate", statusSaving, func(img *image) {
-		img.Status, img.ImportState, img.ImportFailed = statusActive, "", ""
+		img.Status, img.ImportState, img.ImportFailed, img.Uploader = statusActive, "", "", ""
 		img.settleIn([]place{at})
 		img.hold(result)
 	})

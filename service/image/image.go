@@ -74,11 +74,13 @@ type image struct {
 	ImportState string `db:"import_state"`
 	// Places are where the data is; see Service.places. ImportingTo and ImportFailed are the
 	// stores that an import goes to, and those that the last one has failed for, with commas.
-	Places       []place   `db:"places,json"`
-	ImportingTo  string    `db:"importing_to"`
-	ImportFailed string    `db:"import_failed"`
-	CreatedAt    time.Time `db:"created_at"`
-	UpdatedAt    time.Time `db:"updated_at"`
+	Places       []place `db:"places,json"`
+	ImportingTo  string  `db:"importing_to"`
+	ImportFailed string  `db:"import_failed"`
+	// Uploader is the user id of a node that may upload the data; empty: only the owner may.
+	Uploader  string    `db:"uploader"`
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
 	// dropped are contents that a change takes from the image.
 	dropped []string
 	// callerMember is the caller's project where the image is shared with it.
@@ -90,6 +92,9 @@ func (i *image) PolicyTarget() authz.Target {
 	target := authz.Target{
 		"project_id": i.Owner, "owner": i.Owner, "visibility": i.Visibility, "image_id": i.ID,
 		"status": i.Status, "protected": i.Protected, "os_hidden": i.Hidden,
+	}
+	if i.Uploader != "" {
+		target["uploader"] = i.Uploader
 	}
 	if i.callerMember != "" {
 		target["member_id"] = i.callerMember

@@ -59,6 +59,8 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "GET", Path: "/v2/schemas/members", Policy: "public_api", Handle: s.schemaShow("members"), Doc: "the schema of a list of members"},
 
 		{Method: "DELETE", Path: "/v2/stores/{store_id}/{image_id}", Policy: "delete_image_location", Load: s.loadImage, Handle: s.storeRemove, Doc: "takes an image's data out of one of its stores"},
+		{Method: "PUT", Path: "/internal/images/{image_id}/uploader", Policy: "image:delegate_upload", Load: s.loadImage, Handle: s.uploaderSet, Body: "uploader", Doc: "lets a node upload an image's data"},
+		{Method: "DELETE", Path: "/internal/images/{image_id}/uploader", Policy: "image:delegate_upload", Load: s.loadImage, Handle: s.uploaderUnset, Doc: "takes that right away"},
 
 		{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: s.taskList, Doc: "lists the tasks of all projects"},
 		{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: s.taskShow, Doc: "shows a task"},

@@ -54,6 +54,7 @@ var examples = map[string][]string{
 	"/image metadef_tags":               {`{"tags": [{"name": "a"}, {"name": "b"}]}`},
 	"/image member_create":              {`{"member": "${unknown}"}`},
 	"/image member_update":              {`{"status": "accepted"}`},
+	"/image uploader":                   {`{"user_id": "node:host"}`},
 	"/network agent_update":             {`{"agent": {"admin_state_up": true, "description": "d"}}`},
 	"/network floatingip":               {`{"floatingip": {"floating_network_id": "${public}", "port_id": null, "description": "d"}}`},
 	"/network floatingip_update":        {`{"floatingip": {"port_id": "${ports}", "description": "d"}}`},

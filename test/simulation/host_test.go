@@ -1,13 +1,9 @@
 package simulation_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,7 +12,6 @@ import (
 
 	"virga/core/api"
 	"virga/core/token"
-	"virga/service/compute"
 	computeagent "virga/service/compute/agent"
 	"virga/service/compute/hypervisor"
 	fakevirt "virga/service/compute/hypervisor/fake"
@@ -100,7 +95,7 @@ func (h *host) run(l *life, exchange *computeagent.Exchange) error {
 	networking := networkagent.New(networkagent.Config{Host: h.name, VTEP: tunnelAddress(h.address), Driver: h.fabric, Bus: bells{s.bus, l}, Log: s.log,
 		StartedAt: l.clock.Now(), Controller: &networkagent.HTTPController{Client: to("network")}, Metadata: noDocuments{}, Chance: l.clock.chance})
 	computing := computeagent.New(computeagent.Config{Host: h.name, HostIP: tunnelAddress(h.address).String(), Driver: h.virt, Bus: bells{s.bus, l}, Log: s.log,
-		Controller: &computeagent.HTTPController{Client: to("compute")}, Images: images{}, Chance: l.clock.chance,
+		Controller: &computeagent.HTTPController{Client: to("compute")}, Images: s.gallery.of(h.name), Uploads: s.gallery.of(h.name), Chance: l.clock.chance,
 		TransferURL: exchange.URL(h.name), Transfers: &http.Client{Transport: cable{h, l, exchange.Client(h.name).Transport}}})
 	exchange.Add(h.name, computing)
 	var agents sync.WaitGroup
@@ -141,23 +136,6 @@ func (noDocuments) ServeMetadata(context.Context, string, string) (int, string, 
 }
 
 var imageContent = []byte("the disk of a tiny guest")
-
-// images is an image service with one image, without what compute passes on for clients of
-// before 2.39.
-type images struct{ compute.ImageProxies }
-
-func (images) Image(_ context.Context, id string) (compute.Image, error) {
-	if id != imageID {
-		return compute.Image{}, api.NotFound("No image found with ID %s", id)
-	}
-	sum := sha512.Sum512(imageContent)
-	return compute.Image{ID: imageID, Name: "tiny", Status: "active", DiskFormat: "raw", Size: int64(len(imageContent)),
-		VirtualSize: int64(len(imageContent)), SHA512: hex.EncodeToString(sum[:])}, nil
-}
-
-func (images) Open(context.Context, string) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(imageContent)), nil
-}
 
 // powerOff has a guest of the host go down by itself, if there is one.
 func (h *host) powerOff(ctx context.Context, choose func(n int) int) {

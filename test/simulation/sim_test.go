@@ -31,6 +31,7 @@ type sim struct {
 	log      *slog.Logger
 	services map[string]*process
 	hosts    []*host
+	gallery  gallery
 	// clients are processes that never die.
 	clients []*client
 	// looking has the drivers answer without waiting for a turn.
@@ -163,7 +164,7 @@ func (s *sim) buildCompute(ctx context.Context, l *life, d *db.DB) (service, err
 		owner = fmt.Sprint(owner, " ", l.number)
 	}
 	return compute.New(ctx, compute.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
-		Endpoint: "http://compute/compute", Images: images{}, Self: serviceIdentity("compute"),
+		Endpoint: "http://compute/compute", Images: s.gallery.of(""), Self: serviceIdentity("compute"),
 		Networks: neighbour.NewNetworks(to("network")), Placement: neighbour.NewPlacement(to("placement"))})
 }
 

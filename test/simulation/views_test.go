@@ -157,6 +157,9 @@ func (s *sim) worldsView() set {
 	for _, p := range ports {
 		view["port "+p.ID+" of "+p.Device+" on "+p.Host] = true
 	}
+	for _, id := range s.gallery.halves() {
+		view["image "+id+" without data"] = true
+	}
 	s.looking.Store(true)
 	defer s.looking.Store(false)
 	for _, h := range s.hosts {

@@ -47,8 +47,10 @@ type Config struct {
 	Driver     hypervisor.Driver
 	Controller Controller
 	Images     Images
-	Bus        bus.Bus
-	Log        *slog.Logger
+	// Uploads takes the data of snapshots; nil: none can be uploaded from here.
+	Uploads Uploads
+	Bus     bus.Bus
+	Log     *slog.Logger
 	// TransferURL is where other hosts reach this agent's TransferHandler, without a path; empty: nowhere.
 	TransferURL string
 	// Transfers calls the TransferHandlers of other hosts, as this host; nil: no disks can be fetched from them.

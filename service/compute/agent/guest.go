@@ -35,6 +35,8 @@ type guest struct {
 	rebooted int64
 	// said is the last report that the controller took.
 	said orders.Report
+	// copied is how far this agent has come with the snapshot of which generation.
+	copied copied
 	// progress is when something of a long order was last achieved.
 	progress time.Time
 }
@@ -213,6 +215,11 @@ func (g *guest) try(ctx context.Context, order orders.GuestOrder) error {
 		g.mu.Lock()
 		g.rebooted = order.Reboot.Seq
 		g.mu.Unlock()
+	}
+	if !order.Settled {
+		if err := g.copyDisk(ctx, order); err != nil {
+			return err
+		}
 	}
 	return g.observe(ctx, order)
 }

@@ -24,13 +24,13 @@ func (g *guest) observe(ctx context.Context, order orders.GuestOrder) error {
 		return err
 	}
 	g.mu.Lock()
-	rebooted := g.rebooted
+	rebooted, phase := g.rebooted, g.copied.of(order)
 	g.mu.Unlock()
 	if order.Reboot == nil {
 		rebooted = 0
 	}
 	return g.report(ctx, orders.Report{Generation: order.Generation, State: stateOf(state, order.Desired),
-		PowerState: int(state.Power), RebootDone: rebooted})
+		PowerState: int(state.Power), RebootDone: rebooted, Snapshot: phase})
 }
 
 func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
@@ -63,7 +63,7 @@ func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 func (g *guest) report(ctx context.Context, report orders.Report) error {
 	g.mu.Lock()
 	known := g.said.Generation == report.Generation && g.said.State == report.State && g.said.PowerState == report.PowerState &&
-		g.said.RebootDone == report.RebootDone && g.said.Error == nil && report.Error == nil
+		g.said.RebootDone == report.RebootDone && g.said.Snapshot == report.Snapshot && g.said.Error == nil && report.Error == nil
 	g.mu.Unlock()
 	if known {
 		return nil
@@ -172,7 +172,10 @@ func uptimeAndLoad() (seconds int64, load [3]float64) {
 
 // explain turns a driver's error into what a server's owner may read and what is to be done.
 func explain(err error) *orders.Error {
+	var unwanted *UploadError
 	switch {
+	case errors.As(err, &unwanted):
+		return &orders.Error{Class: orders.Fail, Message: unwanted.Message}
 	case errors.Is(err, ErrNoImage):
 		return &orders.Error{Class: orders.Fail, Message: "The image of the server is not there any more."}
 	case errors.Is(err, hypervisor.ErrImageCorrupt):

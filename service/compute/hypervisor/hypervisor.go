@@ -51,6 +51,8 @@ func Retryable(err error) bool {
 // for removed guests and over its own restarts, and refuses an older one with ErrStale before any effect. So an order that was
 // delayed on its way can neither undo a newer one nor bring a removed guest back.
 type Driver interface {
+	Snapshots
+
 	// Facts tells what the host is and can do. It has no effect apart from finding out, once per driver, whether the host's
 	// processor really virtualises. Sizes are those of the whole host, guests included.
 	Facts(ctx context.Context) (Facts, error)

@@ -140,6 +140,8 @@ type GuestOrder struct {
 	Move *Move `json:"move,omitempty"`
 	// Arrive says who may bring the guest while it runs.
 	Arrive *Arrive `json:"arrive,omitempty"`
+	// Snapshot asks for a copy of the root disk to be uploaded.
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
 }
 
 // Send names who may fetch a guest's disks.
@@ -254,6 +256,8 @@ type Report struct {
 	RebootDone int64 `json:"reboot_done"`
 	// Progress comes with StateMoving.
 	Progress *Progress `json:"progress,omitempty"`
+	// Snapshot is how far the snapshot of this generation has come, as far as the agent knows.
+	Snapshot SnapshotPhase `json:"snapshot,omitempty"`
 }
 
 // State is what a guest is, in the words of Desired, or StateFailed.

@@ -19,7 +19,7 @@ const magic = "VIRGA-SIMULATED-DISK\n"
 const maxDisk = 1 << 20
 
 // newDisks are the disks of a guest that has none yet.
-func newDisks(guest hypervisor.Guest) map[hypervisor.Disk][]byte {
+func (d *Driver) newDisks(guest hypervisor.Guest) map[hypervisor.Disk][]byte {
 	image := "nothing"
 	if guest.Image != nil {
 		image = guest.Image.ID
@@ -31,12 +31,23 @@ func newDisks(guest hypervisor.Guest) map[hypervisor.Disk][]byte {
 			disks[disk] = fmt.Appendf(nil, "%s%s of guest %s, made from %s\n", magic, disk, guest.ID, image)
 		}
 	}
+	if guest.Image == nil {
+		return disks
+	}
+	if image, kept := d.baseOf(guest.Image); kept {
+		if disk := diskOfImage(image); disk != nil {
+			disks[hypervisor.DiskRoot] = slices.Concat(disk, disks[hypervisor.DiskRoot][len(magic):])
+		}
+	}
 	return disks
 }
 
 // withDisks adds to the disks that are there those that the guest lacks.
-func withDisks(present map[hypervisor.Disk][]byte, guest hypervisor.Guest) map[hypervisor.Disk][]byte {
-	disks := newDisks(guest)
+func (d *Driver) withDisks(present map[hypervisor.Disk][]byte, guest hypervisor.Guest) map[hypervisor.Disk][]byte {
+	if present[hypervisor.DiskRoot] != nil { // what its image holds no longer matters
+		guest.Image = nil
+	}
+	disks := d.newDisks(guest)
 	maps.Copy(disks, present)
 	return disks
 }
@@ -122,7 +133,7 @@ func (d *Driver) adopt(ctx context.Context, guest hypervisor.Guest,
 		}
 		adopted[disk] = data
 	}
-	next.Disks, next.Power = withDisks(adopted, guest), hypervisor.NoState
+	next.Disks, next.Power = d.withDisks(adopted, guest), hypervisor.NoState
 	return d.store(next)
 }
 

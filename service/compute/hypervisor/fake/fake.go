@@ -69,6 +69,7 @@ type record struct {
 	Drive     string           // digest of the config drive
 	RootBytes int64            // size of the simulated root disk as the guest sees it
 	Disks     map[hypervisor.Disk][]byte
+	Snapshots map[string][]byte     `json:",omitempty"`
 	Power     hypervisor.PowerState // NoState until defined
 	BootedAt  time.Time             // zero when it never ran
 	Boots     int

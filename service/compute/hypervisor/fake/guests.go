@@ -85,7 +85,7 @@ func (d *Driver) describe(guest hypervisor.Guest) (next *record, changed bool, e
 		guest.ConfigDrive = nil
 	}
 	guest.NICs = slices.Clone(guest.NICs)
-	next.Guest, next.Disks = guest, withDisks(next.Disks, guest)
+	next.Guest, next.Disks = guest, d.withDisks(next.Disks, guest)
 	return next, last == nil || !reflect.DeepEqual(*last, *next), nil
 }
 

@@ -19,14 +19,21 @@ import (
 	"virga/service/compute/hypervisor"
 )
 
-// toolPatience ends a disk tool that hangs; none of them copies data.
+// toolPatience ends a disk tool that hangs; copyTool has none, for it may copy a great disk from a slow one.
 const toolPatience = time.Minute
 
-// tool runs a disk tool under limits (1 GiB of addresses, 30 s of processor time, few files).
+// tool runs a disk tool that copies no data under limits (1 GiB of addresses, 30 s of processor time, few files).
 func tool(ctx context.Context, argv ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, toolPatience)
 	defer cancel()
-	limits := []string{"--as=1073741824", "--cpu=30", "--nofile=64", "--core=0", "--"}
+	return limited(ctx, "30", argv)
+}
+
+// copyTool runs a disk tool that copies data under limits (6 h of processor time, the others as tool); it ends with its context.
+func copyTool(ctx context.Context, argv ...string) error { return limited(ctx, "21600", argv) }
+
+func limited(ctx context.Context, seconds string, argv []string) error {
+	limits := []string{"--as=1073741824", "--cpu=" + seconds, "--nofile=64", "--core=0", "--"}
 	cmd := exec.CommandContext(ctx, "prlimit", append(limits, argv...)...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.WaitDelay = time.Second
