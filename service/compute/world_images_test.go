@@ -139,3 +139,9 @@ func (u uploads) Open(_ context.Context, id string) (io.ReadCloser, error) {
 	}
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
+
+func (w *world) setRefuse(refuse func(call string) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refuse = refuse
+}
