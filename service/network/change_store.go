@@ -127,13 +127,14 @@ func groupsReferringTo(tx *db.Tx, id string) ([]string, error) {
 // networksWithPortsOn are the networks that have ports on a host, its DHCP ports and the
 // ports in except apart.
 func networksWithPortsOn(tx *db.Tx, host string, except map[string]bool) (map[string]bool, error) {
-	var rows []struct {
-		ID        string `db:"id"`
-		NetworkID string `db:"network_id"`
-	}
+	var rows []portOnNetwork
 	found := map[string]bool{}
 	err := tx.Select(&rows, "SELECT id, network_id FROM ports WHERE host = ? AND device_owner <> ?", host, ownerDHCP)
-	for _, row := range rows {
+	if err != nil {
+		return nil, err
+	}
+	expected, err := expectedRows(tx, host)
+	for _, row := range append(rows, expected...) {
 		if !except[row.ID] {
 			found[row.NetworkID] = true
 		}
@@ -146,7 +147,11 @@ func groupsWithPortsOn(tx *db.Tx, host string, except map[string]bool) (map[stri
 	var rows []portGroup
 	found := map[string]bool{}
 	err := tx.Select(&rows, "SELECT port_id, security_group_id, host FROM port_groups WHERE host = ?", host)
-	for _, row := range rows {
+	if err != nil {
+		return nil, err
+	}
+	expected, err := expectedGroups(tx, host)
+	for _, row := range append(rows, expected...) {
 		if !except[row.PortID] {
 			found[row.GroupID] = true
 		}

@@ -14,11 +14,14 @@ import (
 // moment asOf of the log.
 func loadHostContent(tx *db.Tx, h host, shared *sharedContent, asOf int64) (*hostContent, error) {
 	c := newHostContent(h, shared, asOf)
-	ports, err := portsWhere(tx, "host = ?", h.Name)
-	if err != nil {
-		return nil, err
+	for _, condition := range []string{"host = ?", "migrating_to = ?"} { // each has an index
+		ports, err := portsWhere(tx, condition, h.Name)
+		if err != nil {
+			return nil, err
+		}
+		c.sort(ports)
 	}
-	c.sort(ports)
+	var err error
 	if c.routers, err = routersWhere(tx, "host = ?", h.Name); err != nil {
 		return nil, err
 	}
@@ -119,7 +122,7 @@ func (c *hostContent) loadChanged(tx *db.Tx, asked map[objectKind][]string) erro
 	var ports []*port
 	find := func(condition string, ids []string) error {
 		return inBatches(ids, func(marks string, args []any) error {
-			found, err := portsWhere(tx, condition+marks+" AND host = ?", append(args, c.host.Name)...)
+			found, err := portsWhere(tx, condition+marks+" AND (host = ? OR migrating_to = ?)", append(args, c.host.Name, c.host.Name)...)
 			ports = append(ports, found...)
 			return err
 		})

@@ -74,3 +74,64 @@ func TestAPortMovesBetweenHosts(t *testing.T) {
 		t.Errorf("the third host has %+v", third.Ports)
 	}
 }
+
+// TestAPortIsExpectedOnASecondHost has a port made ready where its server is about to go, as compute does for a live migration.
+func TestAPortIsExpectedOnASecondHost(t *testing.T) {
+	c := newCloud(t)
+	nodes := map[string]*token.Identity{"n1": node1, "n2": node2}
+	c.report(node1, "192.0.2.1")
+	c.report(node2, "192.0.2.2")
+	network := c.want(201, admin, "POST", "/v2.0/networks", `{"network":{"name":"apart","project_id":"red"}}`).text("network.id")
+	c.want(201, admin, "POST", "/v2.0/subnets", `{"subnet":{"network_id":"`+network+`","project_id":"red","ip_version":4,"cidr":"10.9.0.0/24"}}`)
+	port := c.port(compute, network, `,"project_id":"red","device_id":"server-1","device_owner":"compute:nova","binding:host_id":"n1"`).text("id")
+	states := map[string]desired.State{}
+	for name, node := range nodes {
+		states[name] = c.desired(node, 0)
+	}
+	has := func(name string) *desired.Port {
+		t.Helper()
+		had := states[name]
+		states[name] = had.With(c.desired(nodes[name], had.Generation))
+		whole := c.desired(nodes[name], 0)
+		for _, view := range []desired.State{states[name], whole} {
+			if len(view.Ports) > 1 || len(view.Ports) != len(whole.Ports) {
+				t.Fatalf("%s has %+v by news, %+v in all", name, view.Ports, whole.Ports)
+			}
+		}
+		if len(whole.Ports) == 0 {
+			return nil
+		}
+		return &states[name].Ports[0]
+	}
+	change := func(body string) {
+		t.Helper()
+		c.want(200, compute, "PUT", "/v2.0/ports/"+port, `{"port":{`+body+`}}`)
+	}
+	change(`"binding:profile":{"migrating_to":"n2","kept":"1"}`)
+	if first, second := has("n1"), has("n2"); first == nil || second == nil || second.MAC != first.MAC || len(second.Leases) != 1 {
+		t.Fatalf("the first host has %+v, the second %+v", first, second)
+	}
+	if groups := states["n2"].SecurityGroups; len(groups) != 1 || len(groups[0].Rules) == 0 {
+		t.Errorf("the second host enforces %+v", groups)
+	}
+	change(`"binding:profile":{"kept":"1"}`)
+	if has("n1") == nil || has("n2") != nil {
+		t.Error("the second host keeps what is not expected any more")
+	}
+	change(`"binding:profile":{"migrating_to":"n2"}`)
+	change(`"binding:host_id":"n2"`)
+	change(`"binding:profile":{}`)
+	if has("n1") != nil || has("n2") == nil {
+		t.Error("the port is not where its server is")
+	}
+	change(`"binding:profile":{"migrating_to":"n1"}`)
+	if has("n1") == nil {
+		t.Error("the port is not expected on the way back")
+	}
+	c.want(204, compute, "DELETE", "/v2.0/ports/"+port, "")
+	for _, name := range []string{"n1", "n2"} {
+		if has(name) != nil || slices.ContainsFunc(states[name].Networks, func(n desired.Network) bool { return n.ID == network && n.DHCPPort != nil }) {
+			t.Errorf("%s keeps %+v", name, states[name])
+		}
+	}
+}

@@ -32,15 +32,18 @@ const (
 // port is a connection of a device to a network.
 type port struct {
 	standard
-	NetworkID    string         `db:"network_id"`
-	Name         string         `db:"name"`
-	MAC          string         `db:"mac_address"`
-	AdminUp      bool           `db:"admin_state_up"`
-	Status       string         `db:"status"`
-	StatusDetail string         `db:"status_detail"`
-	DeviceID     string         `db:"device_id"`
-	DeviceOwner  string         `db:"device_owner"`
-	Host         string         `db:"host"`
+	NetworkID    string `db:"network_id"`
+	Name         string `db:"name"`
+	MAC          string `db:"mac_address"`
+	AdminUp      bool   `db:"admin_state_up"`
+	Status       string `db:"status"`
+	StatusDetail string `db:"status_detail"`
+	DeviceID     string `db:"device_id"`
+	DeviceOwner  string `db:"device_owner"`
+	Host         string `db:"host"`
+	// MigratingTo is a further host where the port is made ready, because its server is about to go there
+	// (binding:profile's migrating_to, as Nova sets it).
+	MigratingTo  string         `db:"migrating_to"`
 	VNICType     string         `db:"vnic_type"`
 	Profile      map[string]any `db:"binding_profile,json"`
 	PortSecurity bool           `db:"port_security"`
@@ -220,9 +223,11 @@ func (s *Service) removePort(tx *db.Tx, p *port) error {
 		return err
 	}
 	if p.Host != "" && p.DeviceOwner != ownerDHCP {
-		return s.ensureDHCPPort(tx, p.NetworkID, p.Host)
+		if err := s.ensureDHCPPort(tx, p.NetworkID, p.Host); err != nil {
+			return err
+		}
 	}
-	return nil
+	return s.expectTouches(tx, p, p.MigratingTo)
 }
 
 // portTouches tells every host that sees something of a port: its own, and the others of

@@ -140,10 +140,11 @@ func portsOnHost(tx *db.Tx, networkID, host, except string) (int, error) {
 	return count, err
 }
 
-// guestsOnHost counts the ports of guests of a network on a host.
+// guestsOnHost counts the ports of guests of a network on a host, those that are expected there included.
 func guestsOnHost(tx *db.Tx, networkID, host string) (int, error) {
 	var count int
-	err := tx.Get(&count, "SELECT COUNT(*) FROM ports WHERE network_id = ? AND host = ? AND device_owner NOT LIKE 'network:%'", networkID, host)
+	err := tx.Get(&count, "SELECT COUNT(*) FROM ports WHERE network_id = ? AND (host = ? OR migrating_to = ?) AND device_owner NOT LIKE 'network:%'",
+		networkID, host, host)
 	return count, err
 }
 

@@ -82,6 +82,7 @@ func (s *Service) changePort(tx *db.Tx, r *api.Request, p *port, body *portBody)
 	if p.Host != before.Host {
 		p.Status, p.StatusDetail = statusDown, ""
 	}
+	p.MigratingTo = expectedOn(p)
 	s.touch(&p.standard)
 	return s.storeChange(tx, &before, p)
 }
@@ -217,6 +218,9 @@ func (s *Service) storeChange(tx *db.Tx, before, p *port) error {
 		}
 	}
 	if err := s.portArrives(tx, p); err != nil {
+		return err
+	}
+	if err := s.expectChange(tx, before, p); err != nil {
 		return err
 	}
 	return markPlugged(tx, []*port{p})
