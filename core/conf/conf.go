@@ -59,6 +59,9 @@ type Config struct {
 
 	ResizeOnSameHost bool `name:"resize-on-same-host" env:"VIRGA_RESIZE_ON_SAME_HOST" help:"Let a server that is resized stay on its host although there are others; its disk then grows in place."`
 
+	// ReclaimAfter is nova's reclaim_instance_interval.
+	ReclaimAfter time.Duration `name:"reclaim-instance-interval" env:"VIRGA_RECLAIM_INSTANCE_INTERVAL" help:"How long a deleted server waits, powered off, to be restored, before it really goes; default: it goes at once."`
+
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
 	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`

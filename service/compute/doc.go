@@ -5,13 +5,13 @@
 // guests and the orders given to them. Its tables stand in migrations/.
 //
 // Durable operations: server_create, server_delete, server_start, server_stop,
-// server_reboot, server_pause, server_unpause, server_suspend, server_resume, server_rescue, server_unrescue, server_resize, server_migrate (one and the same but for their names),
+// server_reboot, server_pause, server_unpause, server_suspend, server_resume, server_rescue, server_unrescue, server_soft_delete, server_restore, server_resize, server_migrate (one and the same but for their names),
 // server_resize_confirm, server_resize_revert, interface_attach, interface_detach. What an API client sees as
 // a transitional state (BUILD, task_state) is what an unfinished operation looks like; rows
 // hold vm_state and power_state alone.
 //
 // Reconcilers: hosts (a resource provider in placement for each host), addresses (the
-// servers' cached network information), archive (old rows of deleted servers).
+// servers' cached network information), reclaim (servers whose delete can no longer be taken back), archive (old rows of deleted servers).
 //
 // Neighbours, as interfaces in neighbours.go: image, network, placement. It speaks to
 // nothing else: node agents ask it (package orders), it never opens a connection to a host.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"virga/core/api"
 	"virga/core/bus"
@@ -51,7 +52,7 @@ var imageContent = []byte("the disk of a tiny guest")
 
 func newEstate(t *testing.T, d *db.DB) *estate {
 	t.Helper()
-	e := &estate{rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld()}, hosts: map[string]*estateHost{}}
+	e := &estate{rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld(), reclaim: 10_000 * time.Hour}, hosts: map[string]*estateHost{}}
 	e.world.ports[ownPortID] = ownPort
 	sum := sha512.Sum512(imageContent)
 	image := e.world.images[imageID]
@@ -186,7 +187,7 @@ func (e *estate) Mend() {
 
 // Delete is accepted at any time. It may be called by a hook in the middle of a step.
 func (e *estate) Delete(serverID string) {
-	if a := e.do(member(projectID), latest, "DELETE", "/v2.1/servers/"+serverID, ""); a.status != 204 && a.status != 404 {
+	if a := e.do(member(projectID), latest, "POST", "/v2.1/servers/"+serverID+"/action", `{"forceDelete":null}`); a.status != 202 && a.status != 404 {
 		e.t.Errorf("the delete: status %d: %s", a.status, a.text)
 	}
 }
@@ -398,6 +399,19 @@ func (e *estate) suspended() {
 	e.active()
 	e.act(`{"suspend":null}`)
 	e.is("SUSPENDED")
+}
+
+// put has the server put aside by a delete that can be taken back.
+func (e *estate) put() string {
+	id := e.only()
+	e.do(member(projectID), latest, "DELETE", "/v2.1/servers/"+id, "").want(204, "")
+	return id
+}
+
+func (e *estate) aside() {
+	e.active()
+	e.put()
+	e.is("SOFT_DELETED")
 }
 
 // rescue has the server rescued with its own image.

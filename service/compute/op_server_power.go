@@ -53,18 +53,23 @@ func (s *Service) powerKind(name string, desired orders.Desired, action string) 
 				Do: func(ctx context.Context, run *powerRun) error { return s.powerOrder(ctx, run, desired) }},
 			{Name: "settle", Do: func(ctx context.Context, run *powerRun) error { return s.powerSettle(ctx, run, action) }},
 		},
-		Failed: func(tx *db.Tx, run *powerRun, reason string) error {
-			if run.Operation.Cancelled {
-				return nil
+		Failed: s.powerFailed(action),
+	}
+}
+
+// powerFailed has the server tell why an operation could not be carried out.
+func (s *Service) powerFailed(action string) func(tx *db.Tx, run *powerRun, reason string) error {
+	return func(tx *db.Tx, run *powerRun, reason string) error {
+		if run.Operation.Cancelled {
+			return nil
+		}
+		now := s.clock.Now()
+		return s.alterServer(tx, s.ofOperation(run.Operation, action+".error"), func(row *server) {
+			row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now}
+			if row.VMState != vmRescued {
+				row.Detail.Rescue = nil
 			}
-			now := s.clock.Now()
-			return s.alterServer(tx, s.ofOperation(run.Operation, action+".error"), func(row *server) {
-				row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now}
-				if row.VMState != vmRescued {
-					row.Detail.Rescue = nil
-				}
-			})
-		},
+		})
 	}
 }
 
@@ -146,6 +151,9 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 	vmState := row.VMState
 	switch {
 	case vmState == vmResized: // it stays so until it is confirmed or reverted
+	case order.Desired == orders.Stopped && vmState == vmSoft: // likewise
+	case vmState == vmSoft && row.Detail.SoftDelete != nil && row.Detail.SoftDelete.From == vmResized:
+		vmState = vmResized
 	case order.Desired == orders.Rescued && vmState == vmRescued: // and so until it is told otherwise
 	case order.ReportedState == orders.StateRescued:
 		vmState, row.LaunchedAt = vmRescued, s.clock.Now()
@@ -167,6 +175,9 @@ func (s *Service) takeReport(row *server, order *guestOrder) {
 	if row.VMState == vmRescued && vmState != vmRescued {
 		row.Detail.Rescue = nil
 	}
+	if row.VMState == vmSoft && vmState != vmSoft {
+		row.Detail.SoftDelete = nil
+	}
 	row.VMState, row.PowerState, row.UpdatedAt = vmState, order.ReportedPower, s.clock.Now()
 	if row.LaunchedAt.IsZero() && vmState == vmActive {
 		row.LaunchedAt = row.UpdatedAt
@@ -183,7 +194,7 @@ func desiredOf(row *server) orders.Desired {
 	case row.VMState == vmPaused, row.VMState == vmError && row.PowerState == powerPaused:
 		return orders.Paused
 	}
-	if row.VMState == vmStopped || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
+	if row.VMState == vmStopped || row.VMState == vmSoft || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
 		return orders.Stopped
 	}
 	return orders.Running

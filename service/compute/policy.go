@@ -38,6 +38,7 @@ const (
 	ruleResume               = prefix + "os-suspend-server:resume"
 	ruleRescue               = prefix + "os-rescue"
 	ruleUnrescue             = prefix + "os-unrescue"
+	ruleRestore              = prefix + "os-deferred-delete:restore"
 	ruleExtendedAttributes   = prefix + "os-extended-server-attributes"
 	ruleConsoleOutput        = prefix + "os-console-output"
 	ruleLock                 = prefix + "os-lock-server:lock"
@@ -171,6 +172,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Have a server stand still and go on.", rulePause, ruleUnpause)
 	add(checkMember, "Put a server's memory on the disk and have it go on from there.", ruleSuspend, ruleResume)
 	add(checkMember, "Start a server from another image, with its own disks beside it, and back.", ruleRescue, ruleUnrescue)
+	add(checkMember, "Bring a server back that was deleted a short while ago.", ruleRestore)
 	add(checkAdmin, "See a server's host, names on it and user data.", ruleExtendedAttributes)
 	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
 	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)

@@ -29,6 +29,8 @@ func subjects() []worktest.Subject[*estate] {
 		{Kind: "server_resume", Before: (*estate).suspended, Start: func(e *estate) string { return e.act(`{"resume":null}`) }},
 		{Kind: "server_rescue", Before: (*estate).active, Start: (*estate).rescue},
 		{Kind: "server_unrescue", Before: (*estate).rescued, Start: func(e *estate) string { return e.act(`{"unrescue":null}`) }},
+		{Kind: "server_soft_delete", Before: (*estate).active, Start: (*estate).put},
+		{Kind: "server_restore", Before: (*estate).aside, Start: func(e *estate) string { return e.act(`{"restore":null}`) }},
 		{Kind: "interface_attach", Before: (*estate).active, Start: func(e *estate) string {
 			id := e.only() // the answer waits for the end of the operation
 			go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/os-interface", `{"interfaceAttachment":{"net_id":"`+networkID+`"}}`)

@@ -46,6 +46,8 @@ type rig struct {
 	badges  badges
 	mu      sync.Mutex
 	nodes   map[string]*node
+	// reclaim is for how long deleted servers can be restored.
+	reclaim time.Duration
 	hook    func(o work.Operation, undo, after bool) error
 	halt    func()
 }
@@ -99,7 +101,7 @@ func (r *rig) begin() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
 	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
-		Auth: &r.badges, Endpoint: "http://cloud/compute", Owner: "test", Images: images{r.world}, Networks: networks{r.world},
+		Auth: &r.badges, Endpoint: "http://cloud/compute", ReclaimAfter: r.reclaim, Owner: "test", Images: images{r.world}, Networks: networks{r.world},
 		Placement: placement{r.world}, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()
 			hook := r.hook

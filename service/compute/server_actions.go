@@ -37,6 +37,7 @@ func (s *Service) actions() map[string]serverAction {
 		"unlock":              {ruleUnlock, s.actionUnlock},
 		"os-resetState":       {ruleResetState, s.actionResetState},
 		"forceDelete":         {ruleForceDelete, s.actionForceDelete},
+		"restore":             {ruleRestore, s.actionRestore},
 		"resize":              {ruleResize, s.actionResize},
 		"confirmResize":       {ruleResizeConfirm, s.actionConfirmResize},
 		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
@@ -54,7 +55,7 @@ func (s *Service) actions() map[string]serverAction {
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"rebuild", "shelve",
 	"shelveOffload", "unshelve", "evacuate", "changePassword",
-	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "restore", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
+	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
 	var body map[string]json.RawMessage
@@ -247,8 +248,7 @@ func (s *Service) actionResetState(ctx context.Context, r *api.Request, _ *serve
 }
 
 func (s *Service) actionForceDelete(ctx context.Context, r *api.Request, _ *server, _ json.RawMessage) (any, error) {
-	_, err := s.serverDeleteRequest(ctx, r)
-	return accepted(), err
+	return accepted(), s.deleteServer(ctx, r, false)
 }
 
 // maxConsole bounds the console output of one answer in bytes.

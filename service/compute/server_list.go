@@ -35,6 +35,8 @@ type serverQuery struct {
 	// projectID narrows to one project; empty: all.
 	projectID string
 	deleted   *bool // nil: both
+	// soft says that servers which wait to be restored are asked for.
+	soft bool
 	// whole says that match looks at what is kept as JSON.
 	whole bool
 }
@@ -55,8 +57,10 @@ func (q *serverQuery) list() *db.List {
 	case q.deleted == nil:
 	case *q.deleted:
 		l.Where("deleted_at > 0")
-	default:
+	case q.soft:
 		l.Where("deleted_at = 0")
+	default:
+		l.Where("deleted_at = 0 AND vm_state <> ?", vmSoft)
 	}
 	for _, c := range q.where {
 		l.Where(c.text, c.args...)
@@ -300,14 +304,13 @@ func (q *serverQuery) byAddress(text string, version int) error {
 
 // vmStatesOf are the vm_states that a status can stand for.
 var vmStatesOf = map[string][]string{
-	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
+	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "SOFT_DELETED": {vmSoft}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
 	"REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError}, "HARD_REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError},
 	"RESIZE": {vmActive, vmStopped}, "VERIFY_RESIZE": {vmResized}, "REVERT_RESIZE": {vmResized},
 }
 
 // otherStatuses are statuses of Nova that no server has here.
-var otherStatuses = []string{"MIGRATING", "PASSWORD", "REBUILD", "SHELVED", "SHELVED_OFFLOADED",
-	"SOFT_DELETED", "UNKNOWN"}
+var otherStatuses = []string{"MIGRATING", "PASSWORD", "REBUILD", "SHELVED", "SHELVED_OFFLOADED", "UNKNOWN"}
 
 func (q *serverQuery) byStatus(values []string, r *api.Request) error {
 	var states, statuses []string
@@ -323,6 +326,7 @@ func (q *serverQuery) byStatus(values []string, r *api.Request) error {
 			}
 			q.deleted = nil
 		}
+		q.soft = q.soft || status == "SOFT_DELETED"
 		states, statuses = append(states, known...), append(statuses, status)
 	}
 	marks, args := db.In(states)

@@ -76,6 +76,10 @@ func taskState(o work.Operation) string {
 		return "suspending"
 	case opResume:
 		return "resuming"
+	case opSoftDelete:
+		return "soft-deleting"
+	case opRestore:
+		return "restoring"
 	case opRescue:
 		return "rescuing"
 	case opUnrescue:
@@ -131,7 +135,7 @@ func statusOf(vmState string, t task) string {
 		}
 		return "VERIFY_RESIZE"
 	}
-	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmDeleted: "DELETED"}[vmState]
+	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmSoft: "SOFT_DELETED", vmDeleted: "DELETED"}[vmState]
 }
 
 // vmStateOf is the vm_state that is shown: a server that is building has an operation that

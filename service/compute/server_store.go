@@ -20,6 +20,7 @@ const (
 	vmStopped   = "stopped"
 	vmResized   = "resized"
 	vmError     = "error"
+	vmSoft      = "soft-delete"
 	vmDeleted   = "deleted"
 )
 
@@ -81,8 +82,9 @@ type serverDetail struct {
 	UserName       string            `json:"user_name,omitempty"`
 	Seed           []byte            `json:"seed,omitempty"`
 	Files          []injectedFile    `json:"files,omitempty"`
-	AdminPass      string            `json:"admin_pass,omitempty"` // for the config drive; no API shows it
-	Rescue         *rescue           `json:"rescue,omitempty"`     // while the server is rescued or is about to be
+	AdminPass      string            `json:"admin_pass,omitempty"`  // for the config drive; no API shows it
+	Rescue         *rescue           `json:"rescue,omitempty"`      // while the server is rescued or is about to be
+	SoftDelete     *softDelete       `json:"soft_delete,omitempty"` // while the server can be restored
 }
 
 // rescue is what a server is rescued with.
@@ -338,10 +340,13 @@ type usedByProject struct {
 	RAM       int64 `db:"ram"`
 }
 
+// sumProject counts what a project has; a server that waits to be restored counts again
+// from the restore on.
 func sumProject(tx *db.Tx, projectID string) (usedByProject, error) {
 	var used usedByProject
 	err := tx.Get(&used, "SELECT COUNT(*) AS instances, COALESCE(SUM(vcpus), 0) AS cores, COALESCE(SUM(memory_mb), 0) AS ram"+
-		" FROM servers WHERE project_id = ? AND deleted_at = 0", projectID)
+		" FROM servers WHERE project_id = ? AND deleted_at = 0 AND (vm_state <> ? OR id IN (SELECT resource_id FROM operations"+
+		" WHERE finished_at = 0 AND kind = ?))", projectID, vmSoft, opRestore)
 	if err != nil {
 		return used, err
 	}
@@ -374,6 +379,13 @@ func sumHosts(tx *db.Tx) (map[string]usedByHost, error) {
 func serversOfHost(tx *db.Tx, host string, limit int) ([]server, error) {
 	var rows []server
 	err := tx.Select(&rows, "SELECT "+serverColumns+" FROM servers WHERE host = ? AND deleted_at = 0 ORDER BY created_at, id LIMIT ?", host, limit)
+	return rows, err
+}
+
+// softDeletedServers returns the ids of servers that wait to be restored, after an id.
+func softDeletedServers(tx *db.Tx, after string, limit int) ([]server, error) {
+	var rows []server
+	err := tx.Select(&rows, "SELECT id FROM servers WHERE deleted_at = 0 AND vm_state = ? AND id > ? ORDER BY id LIMIT ?", vmSoft, after, limit)
 	return rows, err
 }
 

@@ -160,9 +160,14 @@ func (s *Service) changeServer(ctx context.Context, r *api.Request, action strin
 	return row, err
 }
 
-// serverDeleteRequest admits a delete, which is always possible unless the server is
-// locked: it cancels whatever else goes on with the server.
 func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any, error) {
+	return nil, s.deleteServer(ctx, r, true)
+}
+
+// deleteServer admits a delete, which is always possible unless the server is locked: it
+// cancels whatever else goes on with the server. Where deleted servers can be restored for a
+// while, and may lets it, the server is only put aside.
+func (s *Service) deleteServer(ctx context.Context, r *api.Request, may bool) error {
 	id, operation, failed := r.Param("server_id"), "", false
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		row, err := findServer(tx, id)
@@ -179,13 +184,21 @@ func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any,
 		if err != nil {
 			return err
 		}
+		soft := may && s.softDeletable(row)
+		if soft && row.VMState == vmSoft && len(unfinished[id]) == 0 {
+			return nil
+		}
 		for _, o := range unfinished[id] {
-			if o.Kind == opDelete {
+			if o.Kind == opDelete || soft && o.Kind == opSoftDelete {
 				return nil // it is being deleted already
 			}
 		}
 		failed = row.VMState == vmError
-		operation, err = s.engine.Start(tx, work.Order{Kind: opDelete, ResourceKind: "server", ResourceID: id, ProjectID: row.ProjectID,
+		kind, action := opDelete, "delete.start"
+		if soft {
+			kind, action = opSoftDelete, "soft_delete.start"
+		}
+		operation, err = s.engine.Start(tx, work.Order{Kind: kind, ResourceKind: "server", ResourceID: id, ProjectID: row.ProjectID,
 			UserID: r.UserID(), RequestID: r.ID, Params: deleteParams{}})
 		if err != nil {
 			return err
@@ -193,12 +206,12 @@ func (s *Service) serverDeleteRequest(ctx context.Context, r *api.Request) (any,
 		if err := s.engine.Preempt(tx, id, operation); err != nil {
 			return err
 		}
-		return s.recordAdmitted(tx, r, row, operation, "delete.start")
+		return s.recordAdmitted(tx, r, row, operation, action)
 	})
 	if err == nil && failed && operation != "" {
 		s.waitBriefly(ctx, operation)
 	}
-	return nil, err
+	return err
 }
 
 // waitBriefly waits for a delete of a server in ERROR. Nova deletes those before it answers,

@@ -52,6 +52,8 @@ type Deps struct {
 
 	// ResizeOnSameHost lets a resize stay on the server's host although there are others.
 	ResizeOnSameHost bool
+	// ReclaimAfter is how long a deleted server can be restored; 0: not at all, it goes at once.
+	ReclaimAfter time.Duration
 
 	Images    Images
 	Networks  Networks
@@ -118,7 +120,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
 		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Keep: deps.Keep, Ended: s.operationEnded, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(), s.serverPause(), s.serverUnpause(), s.serverSuspend(), s.serverResume(),
-		s.serverRescue(), s.serverUnrescue(),
+		s.serverRescue(), s.serverUnrescue(), s.serverSoftDelete(), s.serverRestore(),
 		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert(),
 		s.serverLiveMigrate()); err != nil {
 		return nil, err
@@ -218,6 +220,7 @@ func (s *Service) reconcilers() []reconciler {
 	return []reconciler{
 		{name: "hosts", every: 30 * time.Second, topic: topicHosts, once: s.reconcileHosts},
 		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
+		{name: "reclaim", every: time.Minute, once: s.reconcileReclaim},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}
 }
