@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 
 	"virga/service/image"
+	"virga/service/image/store"
 	"virga/service/image/store/file"
 	imagesource "virga/service/image/store/http"
 )
@@ -39,9 +41,16 @@ func (cl *cloud) addImage(ctx context.Context) error {
 	if cl.conf.ImageHTTP {
 		remote = fetcher
 	}
+	var cache store.Store // a nil interface where there is none
+	if cl.conf.ImageCache > 0 {
+		if cache, err = cl.openStore(filepath.Join(cl.conf.DataDir, "image-cache")); err != nil {
+			return err
+		}
+	}
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
+		Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
 		Source: fetcher, Remote: remote, ShowLocations: cl.conf.ImagePlaces,

@@ -12,6 +12,7 @@ type Images struct {
 	ImageStores []string `name:"image-store" env:"VIRGA_IMAGE_STORE" placeholder:"NAME=DIR" help:"Further store of images, with a name and a folder; data goes there when a client names it. The first store is called file and has the folder of --images-dir. Processes that share one of the folders share all of them."`
 	ImageHTTP   bool     `name:"image-http-store" env:"VIRGA_IMAGE_HTTP_STORE" help:"Have a read-only store called http: images whose data stays at a URL, which has to be one that images may be imported from."`
 	ImagePlaces bool     `name:"image-locations" env:"VIRGA_IMAGE_LOCATIONS" help:"Show where the data of images is, and let who may change an image name URLs as such places (needs --image-http-store). Data without a known checksum may change at its URL; what a store keeps is never named by a path."`
+	ImageCache  int64    `name:"image-cache" env:"VIRGA_IMAGE_CACHE" default:"10240" placeholder:"MIB" help:"MiB of images that this process keeps a copy of in the data folder: of those whose data is at a URL, and those that an administrator queues; what was not read for longest makes room. 0: no cache."`
 
 	stores []ImageStore
 }
@@ -43,6 +44,9 @@ func (i *Images) complete() error {
 			return fmt.Errorf("image-store: %w", err)
 		}
 		i.stores = append(i.stores, ImageStore{Name: name, Dir: dir})
+	}
+	if i.ImageCache < 0 || i.ImageCache > maxQuotaMiB {
+		return fmt.Errorf("image-cache: %d is no number of MiB", i.ImageCache)
 	}
 	if len(i.stores) > maxImageStores {
 		return fmt.Errorf("image-store: %d stores are more than %d", len(i.stores), maxImageStores)

@@ -10,6 +10,9 @@
 // Where an operator allows it, data stays at a URL (location.go, op_location.go) and is looked
 // at each time that it is read.
 //
+// Each process has a cache for images whose data is far away, or that an operator queued
+// (cache.go); image_cached says what is in it.
+//
 // Data of an image lies in one store or in several (place.go); an image knows its places.
 // Every piece of content has an id of its own and a row in image_contents before its
 // first byte is stored: incoming while an upload runs, taken when an import has it, kept by

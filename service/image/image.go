@@ -284,6 +284,9 @@ func (s *Service) imageDelete(ctx context.Context, r *api.Request) (any, error) 
 	}
 	s.uploads.stop(content)
 	s.deps.Bus.Ring(topicContents)
+	if s.deps.Cache != nil {
+		s.deps.Bus.Ring(topicCache)
+	}
 	return nil, nil
 }
 

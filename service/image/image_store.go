@@ -142,6 +142,7 @@ func deleteImage(tx *db.Tx, img *image, now time.Time) error {
 		"DELETE FROM image_properties WHERE image_id = ?",
 		"DELETE FROM image_tags WHERE image_id = ?",
 		"DELETE FROM image_members WHERE image_id = ?",
+		"DELETE FROM image_cached WHERE image_id = ?",
 		"DELETE FROM images WHERE id = ?",
 	} {
 		if _, err := tx.Exec(text, img.ID); err != nil {

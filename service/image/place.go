@@ -60,8 +60,19 @@ func nearest(places []place) []place {
 	return sorted
 }
 
-// openData opens a part of an image's data at the first place that has it.
+// openData opens a part of an image's data: in the cache, or at the first place that has it.
 func (s *Service) openData(ctx context.Context, img *image, offset, length int64) (io.ReadCloser, error) {
+	if stream := s.openCached(ctx, img, offset, length); stream != nil {
+		return stream, nil
+	}
+	if !slices.ContainsFunc(s.places(img), func(p place) bool { return p.URL == "" }) {
+		s.wantCached(ctx, img)
+	}
+	return s.openPlaces(ctx, img, offset, length)
+}
+
+// openPlaces opens a part of an image's data at the first place that has it.
+func (s *Service) openPlaces(ctx context.Context, img *image, offset, length int64) (io.ReadCloser, error) {
 	failed := fmt.Errorf("image %s has no place: %w", img.ID, store.ErrNotFound)
 	for i, p := range nearest(s.places(img)) {
 		stream, err := s.openPlace(ctx, img, p, offset, length)

@@ -35,6 +35,9 @@ func (s *Service) Run(ctx context.Context) error {
 	defer all.Wait()
 	all.Go(func() { s.carryTransfers(ctx, func(job func()) { all.Go(job) }) })
 	all.Go(func() { s.reconcile(ctx) })
+	if s.deps.Cache != nil {
+		all.Go(func() { s.tendCache(ctx) })
+	}
 	return s.engine.Run(ctx)
 }
 

@@ -46,6 +46,11 @@ func (s *Service) ownRoutes() []api.Route {
 
 		{Method: "GET", Path: "/v2/images/{image_id}/tasks", Policy: "get_image", Load: s.loadImage, Handle: s.imageTaskList, Doc: "lists the import tasks of an image"},
 
+		{Method: "GET", Path: "/v2/cache", Policy: "cache_list", Handle: s.cacheShow, Doc: "lists the images in the cache and in its queue"},
+		{Method: "DELETE", Path: "/v2/cache", Policy: "cache_delete", Handle: s.cacheClear, Doc: "clears the cache, its queue, or both"},
+		{Method: "PUT", Path: "/v2/cache/{image_id}", Policy: "cache_image", Load: s.loadImage, Handle: s.cacheQueue, Status: 202, Doc: "queues an image for the cache"},
+		{Method: "DELETE", Path: "/v2/cache/{image_id}", Policy: "cache_delete", Handle: s.cacheRemove, Doc: "removes an image from the cache and its queue"},
+
 		{Method: "GET", Path: "/v2/info/import", Policy: "public_api", Handle: s.importShow, Doc: "tells the import methods"},
 		{Method: "GET", Path: "/v2/info/stores", Policy: "public_api", Handle: s.storeList, Doc: "lists the stores"},
 		{Method: "GET", Path: "/v2/info/stores/detail", Policy: "stores_info_detail", Handle: s.storeDetailList, Doc: "lists the stores with what they are"},

@@ -59,6 +59,10 @@ type Deps struct {
 	// the places of images, and lets who may change an image name URLs as such.
 	Remote        Remote
 	ShowLocations bool
+	// Cache keeps images whose data is far away, of at most CacheBytes in all, for this process
+	// alone; nil: there is no cache.
+	Cache      store.Store
+	CacheBytes int64
 	// MaxImageBytes bounds the content of one image, in bytes; 0 for no bound.
 	MaxImageBytes int64
 	// MaxVirtualSize bounds the disk that an image describes, in bytes; 0 for no bound.
@@ -96,6 +100,7 @@ type Service struct {
 	transfers chan struct{}
 	// stores take data; the first is the default.
 	stores []NamedStore
+	reads  *reads
 }
 
 // New migrates the database and makes the service's API.
@@ -126,7 +131,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image policy: %w", err)
 	}
-	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), feed: feed.NewLog("image", deps.Bus),
+	s := &Service{deps: deps, attributes: attributes(), uploads: newUploads(), reads: newReads(), feed: feed.NewLog("image", deps.Bus),
 		jobs: make(chan func(context.Context)), transfers: make(chan struct{}, maxTransfers),
 		stores: append([]NamedStore{{Name: deps.StoreName, Store: deps.Store, Path: deps.StorePath}}, deps.MoreStores...)}
 	if err := checkStores(s.stores); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"virga/core/api"
 )
@@ -23,13 +24,19 @@ type linkView struct {
 	Href string `json:"href"`
 }
 
-// minors are the minor versions of API v2 that the service speaks, newest first. As in a
-// Glance without an image cache, 2.14 and 2.16, which added the cache's API, are not among them.
-func minors() []int { return []int{17, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0} }
+// minors are the minor versions of API v2 that the service speaks, newest first. As with
+// Glance, 2.14 and 2.16, which added the cache's API, are those of a service with a cache.
+func minors(cache bool) []int {
+	list := []int{17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}
+	if !cache {
+		list = slices.DeleteFunc(list, func(minor int) bool { return minor == 16 || minor == 14 })
+	}
+	return list
+}
 
-func versionsDocument(r *api.Request) versionsView {
+func (s *Service) versionsDocument(r *api.Request) versionsView {
 	view := versionsView{}
-	for i, minor := range minors() {
+	for i, minor := range minors(s.deps.Cache != nil) {
 		status := "SUPPORTED"
 		if i == 0 {
 			status = "CURRENT"
@@ -43,10 +50,10 @@ func versionsDocument(r *api.Request) versionsView {
 
 // versionsOffer answers at the root, where Glance offers its versions as choices.
 func (s *Service) versionsOffer(_ context.Context, r *api.Request) (any, error) {
-	return &api.Response{Status: http.StatusMultipleChoices, Body: versionsDocument(r)}, nil
+	return &api.Response{Status: http.StatusMultipleChoices, Body: s.versionsDocument(r)}, nil
 }
 
 // versionsList answers the explicit question for versions.
 func (s *Service) versionsList(_ context.Context, r *api.Request) (any, error) {
-	return versionsDocument(r), nil
+	return s.versionsDocument(r), nil
 }

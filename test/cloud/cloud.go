@@ -80,7 +80,7 @@ func Start(t testing.TB, change ...func(*conf.Config)) *Cloud {
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true, TLSClientConfig: c.trust()}
 	c.http = &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c.settings = conf.Config{DataDir: c.DataDir, Listen: address, Region: "RegionOne", Host: c.Host, Virt: "fake", ExternalCIDR: "172.24.4.0/24",
-		PrivateCIDR: "10.0.0.0/24", TunnelIP: "127.0.0.1", AdminPassword: AdminPassword, LogLevel: "debug", LogFormat: "text"}
+		PrivateCIDR: "10.0.0.0/24", TunnelIP: "127.0.0.1", AdminPassword: AdminPassword, Images: conf.Images{ImageCache: 16}, LogLevel: "debug", LogFormat: "text"}
 	for _, fn := range change {
 		fn(&c.settings)
 	}
