@@ -65,6 +65,14 @@ func (l lateAuth) Authenticate(ctx context.Context, text string) (*token.Identit
 	return l.cl.auth.Authenticate(ctx, text)
 }
 
+// AuthenticateLate implements token.LateAuthenticator.
+func (l lateAuth) AuthenticateLate(ctx context.Context, text string) (*token.Identity, error) {
+	if late, can := l.cl.auth.(token.LateAuthenticator); can {
+		return late.AuthenticateLate(ctx, text)
+	}
+	return nil, token.ErrExpired
+}
+
 // memberAddress is where members reach this process: the listening address, or the
 // endpoint's host when that is every address.
 func (cl *cloud) memberAddress() string {

@@ -61,7 +61,7 @@ func (cl *cloud) inside(admit func(context.Context, connectedMember) error) http
 			http.Error(w, "this controller is not admitted now", http.StatusServiceUnavailable)
 			return
 		}
-		ctx, subject := r.Context(), r.Header.Get(subjectHeader)
+		ctx, subject, late := r.Context(), r.Header.Get(subjectHeader), r.Header.Get(lateHeader) != ""
 		if id := r.Header.Get(requestIDHeader); requestID.MatchString(id) {
 			ctx = api.WithRequestID(ctx, id)
 		}
@@ -77,7 +77,7 @@ func (cl *cloud) inside(admit func(context.Context, connectedMember) error) http
 			r.Header.Del(name)
 		}
 		if r.URL.Path == authenticatePath {
-			cl.answerWhoBears(ctx, w, subject)
+			cl.answerWhoBears(ctx, w, subject, late)
 			return
 		}
 		cl.edge.ServeHTTP(w, r.WithContext(ctx))
@@ -101,9 +101,13 @@ func identityIn(header http.Header) (*token.Identity, error) {
 	return identity, nil
 }
 
-// answerWhoBears tells another process who the bearer of a token is.
-func (cl *cloud) answerWhoBears(ctx context.Context, w http.ResponseWriter, text string) {
-	identity, err := cl.auth.Authenticate(ctx, text)
+// answerWhoBears tells another process who the bearer of a token is, or, late, was.
+func (cl *cloud) answerWhoBears(ctx context.Context, w http.ResponseWriter, text string, late bool) {
+	authenticate := cl.auth.Authenticate
+	if asked, can := cl.auth.(token.LateAuthenticator); can && late {
+		authenticate = asked.AuthenticateLate
+	}
+	identity, err := authenticate(ctx, text)
 	answer := authenticated{Identity: identity}
 	switch {
 	case !cl.serves("identity"):

@@ -61,7 +61,16 @@ type asker struct{ identity http.RoundTripper }
 
 // Authenticate implements token.Authenticator.
 func (a asker) Authenticate(ctx context.Context, text string) (*token.Identity, error) {
-	client := api.Client{HTTP: &http.Client{Transport: a.identity}, Base: internalBase, Header: http.Header{subjectHeader: {text}}}
+	return a.ask(ctx, http.Header{subjectHeader: {text}})
+}
+
+// AuthenticateLate implements token.LateAuthenticator.
+func (a asker) AuthenticateLate(ctx context.Context, text string) (*token.Identity, error) {
+	return a.ask(ctx, http.Header{subjectHeader: {text}, lateHeader: {"yes"}})
+}
+
+func (a asker) ask(ctx context.Context, header http.Header) (*token.Identity, error) {
+	client := api.Client{HTTP: &http.Client{Transport: a.identity}, Base: internalBase, Header: header}
 	var answer authenticated
 	if err := client.Do(ctx, http.MethodGet, authenticatePath[1:], nil, &answer); err != nil {
 		return nil, fmt.Errorf("ask who the bearer of a token is: %w", err)

@@ -29,9 +29,13 @@ const (
 	identityHeader  = "X-Virga-Identity"
 	requestIDHeader = "X-Virga-Request-Id"
 	subjectHeader   = "X-Virga-Token"
+	// lateHeader asks about a token whose time is over.
+	lateHeader = "X-Virga-Late"
 )
 
-func insideHeaders() []string { return []string{identityHeader, requestIDHeader, subjectHeader} }
+func insideHeaders() []string {
+	return []string{identityHeader, requestIDHeader, subjectHeader, lateHeader}
+}
 
 const (
 	// dialTimeout is how long a process may take to accept a connection.

@@ -82,6 +82,14 @@ func (authenticator) Authenticate(_ context.Context, text string) (*token.Identi
 	return nil, token.ErrInvalid
 }
 
+// AuthenticateLate implements token.LateAuthenticator.
+func (authenticator) AuthenticateLate(_ context.Context, text string) (*token.Identity, error) {
+	if text == "late" {
+		return &token.Identity{UserID: "late"}, nil
+	}
+	return nil, token.ErrInvalid
+}
+
 // otherProcess runs a process that serves identity and image; it returns its address.
 func otherProcess(t *testing.T, credentials *pki.Credentials) string {
 	t.Helper()
@@ -192,6 +200,12 @@ func TestOthersSayWhoBearsAToken(t *testing.T) {
 		if _, err := ask.Authenticate(t.Context(), text); !errors.Is(err, want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+	if identity, err := ask.AuthenticateLate(t.Context(), "late"); err != nil || identity.UserID != "late" {
+		t.Errorf("whose a late token was: %+v, %v", identity, err)
+	}
+	if _, err := ask.AuthenticateLate(t.Context(), "other"); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("whose another was: %v", err)
 	}
 	if _, err := ask.Authenticate(t.Context(), "trouble"); err == nil || errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) {
 		t.Errorf("trouble there: %v", err)

@@ -212,38 +212,6 @@ func (s *server) otherwise(path, method string) bool {
 	return slices.ContainsFunc(rows, func(row routed) bool { return row.route.Method == method })
 }
 
-// authenticate finds out who calls: the identity that an in-process caller put into the
-// context, or the owner of the token.
-func (s *server) authenticate(ctx context.Context, header http.Header, r *Request) error {
-	identity, inProcess := token.IdentityFrom(ctx)
-	tokenText := r.HTTP.Header.Get("X-Auth-Token")
-	if !inProcess && tokenText != "" {
-		var err error
-		identity, err = s.table.Auth.Authenticate(ctx, tokenText)
-		if err != nil && !errors.Is(err, token.ErrInvalid) && !errors.Is(err, token.ErrExpired) {
-			return Unavailable("The token could not be checked now.").Because(err)
-		}
-		if err != nil {
-			identity = nil
-		}
-	}
-	if identity == nil {
-		if r.route.Public {
-			r.creds = authz.CredsOf(nil)
-			return nil
-		}
-		if s.table.AuthenticateURI != "" {
-			header.Set("Www-Authenticate", "Keystone uri=\""+s.table.AuthenticateURI+"\"")
-		}
-		return Unauthorized("The request you have made requires authentication.")
-	}
-	if !inProcess && !identity.AllowsRequest(s.table.Type, r.HTTP.Method, r.HTTP.URL.Path) {
-		return Unauthorized("The request you have made requires authentication.")
-	}
-	r.Identity, r.creds = identity, authz.CredsOf(identity)
-	return nil
-}
-
 // authorize loads the target and enforces the row's rule on it.
 func (s *server) authorize(ctx context.Context, r *Request) error {
 	target := r.ownTarget()

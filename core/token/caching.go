@@ -56,6 +56,16 @@ func (c *Caching) Authenticate(ctx context.Context, token string) (*Identity, er
 	}
 }
 
+// AuthenticateLate implements LateAuthenticator. Late tokens are rare, so that none is remembered.
+func (c *Caching) AuthenticateLate(ctx context.Context, token string) (*Identity, error) {
+	if token == "" || len(token) > maxTokenLength {
+		return nil, ErrInvalid
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return authenticateLate(ctx, c.next, token)
+}
+
 // join returns the flight for the token, started if there was none. It outlives the request that started it, for the sake of
 // those that joined, but not the timeout.
 func (c *Caching) join(ctx context.Context, key digest, token string) *flight {

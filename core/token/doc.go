@@ -29,6 +29,20 @@ type Clock interface {
 	Now() time.Time
 }
 
+// LateAuthenticator is an Authenticator that can tell, of a token whose time is over but not for long, whose it was and
+// would be still. It answers like Authenticate; tokens that have not expired are none of its business.
+type LateAuthenticator interface {
+	AuthenticateLate(ctx context.Context, token string) (*Identity, error)
+}
+
+// authenticateLate asks for a late token, where that can be asked.
+func authenticateLate(ctx context.Context, next Authenticator, token string) (*Identity, error) {
+	if late, can := next.(LateAuthenticator); can {
+		return late.AuthenticateLate(ctx, token)
+	}
+	return nil, ErrExpired
+}
+
 // Authenticator turns the token string of a request into the caller's identity.
 //
 // It answers an error that wraps ErrInvalid or ErrExpired when the token is at fault, and any other error when the answer

@@ -1,6 +1,9 @@
 package token
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Screened is an Authenticator that verifies signed tokens by itself, and asks another one only whether those that are
 // genuine still stand. So forged tokens cost no question, and revocation holds as soon as for the one that is asked.
@@ -23,4 +26,14 @@ func (s *Screened) Authenticate(ctx context.Context, token string) (*Identity, e
 		}
 	}
 	return s.next.Authenticate(ctx, token)
+}
+
+// AuthenticateLate implements LateAuthenticator.
+func (s *Screened) AuthenticateLate(ctx context.Context, token string) (*Identity, error) {
+	if IsJWS(token) {
+		if _, err := s.keys.Open(token, s.clock.Now()); err != nil && !errors.Is(err, ErrExpired) {
+			return nil, err
+		}
+	}
+	return authenticateLate(ctx, s.next, token)
 }

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -169,6 +170,28 @@ func TestExpiredTokensAreForServicesOnly(t *testing.T) {
 	c.must(404, "GET", path, c.admin(), nil, "X-Subject-Token", revoked)
 	c.clock.Advance(20 * time.Hour)
 	c.must(404, "GET", path, c.admin(), nil, "X-Subject-Token", m.scoped)
+}
+
+// TestAServiceFinishesWhatBeganInTime makes requests with the expired token of a user and that of a service beside it.
+func TestAServiceFinishesWhatBeganInTime(t *testing.T) {
+	c := newCloud(t)
+	m, service := newMember(c), newOwner(c)
+	role := fmt.Sprint(c.must(200, "GET", "/v3/roles?name=service", m.admin, nil).at("roles", 0, "id"))
+	c.must(204, "PUT", "/v3/projects/"+service.project+"/users/"+service.user+"/roles/"+role, m.admin, nil)
+	revoked := c.login(m.byID(nil))
+	c.clock.Advance(10 * time.Minute)
+	c.must(204, "DELETE", "/v3/auth/tokens", revoked, nil, "X-Subject-Token", revoked)
+	c.clock.Advance(time.Hour)
+	serving := func() string { return c.login(service.byID(onProjectID(service.project))) }
+	const path = "/v3/auth/projects"
+	c.must(401, "GET", path, m.scoped, nil)
+	c.must(200, "GET", path, m.scoped, nil, "X-Service-Token", serving())
+	c.must(401, "GET", path, m.scoped, nil, "X-Service-Token", c.login(m.byID(nil)))
+	c.must(401, "GET", path, revoked, nil, "X-Service-Token", serving())
+	c.clock.Advance(46 * time.Hour)
+	c.must(200, "GET", path, m.scoped, nil, "X-Service-Token", serving())
+	c.clock.Advance(2 * time.Hour)
+	c.must(401, "GET", path, m.scoped, nil, "X-Service-Token", serving())
 }
 
 func TestOnlyTheSubjectAndAdministratorsSeeAToken(t *testing.T) {
