@@ -136,6 +136,11 @@ func (s *server) handle(w http.ResponseWriter, r *Request) (any, error) {
 	if err := s.authorize(ctx, r); err != nil {
 		return nil, err
 	}
+	if s.table.CheckQuery != nil && len(r.Query) > 0 {
+		if err := s.table.CheckQuery(r.route, r); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.readBody(r); err != nil {
 		return nil, err
 	}

@@ -92,7 +92,10 @@ type Table struct {
 	// MethodsByVersion answers 404 to a method that a path has in other versions only, as Nova
 	// does; without it the answer is 405.
 	MethodsByVersion bool
-	Errors           ErrorStyle
+	// CheckQuery, if set, refuses parameters of a query that the row does not have in the
+	// request's version.
+	CheckQuery func(row *Route, r *Request) error
+	Errors     ErrorStyle
 	// RequestIDHeader is an older header for the request id, besides X-Openstack-Request-Id.
 	RequestIDHeader string
 	Schemas         fs.FS

@@ -47,7 +47,7 @@ func TestEveryRuleOfARowIsKnownAndCompiles(t *testing.T) {
 
 func TestVersionDocuments(t *testing.T) {
 	r := newRig(t)
-	a := r.do(nil, "", "GET", "/", "").want(200, `"version":"2.97"`)
+	a := r.do(nil, "", "GET", "/", "").want(200, `"version":"2.104"`)
 	if a.str("versions", 0, "id") != "v2.0" || a.str("versions", 0, "version") != "" || a.str("versions", 0, "links", 0, "href") != "http://cloud/compute/v2/" {
 		t.Error(a.text)
 	}
@@ -56,9 +56,9 @@ func TestVersionDocuments(t *testing.T) {
 	}
 	r.do(nil, "", "GET", "/v2.1/", "").want(200, `"media-types"`)
 	r.do(nil, "", "GET", "/v2/", "").want(200, `"status":"SUPPORTED"`)
-	r.do(member(projectID), "2.98", "GET", "/v2.1/flavors", "").want(406, "computeFault")
+	r.do(member(projectID), "2.105", "GET", "/v2.1/flavors", "").want(406, "computeFault")
 	a = r.do(member(projectID), "latest", "GET", "/v2.1/flavors", "").want(200, "m1.nano")
-	if a.header.Get("OpenStack-API-Version") != "compute 2.97" || a.header.Get("X-OpenStack-Nova-API-Version") != "2.97" {
+	if a.header.Get("OpenStack-API-Version") != "compute 2.104" || a.header.Get("X-OpenStack-Nova-API-Version") != "2.104" {
 		t.Errorf("headers %v", a.header)
 	}
 	r.do(member(projectID), "2.1", "GET", "/v2.1/"+projectID+"/flavors/42", "").want(200, "m1.nano")

@@ -32,9 +32,9 @@ type flavorView struct {
 	Disk        int64              `json:"disk"`
 	Ephemeral   int64              `json:"OS-FLV-EXT-DATA:ephemeral"`
 	Swap        any                `json:"swap"`
-	Disabled    bool               `json:"OS-FLV-DISABLED:disabled"`
+	Disabled    *bool              `json:"OS-FLV-DISABLED:disabled,omitempty"`
 	IsPublic    bool               `json:"os-flavor-access:is_public"`
-	RXTXFactor  json.Number        `json:"rxtx_factor"`
+	RXTXFactor  *json.Number       `json:"rxtx_factor,omitempty"`
 	Description **string           `json:"description,omitempty"`
 	ExtraSpecs  *map[string]string `json:"extra_specs,omitempty"`
 	Links       []linkView         `json:"links"`
@@ -43,9 +43,13 @@ type flavorView struct {
 // viewFlavor is a flavor as version v shows it; before 2.75 no swap is an empty string.
 func viewFlavor(r *api.Request, f *flavor) flavorView {
 	view := flavorView{ID: f.ID, Name: f.Name, RAM: f.MemoryMiB, VCPUs: f.VCPUs, Disk: f.RootGiB, Ephemeral: f.Ephemeral,
-		Swap: f.SwapMiB, IsPublic: f.IsPublic, RXTXFactor: json.Number(floatText(f.RXTXFactor)), Links: linksOf(r, "flavors", f.ID)}
+		Swap: f.SwapMiB, IsPublic: f.IsPublic, Links: linksOf(r, "flavors", f.ID)}
 	if f.SwapMiB == 0 && r.Version.Before(vWholeUpdate) {
 		view.Swap = ""
+	}
+	if r.Version.Before(vStrictQueries) {
+		disabled, factor := false, json.Number(floatText(f.RXTXFactor))
+		view.Disabled, view.RXTXFactor = &disabled, &factor
 	}
 	if r.Version.AtLeast(vFlavorDescription) {
 		view.Description = &f.Description

@@ -122,13 +122,24 @@ func (s *Service) readFlavors(ctx context.Context, r *api.Request) ([]flavor, []
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, o := range page.Sort {
+		if o.Column == "rxtx_factor" && r.Version.AtLeast(vStrictQueries) {
+			return nil, nil, api.BadRequest("Invalid input for query parameters sort_key. Value: rxtx_factor.")
+		}
+	}
 	filter := flavorFilter{Order: page.Sort, Marker: page.Marker, Limit: page.Limit, ProjectID: r.ProjectID()}
 	if err := readFlavorFilter(r, &filter); err != nil {
 		return nil, nil, err
 	}
+	var name *regexp.Regexp
+	if text := r.Query.Get("name"); text != "" && r.Version.AtLeast(vStrictQueries) {
+		if name, err = compilePattern("name", text); err != nil {
+			return nil, nil, err
+		}
+	}
 	var rows []flavor
 	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {
-		rows, err = listFlavors(tx, filter)
+		rows, err = listNamedFlavors(tx, filter, name)
 		return err
 	})
 	if errors.Is(err, db.ErrMarker) {
@@ -141,6 +152,31 @@ func (s *Service) readFlavors(ctx context.Context, r *api.Request) ([]flavor, []
 		return rows, nextLinks(r, true, rows[len(rows)-1].ID), nil
 	}
 	return rows, nil, nil
+}
+
+// listNamedFlavors is listFlavors with those flavors alone whose name matches a pattern; nil
+// lets all through.
+func listNamedFlavors(tx *db.Tx, filter flavorFilter, name *regexp.Regexp) ([]flavor, error) {
+	if name == nil {
+		return listFlavors(tx, filter)
+	}
+	var found []flavor
+	limit := filter.Limit
+	for filter.Limit = 1000; ; {
+		rows, err := listFlavors(tx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if name.MatchString(row.Name) && len(found) < limit {
+				found = append(found, row)
+			}
+		}
+		if len(found) == limit || len(rows) < filter.Limit {
+			return found, nil
+		}
+		filter.Marker = rows[len(rows)-1].ID
+	}
 }
 
 // readFlavorFilter reads is_public, minDisk and minRam as nova's flavors controller does:
@@ -197,6 +233,9 @@ func (s *Service) flavorCreate(ctx context.Context, r *api.Request) (any, error)
 	in := body.Flavor
 	if in.Description != nil && r.Version.Before(vFlavorDescription) {
 		return nil, unexpectedField("flavor", "description")
+	}
+	if in.RXTXFactor != nil && r.Version.AtLeast(vStrictQueries) {
+		return nil, unexpectedField("flavor", "rxtx_factor")
 	}
 	now := s.clock.Now()
 	row := &flavor{ID: s.clock.ID(), Name: strings.TrimSpace(in.Name), MemoryMiB: int64(in.RAM), VCPUs: int(in.VCPUs), RootGiB: int64(in.Disk),

@@ -9,7 +9,21 @@ import (
 // routesOfProxies are what other services own and clients of before asked compute for, and
 // os-hosts, which went the same way.
 func (s *Service) routesOfProxies() []api.Route {
-	return slices.Concat(s.routesOfImages(), s.routesOfNetworkProxies(), s.routesOfHosts(), s.routesOfAbsentServices())
+	return slices.Concat(s.routesOfImages(), s.routesOfNetworkProxies(), s.routesOfHosts(), s.routesOfVolumeBoot(), s.routesOfAbsentServices())
+}
+
+// routesOfVolumeBoot are servers under the name that they once had when they booted from volumes.
+func (s *Service) routesOfVolumeBoot() []api.Route {
+	one, until := "/v2.1/os-volumes_boot/{server_id}", before(vNoVolumeBoot)
+	return []api.Route{
+		{Method: get, Path: "/v2.1/os-volumes_boot", Policy: ruleIndex, Handle: s.serverList, Until: until, Doc: "lists servers"},
+		{Method: post, Path: "/v2.1/os-volumes_boot", Policy: ruleCreate, Handle: s.serverCreateRequest, Body: "server_create", Status: 202, Until: until, Doc: "creates servers"},
+		{Method: get, Path: "/v2.1/os-volumes_boot/detail", Policy: ruleDetail, Handle: s.serverListDetail, Until: until, Doc: "lists servers with details"},
+		{Method: get, Path: one, Policy: ruleShow, Load: s.loadServer, Handle: s.serverShow, Until: until, Doc: "shows a server"},
+		{Method: put, Path: one, Policy: ruleUpdate, Load: s.loadServer, Handle: s.serverUpdate, Body: "server_update", Until: until, Doc: "changes a server"},
+		{Method: del, Path: one, Policy: ruleDelete, Load: s.loadServer, Handle: s.serverDeleteRequest, Until: until, Doc: "deletes a server"},
+		{Method: post, Path: one + "/action", Policy: ruleAction, Load: s.loadServer, Handle: s.serverAction, Body: "server_action", Until: until, Doc: "acts on a server"},
+	}
 }
 
 func (s *Service) routesOfImages() []api.Route {

@@ -33,7 +33,7 @@ const (
 	webGroupID = "55555555-5555-4555-8555-555555555555"
 	projectID  = "0123456789abcdef0123456789abcdef"
 	otherID    = "fedcba9876543210fedcba9876543210"
-	latest     = "2.96"
+	latest     = "2.104"
 )
 
 // rig is a compute service over a fresh database, with its neighbours in memory.

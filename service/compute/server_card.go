@@ -11,7 +11,7 @@ import (
 // them. The card is written with its row, always by insertServer and updateServer.
 
 // cardForm is the first piece: a card of another form is made anew from the row.
-const cardForm = "1"
+const cardForm = "2"
 
 // cardBorder stands between pieces: no JSON text contains it.
 const cardBorder = "\x1e"
@@ -38,6 +38,8 @@ const (
 	// cardFault and cardFaultForAdmins are empty without a fault.
 	cardFault
 	cardFaultForAdmins
+	cardImageProperties
+	cardHints
 	cardLength
 )
 
@@ -59,6 +61,7 @@ func makeCard(row *server) (string, error) {
 		cardDiskConfig: d.DiskConfig, cardGroups: viewGroupNames(row), cardDescription: d.Description, cardLockedReason: orNull(d.LockedReason),
 		cardLaunchIndex: d.LaunchIndex, cardFlavorID: f.ID, cardFlavor: embedded, cardSpecs: nonNil(f.ExtraSpecs),
 		cardFault: viewFault(d.Fault, false), cardFaultForAdmins: viewFault(d.Fault, true),
+		cardImageProperties: imagePropertiesShown(d.Image.Properties), cardHints: hintsShown(d.Hints),
 	} {
 		text, err := json.Marshal(value)
 		if err != nil {

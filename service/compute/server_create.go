@@ -299,6 +299,7 @@ func (c *createRequest) readHints(body *serverBody) error {
 	if hints == nil {
 		hints = body.Hints2
 	}
+	c.row.Detail.Hints = hintLists(hints)
 	for _, name := range unsupportedHints {
 		if _, given := hints[name]; given {
 			return api.BadRequest("The scheduler hint %s is not supported.", name)

@@ -20,7 +20,7 @@ type pageText struct {
 	// hostIDs remembers hostId by project and host.
 	hostIDs map[[2]string]string
 
-	embedded, locked, description, tags, certificates, lockedReason, hostname, extended, hostStatus, pinned bool
+	embedded, locked, description, tags, certificates, lockedReason, hostname, extended, hostStatus, pinned, imageProperties, hints bool
 }
 
 func (s *Service) newPageText(r *api.Request, c *serverContext, servers int) *pageText {
@@ -31,6 +31,7 @@ func (s *Service) newPageText(r *api.Request, c *serverContext, servers int) *pa
 		self: inner(r.URL("/v2.1/servers/")), bookmark: inner(r.URL("/servers/")), image: inner(r.URL("/images/")), flavor: inner(r.URL("/flavors/")),
 		embedded: !v.Before(vEmbeddedFlavor), locked: v.AtLeast(vLocked), description: v.AtLeast(vDescription), tags: v.AtLeast(vTags),
 		certificates: v.AtLeast(vCertificates), lockedReason: v.AtLeast(vLockedReason), pinned: v.AtLeast(vPinnedZone),
+		imageProperties: v.AtLeast(vImageProperties), hints: v.AtLeast(vHintsShown),
 		hostname: v.AtLeast(vHostname) || c.extended && v.AtLeast(vExtendedAttributes), extended: !v.Before(vExtendedAttributes),
 		hostStatus: c.hostStatus && v.AtLeast(vHostStatus),
 	}
@@ -125,7 +126,7 @@ func (p *pageText) server(row *server, pieces card) {
 	p.put("user_id", row.UserID)
 	p.raw("metadata", pieces[cardMetadata])
 	p.put("hostId", p.hostID(row))
-	p.linkedImage(row)
+	p.linkedImage(row, pieces)
 	p.linkedFlavor(pieces)
 	p.time("created", row.CreatedAt, secondForm)
 	p.time("updated", row.UpdatedAt, secondForm)
@@ -177,12 +178,16 @@ func (p *pageText) hostID(row *server) string {
 	return id
 }
 
-func (p *pageText) linkedImage(row *server) {
+func (p *pageText) linkedImage(row *server, pieces card) {
 	if row.ImageID == "" {
 		p.raw("image", `""`)
 		return
 	}
-	p.raw("image", `{"id":"`+row.ImageID+`","links":[{"rel":"bookmark","href":"`+p.image+row.ImageID+`"}]}`)
+	p.raw("image", `{"id":"`+row.ImageID+`","links":[{"rel":"bookmark","href":"`+p.image+row.ImageID+`"}]`)
+	if p.imageProperties {
+		p.raw("properties", pieces[cardImageProperties])
+	}
+	p.text = append(p.text, '}')
 }
 
 func (p *pageText) linkedFlavor(pieces card) {
@@ -255,6 +260,9 @@ func (p *pageText) versioned(row *server, pieces card) {
 	}
 	if p.pinned {
 		p.orNull("pinned_availability_zone", row.Zone)
+	}
+	if p.hints {
+		p.raw("scheduler_hints", pieces[cardHints])
 	}
 }
 

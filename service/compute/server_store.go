@@ -85,6 +85,8 @@ type serverDetail struct {
 	AdminPass      string            `json:"admin_pass,omitempty"`  // for the config drive; no API shows it
 	Rescue         *rescue           `json:"rescue,omitempty"`      // while the server is rescued or is about to be
 	SoftDelete     *softDelete       `json:"soft_delete,omitempty"` // while the server can be restored
+	// Hints are the scheduler hints of the create.
+	Hints map[string][]string `json:"hints,omitempty"`
 }
 
 // rescue is what a server is rescued with.

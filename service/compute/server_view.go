@@ -96,6 +96,7 @@ type serverView struct {
 	Certificates    **[]string               `json:"trusted_image_certificates,omitempty"`
 	ServerGroups    *[]string                `json:"server_groups,omitempty"`
 	PinnedZone      **string                 `json:"pinned_availability_zone,omitempty"`
+	Hints           *map[string][]string     `json:"scheduler_hints,omitempty"`
 }
 
 // serverContext is what the views of servers need besides their rows.
@@ -297,6 +298,10 @@ func viewVersioned(r *api.Request, view *serverView, row *server, c *serverConte
 		zone := orNull(row.Zone)
 		view.PinnedZone = &zone
 	}
+	if v.AtLeast(vHintsShown) {
+		hints := hintsShown(row.Detail.Hints)
+		view.Hints = &hints
+	}
 }
 
 func nonNil(m map[string]string) map[string]string {
@@ -353,7 +358,11 @@ func viewImageOf(r *api.Request, row *server) any {
 	if row.ImageID == "" {
 		return ""
 	}
-	return map[string]any{"id": row.ImageID, "links": []linkView{{"bookmark", r.URL("/images/" + row.ImageID)}}}
+	view := map[string]any{"id": row.ImageID, "links": []linkView{{"bookmark", r.URL("/images/" + row.ImageID)}}}
+	if r.Version.AtLeast(vImageProperties) {
+		view["properties"] = imagePropertiesShown(row.Detail.Image.Properties)
+	}
+	return view
 }
 
 func viewFlavorOf(r *api.Request, row *server, c *serverContext) any {

@@ -63,7 +63,7 @@ func (s *Service) serverDocument(ctx context.Context, r *api.Request, row *serve
 }
 
 // updateFields bounds the fields of an update that not every version has.
-var updateFields = map[string]api.Version{"description": vDescription, "hostname": vHostname}
+var updateFields = map[string]api.Version{"description": vDescription, "hostname": vHostname, "pinned_availability_zone": vZoneRepinned}
 
 func (s *Service) serverUpdate(ctx context.Context, r *api.Request) (any, error) {
 	var body struct {
@@ -77,7 +77,14 @@ func (s *Service) serverUpdate(ctx context.Context, r *api.Request) (any, error)
 			return nil, unexpectedField("server", name)
 		}
 	}
-	row, err := s.changeServer(ctx, r, "update", func(_ *db.Tx, row *server) error { return applyUpdate(r, row, body.Server) })
+	row, err := s.changeServer(ctx, r, "update", func(tx *db.Tx, row *server) error {
+		if zone, given := body.Server["pinned_availability_zone"]; given {
+			if err := repin(tx, row, zone); err != nil {
+				return err
+			}
+		}
+		return applyUpdate(r, row, body.Server)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +96,7 @@ func (s *Service) serverUpdate(ctx context.Context, r *api.Request) (any, error)
 
 func applyUpdate(r *api.Request, row *server, fields map[string]*string) error {
 	for name, value := range fields {
-		if value == nil && name != "description" && name != "accessIPv4" && name != "accessIPv6" {
+		if value == nil && name != "description" && name != "accessIPv4" && name != "accessIPv6" && name != "pinned_availability_zone" {
 			return api.BadRequest("Invalid input for field/attribute %s. Value: null.", name)
 		}
 		text := ""
@@ -117,6 +124,28 @@ func applyUpdate(r *api.Request, row *server, fields map[string]*string) error {
 			row.Detail.DiskConfig = text
 		}
 	}
+	return nil
+}
+
+// repin pins a server to the zone that it is in, or takes it off its zone (2.104).
+func repin(tx *db.Tx, row *server, zone *string) error {
+	if zone == nil {
+		row.Zone = ""
+		return nil
+	}
+	current := row.Zone
+	if current == "" && row.Host != "" {
+		hosts, err := hostBriefs(tx, []string{row.Host})
+		if err != nil {
+			return err
+		}
+		if len(hosts) > 0 && hosts[0].Zone != *zone {
+			return api.Conflict("Server can only be pinned to its current availability zone '%s', but '%s' was requested.", hosts[0].Zone, oneLine(*zone, 60))
+		}
+	} else if current != *zone {
+		return api.Conflict("Cannot change pinned availability zone directly. Unpin first by setting pinned_availability_zone to null.")
+	}
+	row.Zone = *zone
 	return nil
 }
 

@@ -136,7 +136,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("open the compute schemas: %w", err)
 	}
 	s.table = &api.Table{
-		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true, MethodsByVersion: true,
+		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true, MethodsByVersion: true, CheckQuery: checkQuery,
 		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Policy: policy,
 		Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}

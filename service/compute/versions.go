@@ -77,7 +77,7 @@ var (
 
 // microversions is what clients are told.
 func microversions() *api.Versions {
-	return &api.Versions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: api.V(2, 1), Max: vShares}
+	return &api.Versions{Service: "compute", Legacy: "X-OpenStack-Nova-API-Version", Min: api.V(2, 1), Max: vZoneRepinned}
 }
 
 // before is the last version without something.
