@@ -37,11 +37,19 @@ func (s *Service) volumeAttachments(context.Context, *api.Request) (any, error) 
 func volumeAttach(_ context.Context, r *api.Request) (any, error) {
 	var body struct {
 		Attachment struct {
-			VolumeID string `json:"volumeId"`
+			VolumeID string          `json:"volumeId"`
+			Tag      *string         `json:"tag"`
+			Delete   json.RawMessage `json:"delete_on_termination"`
 		} `json:"volumeAttachment"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err
+	}
+	switch in := body.Attachment; {
+	case in.Tag != nil && r.Version.Before(vAttachTag):
+		return nil, unexpectedField("volumeAttachment", "tag")
+	case in.Delete != nil && r.Version.Before(vKeepAttachment):
+		return nil, unexpectedField("volumeAttachment", "delete_on_termination")
 	}
 	return nil, api.NotFound("Volume %s could not be found.", oneLine(body.Attachment.VolumeID, 60))
 }

@@ -1,6 +1,8 @@
 package compute_test
 
 import (
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -168,7 +170,7 @@ func TestFlavors(t *testing.T) {
 	}
 	r.do(root, "", "POST", "/v2.1/flavors/77/action", `{"addTenantAccess":{"tenant":"`+projectID+`"}}`).want(200, projectID)
 	r.do(root, "", "POST", "/v2.1/flavors/77/action", `{"addTenantAccess":{"tenant":"`+projectID+`"}}`).want(409, "already exists")
-	r.do(root, "", "POST", "/v2.1/flavors/1/action", `{"addTenantAccess":{"tenant":"x"}}`).want(409, "public")
+	r.do(root, "2.7", "POST", "/v2.1/flavors/1/action", `{"addTenantAccess":{"tenant":"x"}}`).want(409, "public")
 	r.do(alice, "", "GET", "/v2.1/flavors/77", "").want(200, `"swap":""`)
 	r.do(alice, "", "GET", "/v2.1/flavors", "").want(200, "mine")
 	r.do(member(otherID), "", "GET", "/v2.1/flavors/detail?is_public=None", "").want(200, "m1.tiny")
@@ -199,7 +201,16 @@ func TestKeypairs(t *testing.T) {
 	r.do(alice, "2.92", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"a@b.c","public_key":"`+public+`"}}`).want(409, "Key pair 'a@b.c' already exists.")
 	r.do(alice, "2.92", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"gen"}}`).want(400, "public_key")
 	r.do(alice, "2.1", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"a@b"}}`).want(400, "unsafe characters")
-	r.do(alice, "2.2", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"x","type":"x509"}}`).want(400, "x509")
+	r.do(alice, "2.2", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"x","type":"x509","public_key":"`+public+`"}}`).want(400, "failed to generate fingerprint")
+	made := r.do(alice, "2.2", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"cert","type":"x509"}}`).want(201, `"type":"x509"`)
+	again, err := json.Marshal(map[string]any{"keypair": map[string]string{"name": "same", "type": "x509", "public_key": made.str("keypair", "public_key")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.do(alice, "2.2", "POST", "/v2.1/os-keypairs", string(again)).want(201, made.str("keypair", "fingerprint"))
+	if _, err := tls.X509KeyPair([]byte(made.str("keypair", "public_key")), []byte(made.str("keypair", "private_key"))); err != nil {
+		t.Error(err)
+	}
 	r.do(alice, "2.2", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"x","public_key":"not a key"}}`).want(400, "failed to generate fingerprint")
 	r.do(alice, "2.10", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"x","user_id":"root"}}`).want(403, "os-keypairs:create")
 	r.do(admin(), "2.10", "POST", "/v2.1/os-keypairs", `{"keypair":{"name":"x","user_id":"`+alice.UserID+`"}}`).want(201, "private_key")

@@ -11,3 +11,6 @@ func (s *Service) Engine() *work.Engine { return s.engine }
 
 // Reclaim deletes the servers whose time to be restored is over.
 func (s *Service) Reclaim(ctx context.Context) error { return s.reconcileReclaim(ctx) }
+
+// NewestVersion is the minor number of the newest microversion.
+var NewestVersion = microversions().Max.Minor

@@ -364,6 +364,9 @@ func (s *Service) extraSpecsCreate(ctx context.Context, r *api.Request) (any, er
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
+	if err := s.checkSpecs(r, body.ExtraSpecs); err != nil {
+		return nil, err
+	}
 	row, err := s.changeFlavor(ctx, r, "update", func(f *flavor) error { return mergeSpecs(f, body.ExtraSpecs) })
 	if err != nil {
 		return nil, err
@@ -397,6 +400,9 @@ func (s *Service) extraSpecUpdate(ctx context.Context, r *api.Request) (any, err
 	value, there := body[key]
 	if !there || len(body) != 1 {
 		return nil, api.BadRequest("Request body and URI mismatch")
+	}
+	if err := s.checkSpecs(r, body); err != nil {
+		return nil, err
 	}
 	if _, err := s.changeFlavor(ctx, r, "update", func(f *flavor) error { return mergeSpecs(f, body) }); err != nil {
 		return nil, err
@@ -481,7 +487,7 @@ func (s *Service) flavorAction(ctx context.Context, r *api.Request) (any, error)
 		if err := json.Unmarshal(raw, &in); err != nil || in.Tenant == "" || len(in.Tenant) > 64 {
 			return nil, api.BadRequest("Invalid input for field/attribute %s. A tenant is required.", name)
 		}
-		if f.IsPublic {
+		if f.IsPublic && (name == "removeTenantAccess" || r.Version.AtLeast(vPublicAccess)) {
 			return nil, api.Conflict("Can not add or remove access of the public flavor %s.", f.ID)
 		}
 		err := s.db.Write(ctx, func(tx *db.Tx) error {

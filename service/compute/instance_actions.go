@@ -50,7 +50,7 @@ func viewAction(r *api.Request, o *work.Operation) actionView {
 		message := "Error"
 		view.Message = &message
 	}
-	if r.Version.AtLeast(vActionUpdated) {
+	if r.Version.AtLeast(vActionPaging) {
 		updated := microTime(o.UpdatedAt)
 		view.UpdatedAt = &updated
 	}
@@ -245,7 +245,11 @@ func (s *Service) externalEvents(ctx context.Context, r *api.Request) (any, erro
 		return nil, err
 	}
 	var ids []string
+	since := eventsSince()
 	for _, e := range body.Events {
+		if r.Version.Before(since[e.Name]) {
+			return nil, api.BadRequest("Invalid input for field/attribute name. Value: %s. It is no event of this version.", e.Name)
+		}
 		ids = append(ids, e.ServerID)
 	}
 	var rows []*server

@@ -195,33 +195,53 @@ func (s *Service) makeKeypair(r *api.Request, body keypairBody) (*newKeypair, to
 		return nil, "", unexpectedField("keypair", "type")
 	case in.UserID != nil && r.Version.Before(vKeypairUser):
 		return nil, "", unexpectedField("keypair", "user_id")
-	case in.Type != nil && *in.Type != "ssh":
-		return nil, "", api.BadRequest("Keypair data is invalid: key pairs of type %s are not supported, only ssh", *in.Type)
+	case in.Type != nil && *in.Type != keySSH && *in.Type != keyX509:
+		return nil, "", api.BadRequest("Invalid input for field/attribute type. Value: %s. '%s' is not one of ['ssh', 'x509']", oneLine(*in.Type, 20), oneLine(*in.Type, 20))
 	case in.PublicKey == nil && r.Version.AtLeast(vKeypairImport):
 		return nil, "", api.BadRequest("Invalid input for field/attribute keypair. 'public_key' is a required property")
 	}
-	row := &newKeypair{UserID: r.UserID(), Name: in.Name, Type: "ssh", CreatedAt: s.clock.Now()}
+	row := &newKeypair{UserID: r.UserID(), Name: in.Name, Type: keySSH, CreatedAt: s.clock.Now()}
+	if in.Type != nil {
+		row.Type = *in.Type
+	}
 	if in.UserID != nil {
 		row.UserID = *in.UserID
 	}
 	if in.PublicKey == nil {
-		public, private, err := generateKey("Generated-by-Virga")
+		public, private, err := s.generate(row)
 		row.PublicKey = public
 		if err == nil {
-			row.Fingerprint, err = fingerprintOf(public)
+			row.Fingerprint, err = fingerprintOf(row.Type, public)
 		}
 		return row, private, err
 	}
 	row.PublicKey = strings.TrimSpace(*in.PublicKey)
 	var err error
-	if row.Fingerprint, err = fingerprintOf(row.PublicKey); err != nil {
+	if row.Fingerprint, err = fingerprintOf(row.Type, row.PublicKey); err != nil {
 		return nil, "", api.BadRequest("Keypair data is invalid: failed to generate fingerprint").Because(err)
 	}
 	return row, "", nil
 }
 
-// fingerprintOf is the MD5 form that the compute API shows.
-func fingerprintOf(public string) (string, error) {
+// The types of key pairs.
+const (
+	keySSH  = "ssh"
+	keyX509 = "x509"
+)
+
+// generate makes a pair of the row's type.
+func (s *Service) generate(row *newKeypair) (string, token.Secret, error) {
+	if row.Type == keyX509 {
+		return generateCertificate(row.UserID, row.CreatedAt)
+	}
+	return generateKey("Generated-by-Virga")
+}
+
+// fingerprintOf is what the compute API shows: MD5 of SSH keys, SHA-1 of certificates.
+func fingerprintOf(kind, public string) (string, error) {
+	if kind == keyX509 {
+		return fingerprintOfCertificate(public)
+	}
 	if strings.ContainsAny(public, "\n\r") {
 		return "", errors.New("a public key is one line")
 	}

@@ -21,7 +21,8 @@ const (
 // defaultQuotas are nova's; -1 means without limit.
 func defaultQuotas() map[string]int64 {
 	return map[string]int64{quotaInstances: 10, quotaCores: 20, quotaRAM: 51200, quotaKeypairs: 100, quotaMetadata: 128,
-		quotaGroups: 10, quotaGroupMembers: 10, quotaFiles: 5, quotaFileBytes: 10240, quotaPathBytes: 255}
+		quotaGroups: 10, quotaGroupMembers: 10, quotaFiles: 5, quotaFileBytes: 10240, quotaPathBytes: 255,
+		"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 }
 
 // The owners of rows in the table quotas.

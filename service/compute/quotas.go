@@ -29,31 +29,42 @@ func loadProject(_ context.Context, r *api.Request) (api.Target, error) {
 	return projectTarget{id}, nil
 }
 
-// proxiedQuotas are quotas of resources that other services own; Nova shows them before
-// 2.36 without enforcing them.
-var proxiedQuotas = map[string]int64{"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
+// proxiedQuotas are quotas of what the network service owns; nova keeps and shows them without
+// enforcing them.
+var proxiedQuotas = []string{"fixed_ips", "floating_ips", "security_groups", "security_group_rules"}
 
-// quotaNames are the quotas that a version shows.
-func quotaNames(v api.Version) []string {
-	names := []string{quotaInstances, quotaCores, quotaRAM, quotaKeypairs, quotaMetadata, quotaGroups, quotaGroupMembers}
-	if v.Before(vNoPersonality) {
-		names = append(names, quotaFiles, quotaFileBytes, quotaPathBytes)
+// quotaNames are the quotas of projects that a version has.
+func quotaNames(v api.Version) []string { return quotasIn(v, vNoProxies) }
+
+// classNames are the quotas of classes that a version has; groups have some since 2.50, when
+// those of networks went.
+func classNames(v api.Version) []string {
+	names := quotasIn(v, vGroupQuotas)
+	if v.Before(vGroupQuotas) {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == quotaGroups || name == quotaGroupMembers })
 	}
 	return names
 }
 
-func viewQuotas(r *api.Request, limits map[string]int64, id string) map[string]any {
+// quotasIn are the quotas of a version, those of networks until before the one that took them away.
+func quotasIn(v, withoutProxied api.Version) []string {
+	names := []string{quotaInstances, quotaCores, quotaRAM, quotaKeypairs, quotaMetadata, quotaGroups, quotaGroupMembers}
+	if v.Before(vNoPersonality) {
+		names = append(names, quotaFiles, quotaFileBytes, quotaPathBytes)
+	}
+	if v.Before(withoutProxied) {
+		names = append(names, proxiedQuotas...)
+	}
+	return names
+}
+
+func viewQuotas(limits map[string]int64, names []string, id string) map[string]any {
 	view := map[string]any{}
 	if id != "" {
 		view["id"] = id
 	}
-	for _, name := range quotaNames(r.Version) {
+	for _, name := range names {
 		view[name] = limits[name]
-	}
-	if r.Version.Before(vNoProxies) {
-		for name, value := range proxiedQuotas {
-			view[name] = value
-		}
 	}
 	return view
 }
@@ -74,7 +85,7 @@ func (s *Service) quotaShow(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"quota_set": viewQuotas(r, limits, r.Param("project_id"))}, nil
+	return map[string]any{"quota_set": viewQuotas(limits, quotaNames(r.Version), r.Param("project_id"))}, nil
 }
 
 // quotaDefaults shows what a project without quotas of its own has.
@@ -83,7 +94,7 @@ func (s *Service) quotaDefaults(ctx context.Context, r *api.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"quota_set": viewQuotas(r, limits, r.Param("project_id"))}, nil
+	return map[string]any{"quota_set": viewQuotas(limits, quotaNames(r.Version), r.Param("project_id"))}, nil
 }
 
 func (s *Service) quotaDetail(ctx context.Context, r *api.Request) (any, error) {
@@ -102,7 +113,7 @@ func (s *Service) quotaDetail(ctx context.Context, r *api.Request) (any, error) 
 	}
 	inUse := map[string]int64{quotaInstances: used.Instances, quotaCores: used.Cores, quotaRAM: used.RAM, quotaGroups: groups}
 	view := map[string]any{"id": id}
-	for name, limit := range viewQuotas(r, limits, "") {
+	for name, limit := range viewQuotas(limits, quotaNames(r.Version), "") {
 		view[name] = map[string]any{"limit": limit, "in_use": inUse[name], "reserved": 0}
 	}
 	return map[string]any{"quota_set": view}, nil
@@ -111,13 +122,12 @@ func (s *Service) quotaDetail(ctx context.Context, r *api.Request) (any, error) 
 // maxQuota is the greatest limit that Nova takes.
 const maxQuota = 0x7FFFFFFF
 
-func readQuotaBody(r *api.Request, key string) (values map[string]int64, force bool, err error) {
+func readQuotaBody(r *api.Request, key string, allowed []string) (values map[string]int64, force bool, err error) {
 	var body map[string]map[string]json.RawMessage
 	if err := r.Decode(&body); err != nil {
 		return nil, false, err
 	}
 	values = map[string]int64{}
-	allowed := quotaNames(r.Version)
 	for name, raw := range body[key] {
 		if name == "force" {
 			var flag flexBool
@@ -127,8 +137,7 @@ func readQuotaBody(r *api.Request, key string) (values map[string]int64, force b
 			force = bool(flag)
 			continue
 		}
-		_, proxied := proxiedQuotas[name]
-		if proxied && r.Version.Before(vNoProxies) || name == "id" || name == "tenant_id" {
+		if name == "id" || name == "tenant_id" {
 			continue
 		}
 		if !slices.Contains(allowed, name) {
@@ -144,7 +153,7 @@ func readQuotaBody(r *api.Request, key string) (values map[string]int64, force b
 }
 
 func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) {
-	values, force, err := readQuotaBody(r, "quota_set")
+	values, force, err := readQuotaBody(r, "quota_set", quotaNames(r.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +185,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"quota_set": viewQuotas(r, limits, "")}, nil
+	return map[string]any{"quota_set": viewQuotas(limits, quotaNames(r.Version), "")}, nil
 }
 
 func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) {
@@ -194,15 +203,6 @@ func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) 
 	return accepted(), err
 }
 
-func viewClass(r *api.Request, limits map[string]int64, id string) map[string]any {
-	view := viewQuotas(r, limits, id)
-	if r.Version.Before(vGroupQuotas) {
-		delete(view, quotaGroups)
-		delete(view, quotaGroupMembers)
-	}
-	return view
-}
-
 func (s *Service) quotaClassShow(ctx context.Context, r *api.Request) (any, error) {
 	limits, _, err := s.readLimits(ctx, "")
 	if err != nil {
@@ -211,12 +211,12 @@ func (s *Service) quotaClassShow(ctx context.Context, r *api.Request) (any, erro
 	if r.Param("class") != defaultClass {
 		limits = defaultQuotas()
 	}
-	return map[string]any{"quota_class_set": viewClass(r, limits, r.Param("class"))}, nil
+	return map[string]any{"quota_class_set": viewQuotas(limits, classNames(r.Version), r.Param("class"))}, nil
 }
 
 // quotaClassUpdate changes the defaults of all projects; there is no other class in use.
 func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, error) {
-	values, _, err := readQuotaBody(r, "quota_class_set")
+	values, _, err := readQuotaBody(r, "quota_class_set", classNames(r.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"quota_class_set": viewClass(r, limits, "")}, nil
+	return map[string]any{"quota_class_set": viewQuotas(limits, classNames(r.Version), "")}, nil
 }
 
 // limitsShow answers GET /limits; administrators may name another project.
@@ -269,8 +269,8 @@ func (s *Service) limitsShow(ctx context.Context, r *api.Request) (any, error) {
 		"totalRAMUsed": used.RAM, "totalServerGroupsUsed": groups,
 	}
 	if r.Version.Before(vNoProxies) {
-		for name, value := range map[string]int64{"maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "maxTotalFloatingIps": -1,
-			"totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0} {
+		for name, value := range map[string]int64{"maxSecurityGroups": limits["security_groups"], "maxSecurityGroupRules": limits["security_group_rules"],
+			"maxTotalFloatingIps": limits["floating_ips"], "totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0} {
 			absolute[name] = value
 		}
 	}

@@ -61,6 +61,8 @@ type blockDevice struct {
 	SourceType      string   `json:"source_type"`
 	DestinationType string   `json:"destination_type"`
 	UUID            string   `json:"uuid"`
+	Tag             string   `json:"tag"`
+	VolumeType      *string  `json:"volume_type"`
 }
 
 type personality struct {
@@ -141,6 +143,7 @@ func (s *Service) readCreate(ctx context.Context, r *api.Request, body *serverBo
 		func() error { return request.readFiles(in) },
 		func() error { return request.readHostName(r, in) },
 		func() error { return request.readHints(body) },
+		func() error { return checkDeviceVersions(r, in.Devices) },
 		func() error { return s.readImageAndFlavor(ctx, r, in, request) },
 		func() error { return s.readKey(ctx, r, in, request) },
 		func() error { return s.readPlace(ctx, r, in, request) },
@@ -315,6 +318,20 @@ func (c *createRequest) readHints(body *serverBody) error {
 
 // imageID takes the id from a reference, which may be an address.
 func imageID(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// checkDeviceVersions refuses what block devices have in other versions: tags from 2.32 to 2.36
+// and again since 2.42, types of volumes since 2.67.
+func checkDeviceVersions(r *api.Request, devices []blockDevice) error {
+	for _, device := range devices {
+		switch {
+		case device.VolumeType != nil && r.Version.Before(vVolumeType):
+			return unexpectedField("block_device_mapping_v2", "volume_type")
+		case device.Tag != "" && !tagsDevices(r.Version):
+			return unexpectedField("block_device_mapping_v2", "tag")
+		}
+	}
+	return nil
+}
 
 // readDevices finds the image of block_device_mapping_v2: the boot disk from an image on
 // the host is the one form there is, for volumes do not exist here.

@@ -240,7 +240,7 @@ func (s *Service) portsOf(ctx context.Context, r *api.Request, list []networkFie
 }
 
 func readNetworkEntry(r *api.Request, entry networkField, ports map[string]Port, networks map[string]Network, count int) (nicRequest, error) {
-	if entry.Tag != "" && (r.Version.Before(vDeviceTags) && (r.Version.Before(api.V(2, 32)) || r.Version.AtLeast(api.V(2, 37)))) {
+	if entry.Tag != "" && !tagsDevices(r.Version) {
 		return nicRequest{}, unexpectedField("networks", "tag")
 	}
 	if entry.Port != nil {

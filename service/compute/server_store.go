@@ -424,15 +424,18 @@ func tagsOf(tx *db.Tx, ids []string) (map[string][]string, error) {
 	return byID, nil
 }
 
-// serversDuring returns the servers that ran at some time of a period, of all projects for
-// an empty id.
-func serversDuring(tx *db.Tx, projectID string, start, end time.Time, limit int) ([]server, error) {
-	text := "SELECT " + serverColumns + " FROM servers WHERE launched_at > 0 AND launched_at < ? AND (deleted_at = 0 OR deleted_at > ?)"
+// serversDuring returns those servers that ran at some time of a period, of all projects for
+// an empty id, in the order of projects and ids, after the server that after is.
+func serversDuring(tx *db.Tx, projectID string, start, end time.Time, after *server, limit int) ([]server, error) {
+	text := "SELECT " + serverColumns + " FROM servers WHERE launched_at > 0 AND launched_at <= ? AND (deleted_at = 0 OR deleted_at > ?)"
 	args := []any{end, start}
 	if projectID != "" {
 		text, args = text+" AND project_id = ?", append(args, projectID)
 	}
+	if after != nil {
+		text, args = text+" AND (project_id > ? OR project_id = ? AND id > ?)", append(args, after.ProjectID, after.ProjectID, after.ID)
+	}
 	var rows []server
-	err := tx.Select(&rows, text+" ORDER BY created_at, id LIMIT ?", append(args, limit)...)
+	err := tx.Select(&rows, text+" ORDER BY project_id, id LIMIT ?", append(args, limit)...)
 	return rows, err
 }

@@ -91,6 +91,7 @@ type Service struct {
 	roster   *roster
 	deciding prometheus.Histogram
 	pulse    *pulse.Keeper
+	specs    specBook
 }
 
 // New migrates the database and builds the API; nothing runs before Run.

@@ -2,16 +2,18 @@ package compute
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"virga/core/api"
 	"virga/core/db"
 )
 
-// maxUsageRows bounds the servers that one usage report is made from.
-const maxUsageRows = 100_000
+const (
+	// usagePage is how many servers one page of a report is made from; reports of before 2.40
+	// have no pages and are made from as many as there are, up to maxUsageRows.
+	usagePage    = 1000
+	maxUsageRows = 100_000
+)
 
 type serverUsage struct {
 	Hours      float64 `json:"hours"`
@@ -39,53 +41,106 @@ type projectUsage struct {
 	Servers   *[]serverUsage `json:"server_usages,omitempty"`
 }
 
-// usagePeriod reads start and end; without them it is the last four weeks.
+// usagePeriod reads start and end, which are now where they are not given; what is to come
+// does not count.
 func (s *Service) usagePeriod(r *api.Request) (start, end time.Time, err error) {
-	end = s.clock.Now()
-	start = end.Add(-4 * 7 * 24 * time.Hour)
+	now := s.clock.Now()
+	start, end = now, now
 	for name, into := range map[string]*time.Time{"start": &start, "end": &end} {
 		if text := r.Query.Get(name); text != "" {
 			if *into, err = parseTime(text); err != nil {
-				return start, end, api.BadRequest("Invalid input for query parameters %s. Value: %s.", name, oneLine(text, 60))
+				return start, end, api.BadRequest("Datetime is in invalid format")
 			}
 		}
 	}
-	if start.After(end) {
+	given := r.Query.Get("start") != "" || r.Query.Get("end") != ""
+	if start.After(end) || given && start.Equal(end) {
 		return start, end, api.BadRequest("Invalid start time. The start time cannot occur after the end time.")
+	}
+	if end.After(now) {
+		end = now
 	}
 	return start, end, nil
 }
 
-func (s *Service) usage(ctx context.Context, projectID string, start, end time.Time) (map[string]*projectUsage, error) {
-	var rows []server
-	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
-		rows, err = serversDuring(tx, projectID, start, end, maxUsageRows)
-		return err
-	})
+// usageReport is a report, or a page of one.
+type usageReport struct {
+	projects []*projectUsage
+	// last is the last server of a full page; empty when there is no further one.
+	last string
+}
+
+// usage makes the report that a request asks for, of one project or of all for an empty id.
+func (s *Service) usage(ctx context.Context, r *api.Request, projectID string) (*usageReport, error) {
+	start, end, err := s.usagePeriod(r)
 	if err != nil {
 		return nil, err
 	}
-	projects := map[string]*projectUsage{}
-	for i := range rows {
-		row := &rows[i]
-		p := projects[row.ProjectID]
-		if p == nil {
-			p = &projectUsage{ProjectID: row.ProjectID, Start: microTime(start), Stop: microTime(end), Servers: &[]serverUsage{}}
-			projects[row.ProjectID] = p
+	page, limit := api.Page{}, maxUsageRows
+	if r.Version.AtLeast(vUsagePaging) {
+		if page, err = (api.Paging{Max: usagePage}).Read(r.Query); err != nil {
+			return nil, err
 		}
-		p.add(row, start, end)
+		limit = page.Limit
 	}
-	return projects, nil
+	report := &usageReport{}
+	err = s.db.Read(ctx, func(tx *db.Tx) error {
+		report.projects, report.last = nil, ""
+		var after *server
+		if page.Marker != "" {
+			if after, err = findServerEver(tx, page.Marker); isNotFound(err) {
+				return api.BadRequest("Marker %s could not be found.", oneLine(page.Marker, 60))
+			} else if err != nil {
+				return err
+			}
+		}
+		for read := 0; read < limit; {
+			rows, err := serversDuring(tx, projectID, start, end, after, min(usagePage, limit-read))
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				report.count(&rows[i], start, end, s.clock.Now())
+			}
+			if read += len(rows); len(rows) < usagePage && read < limit {
+				return nil
+			}
+			after = &rows[len(rows)-1]
+		}
+		report.last = after.ID
+		return nil
+	})
+	return report, err
+}
+
+// count adds a server to its project, which comes in the order of servers.
+func (u *usageReport) count(row *server, start, end, now time.Time) {
+	var p *projectUsage
+	if n := len(u.projects); n > 0 && u.projects[n-1].ProjectID == row.ProjectID {
+		p = u.projects[n-1]
+	} else {
+		p = &projectUsage{ProjectID: row.ProjectID, Start: microTime(start), Stop: microTime(end), Servers: &[]serverUsage{}}
+		u.projects = append(u.projects, p)
+	}
+	p.add(row, start, end, now)
+}
+
+// links leads to the next page, from 2.40 on.
+func (u *usageReport) links(r *api.Request) []linkView {
+	return nextLinks(r, u.last != "" && r.Version.AtLeast(vUsagePaging), u.last)
 }
 
 // add counts the time that a server ran within the period.
-func (p *projectUsage) add(row *server, start, end time.Time) {
-	from, to := row.LaunchedAt, end
+func (p *projectUsage) add(row *server, start, end, now time.Time) {
+	from, to, until, state := row.LaunchedAt, end, now, row.VMState
 	if from.Before(start) {
 		from = start
 	}
-	if !row.DeletedAt.IsZero() && row.DeletedAt.Before(end) {
-		to = row.DeletedAt
+	if !row.DeletedAt.IsZero() {
+		until, state = row.DeletedAt, "terminated"
+		if row.DeletedAt.Before(end) {
+			to = row.DeletedAt
+		}
 	}
 	hours := max(to.Sub(from).Hours(), 0)
 	f := &row.Detail.Flavor
@@ -96,42 +151,32 @@ func (p *projectUsage) add(row *server, start, end time.Time) {
 	p.LocalGiB += hours * float64(disk)
 	*p.Servers = append(*p.Servers, serverUsage{Hours: hours, Flavor: f.Name, InstanceID: row.ID, Name: row.Name, ProjectID: row.ProjectID,
 		MemoryMiB: row.MemoryMiB, LocalGiB: disk, VCPUs: row.VCPUs, StartedAt: microTime(row.LaunchedAt), EndedAt: optionalMicroTime(row.DeletedAt),
-		State: row.VMState, Uptime: int64(to.Sub(row.LaunchedAt).Seconds())})
+		State: state, Uptime: int64(until.Sub(row.LaunchedAt).Seconds())})
 }
 
 func (s *Service) usageList(ctx context.Context, r *api.Request) (any, error) {
-	start, end, err := s.usagePeriod(r)
+	report, err := s.usage(ctx, r, "")
 	if err != nil {
 		return nil, err
 	}
-	projects, err := s.usage(ctx, "", start, end)
-	if err != nil {
-		return nil, err
-	}
-	detailed := r.Query.Get("detailed") == "1"
 	list := []*projectUsage{}
-	for _, id := range slices.Sorted(maps.Keys(projects)) {
-		p := projects[id]
-		if !detailed {
+	for _, p := range report.projects {
+		if r.Query.Get("detailed") != "1" {
 			p.Servers = nil
 		}
 		list = append(list, p)
 	}
-	return map[string]any{"tenant_usages": list}, nil
+	return withLinks("tenant_usages", list, report.links(r)), nil
 }
 
 func (s *Service) usageShow(ctx context.Context, r *api.Request) (any, error) {
-	start, end, err := s.usagePeriod(r)
+	report, err := s.usage(ctx, r, r.Param("project_id"))
 	if err != nil {
 		return nil, err
 	}
-	id := r.Param("project_id")
-	projects, err := s.usage(ctx, id, start, end)
-	if err != nil {
-		return nil, err
+	var usage any = map[string]any{}
+	if len(report.projects) > 0 {
+		usage = report.projects[0]
 	}
-	if projects[id] == nil {
-		return map[string]any{"tenant_usage": map[string]any{}}, nil
-	}
-	return map[string]any{"tenant_usage": projects[id]}, nil
+	return withLinks("tenant_usage", usage, report.links(r)), nil
 }

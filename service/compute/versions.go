@@ -8,6 +8,7 @@ var (
 	vKeypairType        = api.V(2, 2)
 	vExtendedAttributes = api.V(2, 3)
 	vIPv6Filter         = api.V(2, 5)
+	vPublicAccess       = api.V(2, 7)
 	vLocked             = api.V(2, 9)
 	vKeypairUser        = api.V(2, 10)
 	vForcedDown         = api.V(2, 11)
@@ -30,7 +31,9 @@ var (
 	vNetworksRequired   = api.V(2, 37)
 	vStatusChecked      = api.V(2, 38)
 	vNoImageMeta        = api.V(2, 39)
+	vUsagePaging        = api.V(2, 40)
 	vDeviceTags         = api.V(2, 42)
+	vNoHosts            = api.V(2, 43)
 	vImageID            = api.V(2, 45)
 	vEmbeddedFlavor     = api.V(2, 47)
 	vAttachTag          = api.V(2, 49)
@@ -40,7 +43,6 @@ var (
 	vServiceUUID        = api.V(2, 53)
 	vFlavorDescription  = api.V(2, 55)
 	vMigrateHost        = api.V(2, 56)
-	vNoHosts            = api.V(2, 43)
 	vNoPersonality      = api.V(2, 57)
 	vActionPaging       = api.V(2, 58)
 	vMigrationPaging    = api.V(2, 59)
@@ -50,6 +52,7 @@ var (
 	vGroupRules         = api.V(2, 64)
 	vAbortQueued        = api.V(2, 65)
 	vChangesBefore      = api.V(2, 66)
+	vVolumeType         = api.V(2, 67)
 	vNoForce            = api.V(2, 68)
 	vInterfaceTag       = api.V(2, 70)
 	vServerGroups       = api.V(2, 71)
@@ -57,9 +60,11 @@ var (
 	vRequestedHost      = api.V(2, 74)
 	vWholeUpdate        = api.V(2, 75)
 	vTopology           = api.V(2, 78)
+	vKeepAttachment     = api.V(2, 79)
 	vMigrationOwner     = api.V(2, 80)
 	vMoreFilters        = api.V(2, 83)
 	vEventDetails       = api.V(2, 84)
+	vSpecsChecked       = api.V(2, 86)
 	vHypervisorUptime   = api.V(2, 88)
 	vHostname           = api.V(2, 90)
 	vKeypairImport      = api.V(2, 92)
@@ -67,9 +72,7 @@ var (
 	vPinnedZone         = api.V(2, 96)
 	vShares             = api.V(2, 97)
 	vImageProperties    = api.V(2, 98)
-	vSpiceDirect        = api.V(2, 99)
 	vHintsShown         = api.V(2, 100)
-	vVolumeAccepted     = api.V(2, 101)
 	vStrictQueries      = api.V(2, 102)
 	vNoVolumeBoot       = api.V(2, 103)
 	vZoneRepinned       = api.V(2, 104)
@@ -97,4 +100,15 @@ var createFields = map[string]struct{ since, until api.Version }{
 // inVersion tells whether something bounded is there in a version.
 func inVersion(v, since, until api.Version) bool {
 	return (since.IsZero() || v.AtLeast(since)) && (until.IsZero() || !until.Before(v))
+}
+
+// eventsSince are the names of external events that not every version takes.
+func eventsSince() map[string]api.Version {
+	return map[string]api.Version{"volume-extended": api.V(2, 51), "power-update": api.V(2, 76), "accelerator-request-bound": api.V(2, 82), "volume-reimaged": api.V(2, 93)}
+}
+
+// tagsDevices tells whether devices can have tags at a create: a mistake took them away in
+// between.
+func tagsDevices(v api.Version) bool {
+	return v.AtLeast(vDeviceTags) || v.AtLeast(api.V(2, 32)) && v.Before(vNetworksRequired)
 }
