@@ -138,7 +138,7 @@ func TestImageIsDeletedInTheMiddle(t *testing.T) {
 		host := e.hosts[e.servers()[0].Host]
 		host.cut.Store(true)
 		image := e.action(latest, id, `{"createImage":{"name":"x"}}`).want(202, "").str("image_id")
-		if err := (images{e.world}).DeleteImage(asMember(t), image); err != nil {
+		if err := (images{e.world}).DropImage(asMember(t), image); err != nil {
 			t.Fatal(err)
 		}
 		host.cut.Store(false)
