@@ -221,6 +221,13 @@ type Guest struct {
 	Metadata     Metadata
 	Rescue       *Rescue // nil: the guest starts from its own root disk
 
+	// Edition numbers the guest's disks. A guest that has disks of another edition is powered off and gets new ones from Image, but for the
+	// ephemeral disk with PreserveEphemeral. With KeepEdition those that it had are kept, and come back when a later order names their
+	// edition; without it none but the present ones are left.
+	Edition           int64
+	KeepEdition       bool
+	PreserveEphemeral bool
+
 	Power     Power
 	StopGrace time.Duration // how long to wait for an orderly stop; 0: the driver's default
 }

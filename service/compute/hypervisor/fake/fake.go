@@ -70,6 +70,7 @@ type record struct {
 	RootBytes int64            // size of the simulated root disk as the guest sees it
 	Disks     map[hypervisor.Disk][]byte
 	Snapshots map[string][]byte     `json:",omitempty"`
+	Aside     *aside                `json:",omitempty"` // former disks
 	Power     hypervisor.PowerState // NoState until defined
 	BootedAt  time.Time             // zero when it never ran
 	Boots     int

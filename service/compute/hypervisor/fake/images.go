@@ -122,6 +122,9 @@ func (d *Driver) PruneImages(ctx context.Context, keep []string) ([]string, erro
 			if r.Guest.Image != nil {
 				used[r.Guest.Image.ID] = true
 			}
+			if r.Aside != nil && r.Aside.Image != nil {
+				used[r.Aside.Image.ID] = true
+			}
 			if r.Guest.Rescue != nil {
 				used[r.Guest.Rescue.Image.ID] = true
 			}

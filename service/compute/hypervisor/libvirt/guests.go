@@ -48,6 +48,9 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 			return err
 		}
 	}
+	if kept, power, err = d.turnEdition(ctx, guest, kept, present, power); err != nil {
+		return err
+	}
 	before := kept
 	kept, err = d.ensureDisks(ctx, guest, kept, isActive(power))
 	if err != nil {

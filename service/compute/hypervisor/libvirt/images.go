@@ -156,6 +156,9 @@ func (d *Driver) imagesInUse() (map[string]bool, error) {
 		if kept != nil && kept.Guest.Image != nil {
 			needed[imageFile(*kept.Guest.Image)] = true
 		}
+		if kept != nil && kept.Aside != nil && kept.Aside.Image != nil {
+			needed[imageFile(*kept.Aside.Image)] = true
+		}
 		if kept != nil && kept.Guest.Rescue != nil {
 			needed[imageFile(kept.Guest.Rescue.Image)] = true
 		}

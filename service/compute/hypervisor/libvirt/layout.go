@@ -39,6 +39,8 @@ type manifest struct {
 	Defined   string           // digest of the definition that libvirt has; "": none
 	// Leaving is set while another host may run the guest, which must not run here before that is known. It says what the guest was.
 	Leaving hypervisor.PowerState `json:",omitempty"`
+	// Aside are the guest's former disks.
+	Aside *formerDisks `json:",omitempty"`
 }
 
 // openLayout makes the directory ready and locks it against other processes. The directories can be passed through, not listed, by

@@ -70,6 +70,8 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 		{"SnapshotOfRunningGuestBoots", snapshotOfRunningGuestBoots},
 		{"SnapshotOfStoppedGuestBoots", snapshotOfStoppedGuestBoots},
 		{"SnapshotsAreWholeOrNothing", snapshotsAreWholeOrNothing},
+		{"DisksAreMadeAnew", disksAreMadeAnew},
+		{"FormerDisksComeBack", formerDisksComeBack},
 		{"ConsoleKeepsTheEnd", consoleKeepsTheEnd},
 		{"GuestsSideBySide", guestsSideBySide},
 		{"RestartAdoptsGuests", restartAdoptsGuests},
@@ -88,6 +90,7 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 type env struct {
 	Host
 	driver hypervisor.Driver
+	ran    []string // ids of guests
 }
 
 // reopen restarts the driver.
@@ -97,6 +100,11 @@ func (e *env) reopen(t *testing.T) {
 		t.Fatalf("close: %v", err)
 	}
 	e.driver = e.Open(t)
+	t.Cleanup(func() { // it is closed before the clean-ups of what ran earlier
+		for _, guestID := range e.ran {
+			e.driver.RemoveGuest(context.Background(), guestID, 1<<40)
+		}
+	})
 }
 
 // disk returns the image that the suite's guests boot, and a way to read it.
@@ -120,6 +128,7 @@ func (e *env) guest(t *testing.T, n int) hypervisor.Guest {
 // run ensures the guest and has it removed after the test.
 func (e *env) run(t *testing.T, guest hypervisor.Guest) {
 	t.Helper()
+	e.ran = append(e.ran, guest.ID)
 	must(t, e.driver.EnsureGuest(t.Context(), guest))
 	t.Cleanup(func() { e.driver.RemoveGuest(context.Background(), guest.ID, 1<<40) })
 }
