@@ -141,6 +141,7 @@ func (s *Service) authenticate(ctx context.Context, r *api.Request, body *authBo
 	for _, method := range methods {
 		one, err := s.prove(ctx, r, method, body)
 		if err != nil {
+			s.recordRefusal(r, method, body.named(method), err)
 			return claim{}, nil, err
 		}
 		if proved.userID != "" && proved.userID != one.userID {
@@ -189,7 +190,7 @@ func (s *Service) provePassword(ctx context.Context, body *passwordBody) (claim,
 		return claim{}, err
 	}
 	if s.deps.PasswordRules.stale(user, s.deps.Clock.Now()) {
-		return claim{}, s.expiredPassword(user.ID)
+		return claim{}, errors.Join(s.expiredPassword(user.ID), &refusedLogin{user.ID, "the password is expired"})
 	}
 	return claim{userID: user.ID, validAfter: user.ValidAfter}, nil
 }
@@ -249,7 +250,7 @@ func (s *Service) proveAppCredential(ctx context.Context, body *appCredentialAut
 		return claim{}, err
 	}
 	if !right || !user.Enabled {
-		return claim{}, denied("application credential or secret is wrong")
+		return claim{}, &refusedLogin{user.ID, "the application credential or its secret is wrong"}
 	}
 	return claim{userID: user.ID, validAfter: user.ValidAfter, appCredential: row.ID, project: row.ProjectID}, nil
 }

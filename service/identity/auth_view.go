@@ -22,6 +22,20 @@ type authBody struct {
 	} `json:"auth"`
 }
 
+// named is what a body calls the user of a method; nil for none.
+func (b *authBody) named(method string) *nameBody {
+	identity := &b.Auth.Identity
+	switch {
+	case method == methodPassword && identity.Password != nil:
+		return &identity.Password.User.nameBody
+	case method == methodTOTP && identity.TOTP != nil:
+		return &identity.TOTP.User.nameBody
+	case method == methodAppCredential && identity.AppCredential != nil:
+		return identity.AppCredential.User
+	}
+	return nil
+}
+
 // nameBody names a domain, or anything in a domain, by id or by name.
 type nameBody struct {
 	ID     string    `json:"id"`

@@ -11,6 +11,7 @@ import (
 func TestChangesAreToldAsKeystoneDoes(t *testing.T) {
 	c := newCloud(t)
 	root := c.admin()
+	c.writeLogins()
 	start, err := feed.Latest(t.Context(), c.db)
 	if err != nil {
 		t.Fatal(err)
@@ -24,6 +25,7 @@ func TestChangesAreToldAsKeystoneDoes(t *testing.T) {
 	c.must(200, "PATCH", "/v3/users/"+user, root, object{"user": object{"password": "hunter3-s3cret"}})
 	c.must(200, "PATCH", "/v3/projects/"+project, root, object{"project": object{"description": "d"}})
 	c.login(passwordAuth("eve", "hunter3-s3cret", onProjectID(project)))
+	c.writeLogins()
 	c.must(204, "DELETE", "/v3/users/"+user, root, nil)
 	c.must(204, "DELETE", "/v3/projects/"+project, root, nil)
 	entries, err := feed.After(t.Context(), c.db, start, 100)

@@ -1,14 +1,7 @@
 package identity
 
 import (
-	"context"
-	"slices"
 	"time"
-
-	"virga/core/api"
-	"virga/core/db"
-	"virga/core/feed"
-	"virga/core/token"
 )
 
 // The feed keeps resources in these forms, which have the names of the API. Hashes of
@@ -171,32 +164,4 @@ type tokenDocument struct {
 	AuditID   string    `json:"audit_id"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Revoked   bool      `json:"revoked"`
-}
-
-// kindAuthentication is the kind of entries that tell of log-ins. They change nothing that
-// anybody remembers.
-const kindAuthentication = "authentication"
-
-// authenticationDocument tells how and for what somebody logged in.
-type authenticationDocument struct {
-	UserID    string   `json:"user_id"`
-	Methods   []string `json:"methods"`
-	ProjectID string   `json:"project_id,omitempty"`
-	DomainID  string   `json:"domain_id,omitempty"`
-	System    bool     `json:"system,omitempty"`
-	Address   string   `json:"address"`
-}
-
-// recordAuthentication tells the feed of a log-in. A token made from another token is
-// none: services make many.
-func (s *Service) recordAuthentication(ctx context.Context, r *api.Request, methods []string, who *token.Identity) error {
-	if !slices.ContainsFunc(methods, func(method string) bool { return method != methodToken }) {
-		return nil
-	}
-	doc := &authenticationDocument{UserID: who.UserID, Methods: methods, ProjectID: who.Project.ID, DomainID: who.Domain.ID, System: who.System,
-		Address: r.HTTP.RemoteAddr}
-	return s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		return s.feed.Record(tx, feed.Change{At: s.deps.Clock.Now(), RequestID: r.ID, UserID: who.UserID, ProjectID: who.Project.ID,
-			Kind: kindAuthentication, ID: who.UserID, Action: "authenticate", After: doc})
-	})
 }

@@ -148,6 +148,7 @@ func (s *Service) authenticateSigned(ctx context.Context, r *api.Request, verifi
 	}
 	proved, err := s.proveSigned(ctx, signed, verifies)
 	if err != nil {
+		s.recordRefusal(r, methodEC2, nil, err)
 		return nil, s.refusal(err)
 	}
 	now := s.deps.Clock.Now()
@@ -199,7 +200,7 @@ func (s *Service) proveSigned(ctx context.Context, signed *signedRequest, verifi
 		return claim{}, err
 	}
 	if !verifies(signed, blob.Secret.Secret) || !signed.fresh(s.deps.Clock.Now()) {
-		return claim{}, denied("the signature with access key %s is wrong or too old", signed.Access)
+		return claim{}, &refusedLogin{row.UserID, "the signature is wrong or too old"}
 	}
 	return claim{userID: user.ID, validAfter: user.ValidAfter, appCredential: row.AppCredID, project: row.ProjectID, trust: row.TrustID}, nil
 }

@@ -39,6 +39,8 @@ type cloud struct {
 	vault   *vault.Safe
 	// ring is what the vault opens with.
 	ring vault.Ring
+	// around is what stands between the service and its database from the next start on.
+	around db.Interception
 	// owners counts those that newOwner made.
 	owners int
 	rules  identity.PasswordRules
@@ -77,7 +79,7 @@ func (c *cloud) start() {
 		c.t.Fatal(err)
 	}
 	c.service, err = identity.New(ctx, identity.Deps{
-		DB: c.db, Bus: bus.NewLocal(), Clock: c.clock, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		DB: c.db.Intercepted(c.around), Bus: bus.NewLocal(), Clock: c.clock, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Endpoint: "http://cloud/identity", Keys: keys, Vault: c.vault, PasswordRules: c.rules, HashCost: 4, Owner: "test",
 		SigningKeys: c.signing, TokenKind: c.kind,
 	})

@@ -24,7 +24,7 @@ func Notifications(host string, basic bool) notify.Format {
 		done := map[string]string{"create": "created", "update": "updated", "delete": "deleted"}[e.Action]
 		switch {
 		case e.Kind == kindAuthentication:
-			return event("identity.authenticate", cadfOf(e, host, "authenticate", accountURI, e.UserID, nil)), nil
+			return event("identity.authenticate", cadfOf(e, host, "authenticate", accountURI, e.UserID, outcomeOf(e))), nil
 		case e.Kind == "role_assignment" && done != "":
 			more, err := assignmentFields(e)
 			return event("identity.role_assignment."+done, cadfOf(e, host, done+".role_assignment", accountURI, e.UserID, more)), err
@@ -90,10 +90,24 @@ func addressOf(e *feed.Entry) string {
 	if e.Kind != kindAuthentication || json.Unmarshal(e.After, &doc) != nil {
 		return ""
 	}
-	if host, _, err := net.SplitHostPort(doc.Address); err == nil {
+	return hostOf(doc.Address)
+}
+
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
 		return host
 	}
-	return doc.Address
+	return address
+}
+
+// outcomeOf are the fields of a log-in that failed; nil of others.
+func outcomeOf(e *feed.Entry) map[string]any {
+	var doc authenticationDocument
+	if e.Action != actionRefused || json.Unmarshal(e.After, &doc) != nil {
+		return nil
+	}
+	return map[string]any{"outcome": "failure", "reason": map[string]any{"reasonCode": "401", "reasonType": doc.Reason}}
 }
 
 // assignmentFields name who got or lost which role on what.

@@ -140,13 +140,13 @@ func (s *Service) checkPassword(ctx context.Context, body *passwordBody) (userRo
 	rules := s.deps.PasswordRules
 	switch {
 	case user.ID == "":
-		return user, denied("there is no such user")
+		return user, &refusedLogin{"", "there is no such user"}
 	case rules.locked(user, now):
-		return user, denied("the account of user %s is locked", user.ID)
+		return user, &refusedLogin{user.ID, "the account is locked"}
 	case !right:
-		return user, errors.Join(denied("the password of user %s is wrong", user.ID), s.noteFailure(ctx, user, now))
+		return user, errors.Join(&refusedLogin{user.ID, "the password is wrong"}, s.noteFailure(ctx, user, now))
 	case !user.Enabled || rules.inactive(user, now):
-		return user, denied("user %s is disabled", user.ID)
+		return user, &refusedLogin{user.ID, "the user is disabled"}
 	}
 	return user, s.noteLogin(ctx, user, now)
 }
@@ -197,6 +197,7 @@ func (s *Service) userPassword(ctx context.Context, r *api.Request) (any, error)
 	}
 	proved, err := s.checkPassword(ctx, &passwordBody{User: userPassword{nameBody{ID: r.Param("user_id")}, body.User.Original}})
 	if err != nil {
+		s.recordRefusal(r, methodPassword, &nameBody{ID: r.Param("user_id")}, err)
 		return nil, s.refusal(err)
 	}
 	wish := body.User.Password.Secret

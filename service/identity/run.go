@@ -26,9 +26,10 @@ func (s *Service) Run(ctx context.Context) error {
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	defer s.caching.Wait()
-	var sealing sync.WaitGroup
-	sealing.Go(func() { s.keepSealed(ctx) })
-	defer sealing.Wait()
+	var chores sync.WaitGroup
+	chores.Go(func() { s.keepSealed(ctx) })
+	chores.Go(func() { s.keepJournal(ctx) })
+	defer chores.Wait()
 	// Whatever was changed before is unknown, so the first look forgets everything.
 	seen := s.lookAtFeed(ctx, -1)
 	for {

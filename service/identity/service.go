@@ -85,6 +85,7 @@ type Service struct {
 	hasher  *hasher
 	catalog catalogCache
 	feed    *feed.Log
+	journal journal
 	events  *events.Desk
 }
 

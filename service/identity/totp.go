@@ -57,7 +57,7 @@ func (s *Service) proveTOTP(ctx context.Context, body *totpBody) (claim, error) 
 		return err
 	})
 	if errors.Is(err, db.ErrNotFound) {
-		return claim{}, denied("there is no such user")
+		return claim{}, &refusedLogin{"", "there is no such user"}
 	}
 	if err != nil {
 		return claim{}, err
@@ -82,7 +82,7 @@ func (s *Service) proveTOTP(ctx context.Context, body *totpBody) (claim, error) 
 			return claim{userID: user.ID, validAfter: user.ValidAfter}, nil
 		}
 	}
-	return claim{}, denied("the one-time password is wrong or was used before")
+	return claim{}, &refusedLogin{user.ID, "the one-time password is wrong or was used before"}
 }
 
 // stepOf is the time step whose password was given, 0 for none.
