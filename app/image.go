@@ -50,7 +50,7 @@ func (cl *cloud) addImage(ctx context.Context) error {
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
-		Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
+		DelayedDelete: cl.conf.DelayedDelete, Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
 		Source: fetcher, Remote: remote, ShowLocations: cl.conf.ImagePlaces,

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Images are the settings of where the data of images is, and of how long.
@@ -13,6 +14,8 @@ type Images struct {
 	ImageHTTP   bool     `name:"image-http-store" env:"VIRGA_IMAGE_HTTP_STORE" help:"Have a read-only store called http: images whose data stays at a URL, which has to be one that images may be imported from."`
 	ImagePlaces bool     `name:"image-locations" env:"VIRGA_IMAGE_LOCATIONS" help:"Show where the data of images is, and let who may change an image name URLs as such places (needs --image-http-store). Data without a known checksum may change at its URL; what a store keeps is never named by a path."`
 	ImageCache  int64    `name:"image-cache" env:"VIRGA_IMAGE_CACHE" default:"10240" placeholder:"MIB" help:"MiB of images that this process keeps a copy of in the data folder: of those whose data is at a URL, and those that an administrator queues; what was not read for longest makes room. 0: no cache."`
+	// DelayedDelete 0 removes the data at once.
+	DelayedDelete time.Duration `name:"image-delayed-delete" env:"VIRGA_IMAGE_DELAYED_DELETE" default:"0" placeholder:"DURATION" help:"How long the data of deleted images is kept, so that an administrator can restore them (virga image); it counts as the project's until then. 0: it is removed at once."`
 
 	stores []ImageStore
 }
@@ -44,6 +47,9 @@ func (i *Images) complete() error {
 			return fmt.Errorf("image-store: %w", err)
 		}
 		i.stores = append(i.stores, ImageStore{Name: name, Dir: dir})
+	}
+	if i.DelayedDelete < 0 {
+		return fmt.Errorf("image-delayed-delete: %s is less than nothing", i.DelayedDelete)
 	}
 	if i.ImageCache < 0 || i.ImageCache > maxQuotaMiB {
 		return fmt.Errorf("image-cache: %d is no number of MiB", i.ImageCache)

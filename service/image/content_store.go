@@ -12,6 +12,7 @@ const (
 	contentIncoming = "incoming" // an upload of its owner is running
 	contentTaken    = "taken"    // it is complete, and waits to become an image's data
 	contentKept     = "kept"     // it is an image's data, or staged for one
+	contentPending  = "pending"  // it was that of a deleted image, and is kept for a while
 	contentDoomed   = "doomed"   // it is to be removed from the store
 )
 

@@ -26,6 +26,8 @@ const (
 	statusImporting   = "importing"   // an import is running
 	statusActive      = "active"      // with data, which never changes again
 	statusDeactivated = "deactivated" // with data that only administrators may download
+	// statusPending is that of a deleted image whose data is kept; no API but the operator's shows it.
+	statusPending = "pending_delete"
 )
 
 // Who may see an image, in the Image API's words.
@@ -109,6 +111,20 @@ func (i *image) hasData() bool { return i.Status == statusActive || i.Status == 
 func (i *image) hold(result ingest.Result) {
 	i.Size, i.VirtualSize = result.Size, result.VirtualSize
 	i.Checksum, i.HashAlgo, i.HashValue = result.MD5, sums.Algorithm, result.SHA512
+}
+
+// storedBytes is what the image's data takes up in stores; each copy counts.
+func (i *image) storedBytes() int64 {
+	if len(i.Places) == 0 {
+		return max(0, i.Size)
+	}
+	copies := int64(0)
+	for _, p := range i.Places {
+		if p.URL == "" {
+			copies++
+		}
+	}
+	return copies * i.Size
 }
 
 // clone is a copy that can be changed without changing the image.
@@ -269,6 +285,9 @@ func (s *Service) imageDelete(ctx context.Context, r *api.Request) (any, error) 
 		}
 		content = img.ContentID
 		if err := s.engine.Preempt(tx, id, ""); err != nil {
+			return err
+		}
+		if _, err := s.setAside(tx, img); err != nil {
 			return err
 		}
 		if err := deleteImage(tx, img, s.deps.Clock.Now()); err != nil {

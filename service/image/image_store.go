@@ -57,29 +57,18 @@ func countUploading(tx *db.Tx, owner string) (int, error) {
 	return n, err
 }
 
-// sumSizes is how many bytes the images of a project have in stores; each copy counts.
+// sumSizes is how many bytes the images of a project have in stores, deleted ones included
+// while their data is kept.
 func sumSizes(tx *db.Tx, owner string) (int64, error) {
-	var found []struct {
-		Size   int64   `db:"size"`
-		Places []place `db:"places,json"`
-	}
+	var found []image
 	if err := tx.Select(&found, "SELECT size, places FROM images WHERE owner = ? AND size > 0", owner); err != nil {
 		return 0, err
 	}
-	var sum int64
-	for _, img := range found {
-		copies := int64(0)
-		for _, p := range img.Places {
-			if p.URL == "" {
-				copies++
-			}
-		}
-		if len(img.Places) == 0 {
-			copies = 1
-		}
-		sum += copies * img.Size
+	sum, err := sumPending(tx, owner)
+	for i := range found {
+		sum += found[i].storedBytes()
 	}
-	return sum, nil
+	return sum, err
 }
 
 func insertImage(tx *db.Tx, img *image) error {

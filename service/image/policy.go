@@ -81,6 +81,9 @@ func rules() []authz.Rule {
 		{Name: "image:delegate_upload", Check: "role:service",
 			Description: "Let a node upload an image's data.",
 			Operations:  append(ops("PUT", "/internal/images/{image_id}/uploader"), ops("DELETE", "/internal/images/{image_id}/uploader")...)},
+		{Name: "image:scrub", Check: checkAdmin,
+			Description: "See, restore and scrub deleted images whose data is kept.", Operations: append(append(ops("GET", "/internal/pending"),
+				ops("DELETE", "/internal/pending/{image_id}")...), ops("POST", "/internal/pending/{image_id}/restore")...)},
 		{Name: "image:see_all", Check: checkInside,
 			Description: "List the images of all projects, private ones included.", Operations: ops("GET", "/v2/images")},
 	}

@@ -70,6 +70,7 @@ func (s *Service) reconcile(ctx context.Context) {
 		case <-tick.C:
 			recoverUploads()
 			s.chore(ctx, "sweep the store", s.sweepStore)
+			s.chore(ctx, "scrub deleted images", s.scrubDue)
 		}
 	}
 }

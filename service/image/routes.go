@@ -56,6 +56,10 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "GET", Path: "/v2/info/stores/detail", Policy: "stores_info_detail", Handle: s.storeDetailList, Doc: "lists the stores with what they are"},
 		{Method: "GET", Path: "/v2/info/usage", Policy: "public_api", Handle: s.usageShow, Doc: "tells the caller's usage of limited resources"},
 
+		{Method: "GET", Path: "/internal/pending", Policy: "image:scrub", Handle: s.pendingList, Doc: "lists deleted images whose data is kept"},
+		{Method: "DELETE", Path: "/internal/pending/{image_id}", Policy: "image:scrub", Handle: s.pendingScrub, Doc: "removes the data of a deleted image"},
+		{Method: "POST", Path: "/internal/pending/{image_id}/restore", Policy: "image:scrub", Handle: s.pendingRestore, Doc: "restores a deleted image"},
+
 		{Method: "GET", Path: "/v2/schemas/image", Policy: "public_api", Handle: s.schemaShow("image"), Doc: "the schema of an image"},
 		{Method: "GET", Path: "/v2/schemas/images", Policy: "public_api", Handle: s.schemaShow("images"), Doc: "the schema of a list of images"},
 		{Method: "GET", Path: "/v2/schemas/member", Policy: "public_api", Handle: s.schemaShow("member"), Doc: "the schema of a member"},

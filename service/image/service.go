@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,6 +76,9 @@ type Deps struct {
 	// images may be getting data at a time; 0 for no bound.
 	MaxProjectBytes int64
 	MaxUploading    int
+	// DelayedDelete is how long the data of deleted images is kept, and they can be restored; 0:
+	// it is removed at once.
+	DelayedDelete time.Duration
 	// Hook is for tests: see work.Config.
 	Hook func(o work.Operation, undo, after bool) error
 	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
