@@ -58,6 +58,8 @@ func newEstate(t *testing.T, d *db.DB) *estate {
 	image := e.world.images[imageID]
 	image.Size, image.SHA512, image.DiskFormat, image.VirtualSize = int64(len(imageContent)), hex.EncodeToString(sum[:]), "raw", int64(len(imageContent))
 	e.world.images[imageID] = image
+	image.ID, image.Name = otherImageID, "other"
+	e.world.images[otherImageID] = image
 	e.Live()
 	t.Cleanup(func() { e.rig.halt() })
 	if err := e.service.Seed(t.Context()); err != nil {

@@ -50,7 +50,7 @@ func both[T any](e *feed.Entry) (before, after *T, err error) {
 // novaWords are nova's words for what is done with a server, plain and versioned.
 func novaWords(verb string) (plain, versioned string) {
 	switch verb {
-	case "create", "delete", "reboot", "pause", "unpause", "suspend", "resume", "rescue", "unrescue", "restore", "soft_delete":
+	case "create", "delete", "reboot", "rebuild", "pause", "unpause", "suspend", "resume", "rescue", "unrescue", "restore", "soft_delete":
 		return verb, verb
 	case "start":
 		return "power_on", "power_on"

@@ -185,6 +185,11 @@ func guestBody(row *server) orders.GuestOrder {
 		whole := orderedImage(row.ImageID, &image)
 		body.Image = &whole
 	}
+	if disk := row.Detail.Disk; disk != nil {
+		whole := orderedImage(disk.ID, &disk.Image)
+		body.Image = &whole
+	}
+	body.Edition = row.Detail.Edition
 	if rescue := row.Detail.Rescue; rescue != nil {
 		body.Rescue = &orders.Rescue{Image: orderedImage(rescue.ImageID, &rescue.Image), Device: rescue.Image.Properties["hw_rescue_device"],
 			Bus: rescue.Image.Properties["hw_rescue_bus"]}

@@ -85,7 +85,7 @@ func (s *Service) serverBackup() work.Registrable {
 
 // imageKinds are the operations that make images of servers, and those that live on them.
 func (s *Service) imageKinds() []work.Registrable {
-	return []work.Registrable{s.serverSnapshot(), s.serverBackup()}
+	return []work.Registrable{s.serverSnapshot(), s.serverBackup(), s.serverRebuild()}
 }
 
 // imageTask is the task_state that a step of making an image is.

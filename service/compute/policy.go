@@ -52,6 +52,7 @@ const (
 	ruleMigrateLive          = prefix + "os-migrate-server:migrate_live"
 	ruleMigrateLiveHost      = prefix + "os-migrate-server:migrate_live:host"
 	ruleServerMigrations     = prefix + "servers:migrations:"
+	ruleRebuild              = prefix + "servers:rebuild"
 	ruleCreateImage          = prefix + "servers:create_image"
 	ruleCreateBackup         = prefix + "os-create-backup"
 	ruleResetState           = prefix + "os-admin-actions:reset_state"
@@ -182,6 +183,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Move a running server to another host.", ruleMigrateLive, ruleMigrateLiveHost)
 	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
 	add(checkAdmin, "End a live migration before its time, or soon.", ruleServerMigrations+"delete", ruleServerMigrations+"force_complete")
+	add(checkMember, "Give a server new disks, from an image.", ruleRebuild)
 	add(checkMember, "Make an image or a backup of a server.", ruleCreateImage, ruleCreateBackup)
 	add(checkAdmin, "Set a server's state by hand.", ruleResetState)
 	add(checkMember, "Delete a server at once.", ruleForceDelete)

@@ -57,6 +57,9 @@ func subjects() []worktest.Subject[*estate] {
 			e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", `{"confirmResize":null}`).want(204, "")
 			return id
 		}},
+		{Kind: "server_rebuild", Before: (*estate).active, Start: func(e *estate) string {
+			return e.act(`{"rebuild":{"imageRef":"` + otherImageID + `","name":"anew"}}`)
+		}},
 		{Kind: "server_snapshot", Before: (*estate).active, Start: func(e *estate) string { return e.makes(`{"createImage":{"name":"kept"}}`) }},
 		{Kind: "server_backup", Before: (*estate).stopped, Start: func(e *estate) string {
 			return e.makes(`{"createBackup":{"name":"kept","backup_type":"daily","rotation":1}}`)

@@ -25,6 +25,7 @@ type serverAction struct {
 // actions is the table of server actions.
 func (s *Service) actions() map[string]serverAction {
 	return map[string]serverAction{
+		"rebuild":             {ruleRebuild, s.actionRebuild},
 		"createImage":         {ruleCreateImage, s.actionCreateImage},
 		"createBackup":        {ruleCreateBackup, s.actionCreateBackup},
 		"reboot":              {ruleReboot, s.actionReboot},
@@ -53,7 +54,7 @@ func (s *Service) actions() map[string]serverAction {
 }
 
 // notImplementedActions exist in Nova and not here.
-var notImplementedActions = []string{"rebuild", "shelve",
+var notImplementedActions = []string{"shelve",
 	"shelveOffload", "unshelve", "evacuate", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 

@@ -90,6 +90,11 @@ func taskState(o work.Operation) string {
 		return taskMigrating
 	case opRevert:
 		return "resize_reverting"
+	case opRebuild:
+		if o.StepName == "order" || o.StepName == "settle" {
+			return "rebuild_spawning"
+		}
+		return "rebuilding"
 	case opSnapshot, opBackup:
 		return imageTask(o)
 	}
@@ -125,6 +130,9 @@ func statusOf(vmState string, t task) string {
 			return "HARD_REBOOT"
 		case taskMigrating:
 			return "MIGRATING"
+		}
+		if strings.HasPrefix(t.state, "rebuild") {
+			return "REBUILD"
 		}
 		if strings.HasPrefix(t.state, "resize_") && vmState != vmError {
 			return "RESIZE"

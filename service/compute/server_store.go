@@ -63,9 +63,13 @@ type server struct {
 
 // serverDetail is what no list is filtered by; it is kept as JSON.
 type serverDetail struct {
-	Description    *string           `json:"description,omitempty"`
-	Flavor         flavorSnapshot    `json:"flavor"`
-	Image          imageSnapshot     `json:"image"`
+	Description *string        `json:"description,omitempty"`
+	Flavor      flavorSnapshot `json:"flavor"`
+	Image       imageSnapshot  `json:"image"`
+	// Edition numbers the disks that the server has, LastEdition the newest that it ever had, or was to have.
+	Edition        int64             `json:"edition,omitempty"`
+	LastEdition    int64             `json:"last_edition,omitempty"`
+	Disk           *diskImage        `json:"disk,omitempty"`     // what the root disk stands on, if not on Image
 	GrownGiB       int64             `json:"grown_gb,omitempty"` // the root disk grew to this much in its place, whatever the flavor says
 	KeyPublic      string            `json:"key_public,omitempty"`
 	KeyType        string            `json:"key_type,omitempty"`
@@ -279,6 +283,15 @@ func findUserData(tx *db.Tx, serverID string) (string, error) {
 		return "", nil
 	}
 	return data, err
+}
+
+// replaceUserData gives a server other user data; empty: none.
+func replaceUserData(tx *db.Tx, serverID, userData string) error {
+	if _, err := tx.Exec("DELETE FROM server_user_data WHERE server_id = ?", serverID); err != nil || userData == "" {
+		return err
+	}
+	_, err := tx.Exec("INSERT INTO server_user_data (server_id, user_data) VALUES (?, ?)", serverID, userData)
+	return err
 }
 
 func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {

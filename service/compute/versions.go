@@ -35,6 +35,7 @@ var (
 	vDeviceTags         = api.V(2, 42)
 	vNoHosts            = api.V(2, 43)
 	vImageID            = api.V(2, 45)
+	vRebuildKey         = api.V(2, 54)
 	vEmbeddedFlavor     = api.V(2, 47)
 	vAttachTag          = api.V(2, 49)
 	vGroupQuotas        = api.V(2, 50)

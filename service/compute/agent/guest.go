@@ -231,6 +231,7 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		ID: g.id, Name: order.Name, HostName: order.HostName, Generation: order.Generation,
 		VCPUs: order.Flavor.VCPUs, MemoryMiB: order.Flavor.MemoryMiB, RootGiB: order.Flavor.RootGiB,
 		EphemeralGiB: order.Flavor.EphemeralGiB, SwapMiB: order.Flavor.SwapMiB,
+		Edition: order.Edition, KeepEdition: order.KeepEdition, PreserveEphemeral: order.PreserveEphemeral,
 		Hints: hypervisor.Hints(order.Hints), StopGrace: time.Duration(order.StopGraceSeconds) * time.Second,
 		Metadata: hypervisor.Metadata{
 			FlavorName: order.Metadata.FlavorName, ProjectID: order.Metadata.ProjectID, ProjectName: order.Metadata.ProjectName,

@@ -140,6 +140,11 @@ type GuestOrder struct {
 	Move *Move `json:"move,omitempty"`
 	// Arrive says who may bring the guest while it runs.
 	Arrive *Arrive `json:"arrive,omitempty"`
+	// Edition numbers the guest's disks: one that has those of another edition gets new ones from Image, but for the ephemeral
+	// disk with PreserveEphemeral. Until an order comes without KeepEdition the ones of before can be ordered back.
+	Edition           int64 `json:"edition,omitempty"`
+	KeepEdition       bool  `json:"keep_edition,omitempty"`
+	PreserveEphemeral bool  `json:"preserve_ephemeral,omitempty"`
 	// Snapshot asks for a copy of the root disk to be uploaded.
 	Snapshot *Snapshot `json:"snapshot,omitempty"`
 }
