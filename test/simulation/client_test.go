@@ -59,7 +59,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			continue
 		}
 		id := c.servers[c.random.IntN(len(c.servers))]
-		switch c.random.IntN(19) {
+		switch c.random.IntN(20) {
 		case 0, 1, 2:
 			c.delete(ctx, id)
 		case 3, 4:
@@ -90,6 +90,8 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			c.act(ctx, id, `{"rescue":null}`)
 		case 17:
 			c.act(ctx, id, `{"unrescue":null}`)
+		case 19:
+			c.act(ctx, id, `{"rebuild":{"imageRef":"`+imageID+`"}}`)
 		case 18:
 			c.act(ctx, id, fmt.Sprintf(`{"createBackup":{"name":"backup","backup_type":"daily","rotation":%d}}`, c.random.IntN(3)))
 		}
