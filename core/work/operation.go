@@ -135,6 +135,15 @@ func List(tx *db.Tx, unfinished bool, marker string, limit int) ([]Operation, er
 	return list, err
 }
 
+// Ended returns operations that ended after the given one, at most at the given time, in the
+// order in which they ended, at most limit. The first may be a time alone.
+func Ended(tx *db.Tx, after Operation, until time.Time, limit int) ([]Operation, error) {
+	var list []Operation
+	err := tx.Select(&list, "SELECT "+operationColumns+" FROM operations WHERE finished_at > 0 AND finished_at >= ? AND finished_at <= ?"+
+		" AND (finished_at > ? OR id > ?) ORDER BY finished_at, id LIMIT ?", after.FinishedAt, until, after.FinishedAt, after.ID, limit)
+	return list, err
+}
+
 // Events returns the ended steps of an operation in the order in which they ended.
 func Events(tx *db.Tx, operationID string) ([]Event, error) {
 	var list []Event

@@ -87,6 +87,8 @@ type Service struct {
 	fresh *freshness
 	// addressesAfter is the server up to which the repair loop of addresses has come.
 	addressesAfter string
+	// straysUpTo is the ended operation up to which the repair loop of strays has come.
+	straysUpTo work.Operation
 	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
 	roster   *roster
 	deciding prometheus.Histogram
@@ -222,6 +224,7 @@ func (s *Service) reconcilers() []reconciler {
 		{name: "hosts", every: 30 * time.Second, topic: topicHosts, once: s.reconcileHosts},
 		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
 		{name: "reclaim", every: time.Minute, once: s.reconcileReclaim},
+		{name: "strays", every: time.Minute, once: s.reconcileStrays},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}
 }
