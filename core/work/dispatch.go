@@ -22,9 +22,8 @@ const (
 func (e *Engine) Run(ctx context.Context) error {
 	bell := e.cfg.Bus.Listen(e.topic())
 	defer bell.Close()
-	// A former life of this process is dead, so nobody works under its leases.
-	if err := e.releaseLeases(ctx); err != nil {
-		return err
+	if !e.inherit(ctx) {
+		return nil
 	}
 	e.hands.open(true)
 	var workers, house sync.WaitGroup
@@ -50,6 +49,27 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		if !e.pause(ctx, &workers, bell.C, next) {
 			return nil
+		}
+	}
+}
+
+// inherit ends the leases of a former life of this process: it is dead, so nobody works under
+// them. The database may be away for a while; false when ctx ended.
+func (e *Engine) inherit(ctx context.Context) bool {
+	for {
+		err := e.releaseLeases(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() == nil {
+			e.cfg.Log.Warn("end the leases of a former life", "service", e.cfg.Service, "error", err)
+		}
+		timer := time.NewTimer(pollEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
 		}
 	}
 }
