@@ -44,6 +44,12 @@ type verdict struct {
 	// answerLost: it comes through and nobody learns of it; answerPause: late.
 	answerLost  bool
 	answerPause time.Duration
+	// stray is after how long a message arrives of which the sender has believed at once that
+	// it was lost.
+	stray time.Duration
+	// cutBefore and cutAfter have the connection to the database break before or after the
+	// commit, of which the process lives to hear an error.
+	cutBefore, cutAfter bool
 	// dieBefore and dieAfter have the process die before or after the commit.
 	dieBefore, dieAfter bool
 	// fails: the driver fails before the effect, or after it.
@@ -56,6 +62,8 @@ type turn struct {
 	life  *life
 	what  matter
 	label string
+	// kind is what a transaction is for, the same in each run; empty for other turns.
+	kind  string
 	given chan verdict
 }
 
@@ -71,19 +79,27 @@ type director struct {
 	open  bool
 	came  chan struct{}
 
-	// turns counts those that were given; sum tells two runs apart, log prints them.
-	turns int
+	// written counts the writes of each kind.
+	written map[string]int
+
+	// tally counts the turns and what befell them; sum tells two runs apart, log prints them.
+	tally tally
 	sum   uint64
 	log   io.Writer
 }
 
 func newDirector(seed uint64, log io.Writer) *director {
-	return &director{random: rand.New(rand.NewPCG(seed, 1)), came: make(chan struct{}, 1), began: time.Now(), log: log}
+	return &director{random: rand.New(rand.NewPCG(seed, 1)), came: make(chan struct{}, 1), began: time.Now(), written: map[string]int{}, tally: tally{}, log: log}
 }
 
 // ask waits for a turn.
 func (d *director) ask(l *life, what matter, label string) verdict {
-	t := &turn{l, what, label, make(chan verdict, 1)}
+	return d.askFor(l, what, label, "")
+}
+
+// askFor is ask for a transaction of a kind.
+func (d *director) askFor(l *life, what matter, label, kind string) verdict {
+	t := &turn{l, what, label, kind, make(chan verdict, 1)}
 	d.mu.Lock()
 	if d.open || l.isDead() {
 		d.mu.Unlock()
@@ -175,11 +191,16 @@ const (
 	chanceLate    = 0.06
 	chanceLost    = 0.06
 	chanceDoubled = 0.05
+	chanceStray   = 0.03
 	chanceDeath   = 0.004
+	chanceCut     = 0.004
 	chanceStall   = 0.0008
 	chanceFailure = 0.04
 	chanceRefusal = 0.04
 	chanceBell    = 0.25
+	// rareness is how much likelier a process dies at a write that was rare so far: all
+	// kinds of writes are to be died at, not only the frequent ones.
+	rareness = 20
 )
 
 func (d *director) chance(p float64) bool { return d.random.Float64() < p*d.severity }
@@ -198,14 +219,16 @@ func (d *director) judge(t *turn) (v verdict) {
 		if d.chance(chanceStall) { // longer than a lease
 			v.pause = time.Minute + d.upTo(2*time.Minute)
 		}
-		if t.what == matterWrite && d.chance(chanceDeath) {
-			v.dieBefore = d.random.IntN(2) == 0
-			v.dieAfter = !v.dieBefore
-			t.life.rest = d.upTo(20 * time.Second)
+		v.cutBefore = d.chance(chanceCut)
+		if t.what == matterWrite {
+			d.judgeWrite(t, &v)
 		}
 	case matterCall:
 		v.lost, v.doubled, v.answerLost = d.chance(chanceLost), d.chance(chanceDoubled), d.chance(chanceLost)
 		v.pause, v.answerPause = d.late(), d.late()
+		if d.chance(chanceStray) {
+			v.stray = d.upTo([]time.Duration{300 * time.Millisecond, 4 * time.Second, 30 * time.Second}[d.random.IntN(3)])
+		}
 	case matterBell:
 		v.lost, v.doubled = d.chance(chanceBell), d.chance(chanceBell)
 		if d.chance(chanceBell) {
@@ -221,6 +244,17 @@ func (d *director) judge(t *turn) (v verdict) {
 	return v
 }
 
+// judgeWrite decides whether the process dies at a write, or hears no more of it.
+func (d *director) judgeWrite(t *turn, v *verdict) {
+	d.written[t.kind]++
+	v.cutAfter = d.chance(chanceCut)
+	if d.chance(chanceDeath * (1 + rareness/float64(d.written[t.kind]))) {
+		v.dieBefore = d.random.IntN(2) == 0
+		v.dieAfter = !v.dieBefore
+		t.life.rest = d.upTo([]time.Duration{500 * time.Millisecond, 4 * time.Second, 20 * time.Second}[d.random.IntN(3)])
+	}
+}
+
 func (d *director) late() time.Duration {
 	if !d.chance(chanceLate) {
 		return 0
@@ -230,7 +264,7 @@ func (d *director) late() time.Duration {
 
 // note adds a turn to the sum of the run and to its log.
 func (d *director) note(t *turn, v verdict) {
-	d.turns++
+	d.tally.add(t, v)
 	text := fmt.Sprintf("%12s %s%s", time.Since(d.began), t.label, v)
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, d.sum, text)
@@ -243,16 +277,31 @@ func (d *director) note(t *turn, v verdict) {
 // String names what is out of the ordinary.
 func (v verdict) String() string {
 	text := ""
-	for _, what := range []struct {
-		is   bool
-		name string
-	}{{v.pause > 0, "late by " + v.pause.String()}, {v.lost, "lost"}, {v.doubled, "doubled"}, {v.answerLost, "answer lost"},
-		{v.answerPause > 0, "answer late by " + v.answerPause.String()}, {v.dieBefore, "DIES before"}, {v.dieAfter, "DIES after the commit"},
-		{v.failsBefore, "fails"}, {v.failsAfter, "fails after the effect"},
-		{v.refuses, "refuses"}} {
-		if what.is {
-			text += " | " + what.name
+	for _, what := range v.faults() {
+		text += " | " + what
+	}
+	for _, pause := range []struct {
+		what string
+		long time.Duration
+	}{{"late", v.pause}, {"answer late", v.answerPause}, {"arrives late", v.stray}} {
+		if pause.long > 0 {
+			text += " | " + pause.what + " by " + pause.long.String()
 		}
 	}
 	return text
+}
+
+// faults are the names of what befalls.
+func (v verdict) faults() (names []string) {
+	for _, what := range []struct {
+		is   bool
+		name string
+	}{{v.lost, "lost"}, {v.doubled, "doubled"}, {v.answerLost, "answer lost"}, {v.stray > 0, "strays"},
+		{v.cutBefore, "cut before the commit"}, {v.cutAfter, "cut after the commit"}, {v.dieBefore, "DIES before the commit"}, {v.dieAfter, "DIES after the commit"},
+		{v.failsBefore, "fails"}, {v.failsAfter, "fails after the effect"}, {v.refuses, "refuses"}} {
+		if what.is {
+			names = append(names, what.name)
+		}
+	}
+	return names
 }

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -42,7 +43,11 @@ type life struct {
 	mu           sync.Mutex
 	dead         bool
 	diesAtCommit bool
+	cutAtCommit  bool
 }
+
+// errCut is what a process hears of a database to which its connection broke.
+var errCut = fmt.Errorf("simulated cut: %w", db.ErrUnavailable)
 
 func (l *life) isDead() bool {
 	l.mu.Lock()
@@ -88,6 +93,7 @@ func (p *process) begin(ctx context.Context) *life {
 // kill ends the present life, if there is one.
 func (p *process) kill(rest time.Duration) {
 	if l := p.now.Load(); l != nil {
+		p.sim.director.tally["killed between transactions"]++
 		l.rest = rest
 		l.die()
 	}
@@ -148,26 +154,33 @@ func (l *life) intercepted(d *db.DB) *db.DB {
 			if write {
 				what, verb = matterWrite, " writes in "
 			}
-			label := l.process.name + verb + caller() + " for " + errandOf(ctx)
-			v := director.ask(l, what, label)
+			name := caller()
+			label := l.process.name + verb + name + " for " + errandOf(ctx)
+			v := director.askFor(l, what, label, name)
 			if v.dieBefore {
 				l.die()
 			}
 			if v.dead || v.dieBefore || !director.askAfter(ctx, l, v.pause, label) {
 				return errDead
 			}
+			if v.cutBefore {
+				return errCut
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.diesAtCommit = l.diesAtCommit || v.dieAfter
+			l.diesAtCommit, l.cutAtCommit = l.diesAtCommit || v.dieAfter, v.cutAfter
 			return nil
 		},
 		Committed: func(_ context.Context, write bool) error {
 			l.mu.Lock()
-			dies := l.diesAtCommit && write
+			dies, cut := l.diesAtCommit && write, l.cutAtCommit && write
 			l.mu.Unlock()
 			if dies {
 				l.die()
 				return errDead
+			}
+			if cut {
+				return errCut
 			}
 			return nil
 		},

@@ -34,6 +34,9 @@ type sim struct {
 	gallery  gallery
 	// clients are processes that never die.
 	clients []*client
+	// sky is where messages are that stray; it never dies. strays counts them.
+	sky    *life
+	strays atomic.Int64
 	// looking has the drivers answer without waiting for a turn.
 	looking atomic.Bool
 	// all are the goroutines of the run.
@@ -48,7 +51,7 @@ type sim struct {
 type outcome struct {
 	complaints []string
 	sum        uint64
-	turns      int
+	tally      tally
 	took       time.Duration // in the bubble's time
 }
 
@@ -79,7 +82,7 @@ func simulate(t *testing.T, seed uint64, log io.Writer) (o outcome) {
 		}
 		began := time.Now()
 		s.run()
-		o = outcome{s.complaints, s.director.sum, s.director.turns, time.Since(began)}
+		o = outcome{s.complaints, s.director.sum, s.director.tally, time.Since(began)}
 	})
 	return o
 }
@@ -88,6 +91,7 @@ func simulate(t *testing.T, seed uint64, log io.Writer) (o outcome) {
 func (s *sim) run() {
 	told := make(chan struct{})
 	ctx, end := context.WithCancel(context.Background())
+	s.sky = (&process{sim: s, name: "sky"}).begin(ctx)
 	s.all.Go(func() {
 		defer close(told)
 		s.story(ctx)

@@ -61,21 +61,28 @@ func TestSeeds(t *testing.T) {
 		spread(t, first, seeds)
 		return
 	}
+	all := tally{}
 	for seed := first; seed < first+seeds; seed++ {
-		report(t, seed, nil)
+		all.join(report(t, seed, nil))
 	}
+	if os.Getenv(shardVariable) != "" {
+		fmt.Println(all.line())
+		return
+	}
+	t.Logf("seeds %d to %d, in all and for each:\n%s", first, first+seeds-1, all.report(seeds))
 }
 
 // report runs a seed and complains of what went wrong.
-func report(t *testing.T, seed uint64, log io.Writer) {
+func report(t *testing.T, seed uint64, log io.Writer) tally {
 	t.Helper()
 	o := simulate(t, seed, log)
 	for _, text := range o.complaints {
 		t.Errorf("%s\nthe same again: SEED=%d go test ./test/simulation -run TestSeeds -v", text, seed)
 	}
 	if testing.Verbose() {
-		t.Logf("seed %d: %d turns in %s, sum %x", seed, o.turns, o.took, o.sum)
+		t.Logf("seed %d: %d turns in %s, sum %x", seed, o.tally["turns"], o.took, o.sum)
 	}
+	return o.tally
 }
 
 // spread runs seeds in as many processes as there are processors.
@@ -83,18 +90,24 @@ func spread(t *testing.T, first, seeds uint64) {
 	t.Helper()
 	shards := uint64(runtime.NumCPU())
 	var all sync.WaitGroup
+	var mu sync.Mutex
+	found := tally{}
 	for shard := range shards {
 		from, to := first+seeds*shard/shards, first+seeds*(shard+1)/shards
 		all.Go(func() {
 			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=20m", "-test.v")
 			command.Env = append(os.Environ(), shardVariable+"=1", fmt.Sprint("FIRST=", from), fmt.Sprint("SEEDS=", to-from))
-			if out, err := command.CombinedOutput(); err != nil {
+			out, err := command.CombinedOutput()
+			if err != nil {
 				t.Errorf("seeds %d to %d: %v\n%s", from, to-1, err, interesting(string(out)))
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			found.join(parseTally(string(out)))
 		})
 	}
 	all.Wait()
-	t.Logf("seeds %d to %d", first, first+seeds-1)
+	t.Logf("seeds %d to %d, in all and for each:\n%s", first, first+seeds-1, found.report(seeds))
 }
 
 // interesting leaves out the seeds that went well but for the last, after which something hung.
@@ -102,8 +115,11 @@ func interesting(out string) string {
 	var kept []string
 	well := ""
 	for line := range strings.SplitSeq(out, "\n") {
-		if strings.Contains(line, " turns in ") {
+		switch {
+		case strings.Contains(line, " turns in "):
 			well = line
+			continue
+		case strings.HasPrefix(line, tallyMark):
 			continue
 		}
 		kept = append(kept, line)

@@ -75,6 +75,9 @@ func (s *sim) alive() (texts []string) {
 
 // unrest tells what is not as it must be when nothing is at work.
 func (s *sim) unrest() string {
+	if n := s.strays.Load(); n > 0 {
+		return fmt.Sprint(n, " messages are still on their way")
+	}
 	if alive := s.alive(); len(alive) > 0 {
 		return fmt.Sprint("operations are alive: ", alive)
 	}

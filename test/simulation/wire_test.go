@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"virga/core/api"
 	"virga/core/bus"
@@ -52,6 +53,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if v.lost || w.cut() {
 		return nil, errLost
 	}
+	if v.stray > 0 {
+		w.stray(r, body, label, v.stray)
+		return nil, errLost
+	}
 	resp, err := w.deliver(r, body, label)
 	if v.doubled && r.Method != http.MethodPost { // nothing on the way repeats what is not repeatable
 		resp, err = w.deliver(r, body, label)
@@ -66,6 +71,20 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errLost
 	}
 	return resp, nil
+}
+
+// stray has a request arrive when its sender has long given it up, or died.
+func (w *wire) stray(r *http.Request, body []byte, label string, after time.Duration) {
+	s := w.sim
+	ctx := context.WithoutCancel(r.Context())
+	s.strays.Add(1)
+	s.all.Go(func() {
+		defer s.strays.Add(-1)
+		if !s.director.askAfter(ctx, s.sky, after, label) || w.cut() {
+			return
+		}
+		_, _ = w.deliver(r.WithContext(ctx), body, label)
+	})
 }
 
 func (w *wire) cut() bool { return w.host != nil && w.host.cut.Load() }

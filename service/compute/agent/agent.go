@@ -211,6 +211,9 @@ func (a *Agent) hand(ctx context.Context, order orders.GuestOrder) {
 	g := a.guests[order.ServerID]
 	if g == nil {
 		g = newGuest(a, order.ServerID)
+		if a.since.Load() == 0 { // a former life of the agent may have reported it, too
+			g.doubt()
+		}
 		a.guests[order.ServerID] = g
 	}
 	if g.give(order) {

@@ -37,6 +37,8 @@ type guest struct {
 	said orders.Report
 	// copied is how far this agent has come with the snapshot of which generation.
 	copied copied
+	// doubtful is when a report was last sent of which nobody knows whether it arrived.
+	doubtful time.Time
 	// progress is when something of a long order was last achieved.
 	progress time.Time
 }
@@ -132,7 +134,7 @@ func (g *guest) work(parent context.Context) {
 // watch reports the guest's state as soon as the driver can tell it.
 func (g *guest) watch(ctx context.Context, order orders.GuestOrder) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := g.observe(ctx, order)
+		err := g.observe(ctx, order, false)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -221,7 +223,7 @@ func (g *guest) try(ctx context.Context, order orders.GuestOrder) error {
 			return err
 		}
 	}
-	return g.observe(ctx, order)
+	return g.observe(ctx, order, !order.Settled)
 }
 
 // ensure has the image cached and the guest made as ordered.

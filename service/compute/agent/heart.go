@@ -53,6 +53,7 @@ func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 		return firstPause, false
 	}
 	h.beats++
+	a.settleDoubts(ctx)
 	next = time.Duration(answer.NextMilliseconds) * time.Millisecond
 	// A tenth by chance: hosts that were started together do not come together for ever.
 	return next - a.cfg.chance(next/10+1), answer.Generation != a.since.Load() || a.pruneIsDue()

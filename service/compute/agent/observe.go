@@ -14,8 +14,10 @@ import (
 	"virga/service/compute/orders"
 )
 
-// observe reports the guest's present state under an order that has been carried out.
-func (g *guest) observe(ctx context.Context, order orders.GuestOrder) error {
+// observe reports the guest's present state under an order that has been carried out: just
+// now, or some time ago. A guest that runs may go down by itself before anybody looks; that
+// it has run is reported first, for whoever waits for it.
+func (g *guest) observe(ctx context.Context, order orders.GuestOrder, justNow bool) error {
 	state, err := g.agent.cfg.Driver.GetGuest(ctx, g.id)
 	if errors.Is(err, hypervisor.ErrNotFound) {
 		state, err = hypervisor.GuestState{ID: g.id, Power: hypervisor.Crashed}, nil
@@ -29,8 +31,17 @@ func (g *guest) observe(ctx context.Context, order orders.GuestOrder) error {
 	if order.Reboot == nil {
 		rebooted = 0
 	}
-	return g.report(ctx, orders.Report{Generation: order.Generation, State: stateOf(state, order.Desired),
-		PowerState: int(state.Power), RebootDone: rebooted, Snapshot: phase})
+	said := orders.Report{Generation: order.Generation, State: stateOf(state, order.Desired), PowerState: int(state.Power), RebootDone: rebooted,
+		Snapshot: phase}
+	ran := order.Desired == orders.Running || order.Desired == orders.Rescued
+	if justNow && ran && said.State == orders.StateStopped {
+		reached := said
+		reached.State, reached.PowerState = orders.State(order.Desired), int(hypervisor.Running)
+		if err := g.report(ctx, reached); err != nil {
+			return err
+		}
+	}
+	return g.report(ctx, said)
 }
 
 func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
@@ -77,12 +88,14 @@ func (g *guest) report(ctx context.Context, report orders.Report) error {
 			return nil
 		}
 		if ctx.Err() != nil {
+			g.doubt()
 			return ctx.Err()
 		}
 		g.agent.cfg.Log.Warn("report guest", "host", g.agent.cfg.Host, "server", g.id, "error", err)
 		if refused(err) {
 			return nil
 		}
+		g.doubt()
 		waitFor(ctx, nil, pause)
 	}
 }

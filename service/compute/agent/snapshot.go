@@ -86,7 +86,7 @@ func (g *guest) reportPhase(ctx context.Context, order orders.GuestOrder, phase 
 	g.mu.Lock()
 	g.copied = copied{order.Generation, phase}
 	g.mu.Unlock()
-	return g.observe(ctx, order)
+	return g.observe(ctx, order, false)
 }
 
 // upload gives the image its data; it gives up when nothing of it is taken for long.
