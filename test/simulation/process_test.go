@@ -99,6 +99,14 @@ func (p *process) kill(rest time.Duration) {
 	}
 }
 
+// broken is why what the life was about does not go on: it died, or nobody waits any more.
+func (l *life) broken(ctx context.Context) error {
+	if err := ctx.Err(); err != nil && !l.isDead() {
+		return err
+	}
+	return errDead
+}
+
 // clock tells the bubble's time; its ids come from the seed.
 type clock struct {
 	mu     sync.Mutex
@@ -161,7 +169,7 @@ func (l *life) intercepted(d *db.DB) *db.DB {
 				l.die()
 			}
 			if v.dead || v.dieBefore || !director.askAfter(ctx, l, v.pause, label) {
-				return errDead
+				return l.broken(ctx)
 			}
 			if v.cutBefore {
 				return errCut

@@ -20,7 +20,7 @@ const (
 	stormLasts   = 20 * time.Second
 	clientsPause = 1700 * time.Millisecond
 	// patience is how long after the storm everything may take to come right.
-	patience = 2 * time.Hour
+	patience = 20 * time.Minute
 )
 
 // story is what happens in a run.

@@ -48,7 +48,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	director, label := w.sim.director, fmt.Sprintf("%s calls %s %s %s for %s", w.from.process.name, r.Method, w.to.name, r.URL.RequestURI(), errandOf(r.Context()))
 	v := director.ask(w.from, matterCall, label)
 	if v.dead || !director.askAfter(r.Context(), w.from, v.pause, label) {
-		return nil, errDead
+		return nil, w.from.broken(r.Context())
 	}
 	if v.lost || w.cut() {
 		return nil, errLost
@@ -65,7 +65,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if !director.askAfter(r.Context(), w.from, v.answerPause, label+" answer") || w.from.isDead() {
-		return nil, errDead
+		return nil, w.from.broken(r.Context())
 	}
 	if v.answerLost || w.cut() {
 		return nil, errLost
