@@ -134,7 +134,7 @@ func (c *hostContent) prefixes(p *port) []netip.Prefix {
 
 func (s *Service) desiredPort(c *hostContent, p *port) desired.Port {
 	out := desired.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner,
-		MAC: p.MAC, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp && c.networks[p.NetworkID].AdminUp, SecurityGroups: p.Groups}
+		MAC: p.MAC, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp && c.networks[p.NetworkID].AdminUp, SecurityGroups: p.Groups, Arrived: p.Profile[profileMigratingTo] == c.host.Name}
 	for i := range p.Addresses {
 		out.FixedIPs = append(out.FixedIPs, p.Addresses[i].addr())
 		if n := c.subnetOf(&p.Addresses[i]); n != nil && n.DHCP && n.IPVersion == 4 {

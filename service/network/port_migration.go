@@ -6,9 +6,12 @@ import "virga/core/db"
 // has its device and filters before the guest comes. Compute says so as Nova does, by migrating_to in the binding profile, and binds
 // the port to the second host when the guest is there.
 
+// profileMigratingTo is the field of a binding profile that names the host to which a port's server goes, or came a short while ago.
+const profileMigratingTo = "migrating_to"
+
 // expectedOn is the further host that a port's profile names; none for a port that is nowhere or there already.
 func expectedOn(p *port) string {
-	name, _ := p.Profile["migrating_to"].(string)
+	name, _ := p.Profile[profileMigratingTo].(string)
 	if p.Host == "" || name == p.Host || networkOwned(p.DeviceOwner) || len(name) > 255 {
 		return ""
 	}

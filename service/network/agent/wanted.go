@@ -37,7 +37,7 @@ func wantedOf(state *desired.State, last *wanted) *wanted {
 	}
 	for _, p := range state.Ports {
 		port := fabric.Port{
-			ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, FixedIPs: p.FixedIPs, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp,
+			ID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, FixedIPs: p.FixedIPs, PortSecurity: p.PortSecurity, AdminUp: p.AdminUp, Arrived: p.Arrived,
 			AllowedAddressPairs: each(p.AllowedAddressPairs, func(pair desired.AddressPair) fabric.AddressPair { return fabric.AddressPair(pair) }),
 		}
 		if p.PortSecurity {

@@ -121,6 +121,8 @@ type Port struct {
 	PortSecurity        bool          `json:"port_security"`
 	AdminUp             bool          `json:"admin_up"`
 	SecurityGroups      []string      `json:"security_groups,omitempty"`
+	// Arrived says that the guest comes, or came a short while ago, from another host while it runs.
+	Arrived bool `json:"arrived,omitempty"`
 	// Leases are what DHCP answers the port's MAC, one for each address on a subnet with DHCP.
 	Leases []Lease `json:"leases,omitempty"`
 }

@@ -106,6 +106,9 @@ type Port struct {
 	PortSecurity        bool          `json:"port_security"` // false: no rules and no anti-spoofing
 	AdminUp             bool          `json:"admin_up"`      // false: the device is down and the port closed
 	Rules               []Rule        `json:"rules,omitempty"`
+	// Arrived says that the port's guest comes from another host while it runs. Its TCP connections began there, so that here they
+	// may go on from the middle where the rules permit them.
+	Arrived bool `json:"arrived,omitempty"`
 }
 
 // AddressPair lets a port send from a further address; an empty MAC means the port's own.

@@ -30,6 +30,7 @@
 // its conntrack mark the numbers of the ports whose rules admitted it. After a port's rules changed, its connections are compared with the
 // new rules by the same function that the tests use (fabric.Permits) and those no longer permitted are deleted from the
 // table. A TCP connection cannot come back from the middle, in either direction, because a new one has to start with SYN. Adding a rule cuts nothing.
+// Ports whose guests came from another host while they ran are the exception, for some minutes: their connections began on a host whose table this one cannot see.
 // Routers do likewise: address translations that the desired state no longer contains are deleted.
 //
 // # What a change costs

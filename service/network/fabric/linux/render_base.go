@@ -55,8 +55,8 @@ func renderBase() string {
 	s.line("add map bridge virga to_port { type ifname : verdict; }")
 	s.line("add set bridge virga secured { type ifname; }")
 	s.line("add set bridge virga guests { type ifname; }")
-	s.line("add set bridge virga spoken { type ether_type; }") // what a secured guest may speak
-	s.line("add element bridge virga spoken { arp, ip, ip6 }")
+	s.line("add set bridge virga spoken { type ether_type; }")         // what a secured guest may speak
+	s.line("add element bridge virga spoken { arp, ip, ip6, 0x8035 }") // the last is RARP, see fromRules
 	s.line("add set bridge virga router_words { type icmpv6_type; }")
 	s.line("add element bridge virga router_words { nd-router-advert, nd-redirect }")
 	s.line("add set bridge virga newcomer_words { type icmpv6_type; }") // what is said before having an address
@@ -80,10 +80,15 @@ func renderBase() string {
 	s.line("add map inet virga egress { type mark : verdict; }")
 	s.line("add map inet virga ingress { type mark : verdict; }")
 	s.line("add set inet virga hostless { type ifname; }")
+	s.line("add set inet virga arrived { type mark; }")
 	s.chain("inet", "raw", "type filter hook prerouting priority -300;",
 		"iifname vmap @zones")
 	s.chain("inet", "input", "type filter hook input priority -10;",
 		"iifname @hostless drop")
+	s.chain("inet", "midstream", "",
+		"meta mark & 0x7fff0000 @arrived return",
+		"meta mark & 0x00007fff @arrived return",
+		"drop")
 	s.chain("inet", "judge", "", judgeRules()...)
 	s.chain("inet", "forward", "type filter hook forward priority -10;",
 		"iifname @hostless oifname != @hostless drop",
@@ -102,7 +107,7 @@ func judgeRules() []string {
 		"meta mark & 0x7fff0000 == 0 udp sport 67 udp dport 68 meta mark set 0 accept",
 		"ct state established,related meta mark set 0 accept",
 		"ct state invalid drop",
-		"ct state new tcp flags & (fin | syn | rst | ack) != syn drop",
+		"ct state new tcp flags & (fin | syn | rst | ack) != syn jump midstream",
 		"meta mark & 0x7fff0000 vmap @egress",
 		"meta mark & 0x7fff0000 != 0 drop", // a number without rules
 		"meta mark & 0x00007fff vmap @ingress",

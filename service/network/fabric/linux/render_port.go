@@ -18,6 +18,7 @@ type portFilter struct {
 	zone    uint16 // conntrack zone of its network
 	mac     net.HardwareAddr
 	open    bool // no port security
+	arrived bool // its guest came here while it ran: see fabric.Port.Arrived
 	closed  bool // nothing passes: administratively down, or rules that cannot be applied
 	fixed   []netip.Addr
 	sources []fabric.Source
@@ -33,7 +34,7 @@ func newPortFilter(port fabric.Port, number int) (portFilter, error) {
 	}
 	f := portFilter{
 		id: port.ID, tap: fabric.TapName(port.ID), number: number, mac: mac,
-		open: !port.PortSecurity, closed: !port.AdminUp, fixed: port.FixedIPs,
+		open: !port.PortSecurity, arrived: port.Arrived, closed: !port.AdminUp, fixed: port.FixedIPs,
 	}
 	if f.open {
 		return f, nil
@@ -75,12 +76,24 @@ func (f portFilter) render() string {
 	s.line(`add element bridge virga to_port { "%s" : jump to-%s }`, f.tap, f.id)
 	s.line("add element inet virga egress { 0x%08x : jump egress-%s }", f.number<<16, f.id)
 	s.line("add element inet virga ingress { 0x%08x : jump ingress-%s }", f.number, f.id)
+	for _, mark := range arrivedMarks(f.number) {
+		if f.arrived {
+			s.line("add element inet virga arrived { %s }", mark)
+		} else {
+			s.dropElement("inet virga arrived", mark, "")
+		}
+	}
 	if f.open && !f.closed {
 		s.dropElement("bridge virga secured", `"`+f.tap+`"`, "")
 	} else {
 		s.line(`add element bridge virga secured { "%s" }`, f.tap)
 	}
 	return s.String()
+}
+
+// arrivedMarks are the marks of what comes from and goes to a port, as the set of ports whose guests arrived has them.
+func arrivedMarks(number int) []string {
+	return []string{fmt.Sprintf("0x%08x", number<<16), fmt.Sprintf("0x%08x", number)}
 }
 
 func renderPortRemoval(id string, number int) string {
@@ -96,6 +109,9 @@ func renderPortRemoval(id string, number int) string {
 	if number > 0 {
 		s.dropElement("inet virga egress", fmt.Sprintf("0x%08x", number<<16), " : jump egress-"+id)
 		s.dropElement("inet virga ingress", fmt.Sprintf("0x%08x", number), " : jump ingress-"+id)
+		for _, mark := range arrivedMarks(number) {
+			s.dropElement("inet virga arrived", mark, "")
+		}
 	}
 	s.dropChain("bridge", "from-"+id)
 	s.dropChain("bridge", "to-"+id)
@@ -119,6 +135,7 @@ func (f portFilter) fromRules() []string {
 	rules := []string{
 		"ether type != @spoken drop", // a VLAN tag would hide the packet from br_netfilter
 		"ether saddr != " + anyOf(macs) + " drop",
+		"ether type 0x8035 accept", // by RARP a hypervisor says for its guest where that is after it moved
 	}
 	rules = append(rules, metadata...)
 	rules = append(rules, f.dhcpClientRules(mark)...)
