@@ -18,7 +18,7 @@ import (
 var actionNames = map[string]string{opCreate: "create", opRebuild: "rebuild", opSnapshot: "createImage", opBackup: "createBackup", opDelete: "delete", opStart: "start", opStop: "stop", opReboot: "reboot",
 	opPause: "pause", opUnpause: "unpause", opSuspend: "suspend", opResume: "resume", opSoftDelete: "delete", opRestore: "restore", opRescue: "rescue", opUnrescue: "unrescue",
 	opAttach: "attach_interface", opDetach: "detach_interface", opResize: "resize", opMigrate: "migrate", opConfirm: "confirmResize",
-	opRevert: "revertResize", opLiveMigrate: "live-migration"}
+	opRevert: "revertResize", opLiveMigrate: "live-migration", opEvacuate: "evacuate"}
 
 type actionView struct {
 	Action       string      `json:"action"`

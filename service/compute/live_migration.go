@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"virga/core/api"
@@ -243,18 +244,21 @@ func (s *Service) expectPorts(ctx context.Context, serverID, hostName string) er
 		if expectedAt(p) == hostName {
 			continue
 		}
-		profile := map[string]any{}
-		for key, value := range p.Profile {
-			profile[key] = value
-		}
-		if profile[migratingKey] = hostName; hostName == "" {
-			delete(profile, migratingKey)
-		}
-		if _, err := s.deps.Networks.UpdatePort(ctx, p.ID, PortChange{Profile: profile}); err != nil {
+		if _, err := s.deps.Networks.UpdatePort(ctx, p.ID, PortChange{Profile: expecting(p, hostName)}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// expecting is a port's profile with the host where it is expected; empty: nowhere.
+func expecting(p Port, hostName string) map[string]any {
+	profile := map[string]any{}
+	maps.Copy(profile, p.Profile)
+	if profile[migratingKey] = hostName; hostName == "" {
+		delete(profile, migratingKey)
+	}
+	return profile
 }
 
 // migratingKey is the field of a port's binding profile that names the host to which its server goes, as in nova.

@@ -14,6 +14,8 @@ const (
 	migrationCold   = "migration"
 	migrationResize = "resize"
 	migrationLive   = "live-migration"
+	// migrationEvacuation is a server made anew elsewhere because its host is down.
+	migrationEvacuation = "evacuation"
 )
 
 // The statuses of migrations. Each is written with the step that it tells of, and in the
@@ -38,11 +40,13 @@ const (
 	migrationRunning       = "running"
 	migrationCompleted     = "completed"
 	migrationCancelled     = "cancelled"
+	// migrationDone is how an evacuation ends.
+	migrationDone = "done"
 )
 
 // endedMigrations are the statuses in which nothing is held any more.
 func endedMigrations() []string {
-	return []string{migrationConfirmed, migrationReverted, migrationFailed, migrationCompleted, migrationCancelled}
+	return []string{migrationConfirmed, migrationReverted, migrationFailed, migrationCompleted, migrationCancelled, migrationDone}
 }
 
 // migration is a row of the table migrations: a server's move to another host or another
@@ -65,11 +69,13 @@ type newMigration struct {
 	DestHost   string `db:"dest_host"` // empty until one is chosen
 	// ExtraVCPUs and ExtraMemoryMiB count against the quota besides what the server's row says,
 	// so that there is room for both ways out.
-	ExtraVCPUs     int64           `db:"extra_vcpus"`
-	ExtraMemoryMiB int64           `db:"extra_memory_mb"`
-	CreatedAt      time.Time       `db:"created_at"`
-	UpdatedAt      time.Time       `db:"updated_at"`
-	Detail         migrationDetail `db:"detail,json"`
+	ExtraVCPUs     int64 `db:"extra_vcpus"`
+	ExtraMemoryMiB int64 `db:"extra_memory_mb"`
+	// Arrived is set while the server's ports say that it came from another host while it ran.
+	Arrived   bool            `db:"arrived"`
+	CreatedAt time.Time       `db:"created_at"`
+	UpdatedAt time.Time       `db:"updated_at"`
+	Detail    migrationDetail `db:"detail,json"`
 }
 
 // migrationDetail is what no list is filtered by.
@@ -84,6 +90,8 @@ type migrationDetail struct {
 	DestNode       string         `json:"dest_node,omitempty"`
 	DestIP         string         `json:"dest_ip,omitempty"`
 	Live           liveDetail     `json:"live,omitzero"`
+	// Stopped has an evacuated server be off on its new host, whatever it was.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // stays tells whether the server keeps its host.
@@ -222,6 +230,19 @@ func listMigrations(tx *db.Tx, f *migrationFilter) ([]migration, error) {
 	var rows []migration
 	err := tx.List(&rows, &l)
 	return rows, err
+}
+
+// arrivedMoves returns the migrations that ended before a time and whose servers' ports still tell of them, at most limit.
+func arrivedMoves(tx *db.Tx, before time.Time, limit int) ([]migration, error) {
+	var rows []migration
+	err := tx.Select(&rows, "SELECT "+migrationColumns+" FROM migrations WHERE arrived = 1 AND status = ? AND updated_at < ? ORDER BY num LIMIT ?",
+		migrationCompleted, before, limit)
+	return rows, err
+}
+
+func closeArrivals(tx *db.Tx, id string) error {
+	_, err := tx.Exec("UPDATE migrations SET arrived = 0 WHERE id = ?", id)
+	return err
 }
 
 // purgeMigrations forgets migrations that ended before a time, at most limit.

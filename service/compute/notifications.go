@@ -64,6 +64,8 @@ func novaWords(verb string) (plain, versioned string) {
 		return "resize.confirm", "resize_confirm"
 	case "revertResize", "resize.revert":
 		return "resize.revert", "resize_revert"
+	case "evacuate":
+		return verb, verb
 	case "os-migrateLive":
 		return "live_migration.pre", "live_migration_pre"
 	case "live_migration.post", "live_migration.rollback", "live_migration.abort":

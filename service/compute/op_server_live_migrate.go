@@ -383,12 +383,10 @@ func (s *Service) liveMoved(ctx context.Context, run *liveRun) error {
 	return work.Wait(lookAgain)
 }
 
-// settlePorts binds the ports to the new host, where they are ready.
+// settlePorts binds the ports to the new host, where they are ready. That they came from elsewhere they say for some time
+// (reconcile_arrivals.go), for the guest's connections go on from the middle.
 func (s *Service) settlePorts(ctx context.Context, m *migration) error {
-	if err := s.bindPorts(ctx, m.ServerID, m.DestHost); err != nil {
-		return err
-	}
-	return s.expectPorts(ctx, m.ServerID, "")
+	return s.bindPorts(ctx, m.ServerID, m.DestHost)
 }
 
 func (s *Service) liveBind(ctx context.Context, run *liveRun) error {
@@ -454,9 +452,15 @@ func (s *Service) liveSettle(ctx context.Context, run *liveRun) error {
 		return work.Wait(lookAgain)
 	}
 	run.InCommit(func(tx *db.Tx) error {
-		return s.changeMigration(tx, m.ID, func(m *migration) { m.end(migrationCompleted) })
+		return s.changeMigration(tx, m.ID, func(m *migration) { m.arrive() })
 	})
 	return nil
+}
+
+// arrive ends a live migration well.
+func (m *migration) arrive() {
+	m.end(migrationCompleted)
+	m.Arrived = true
 }
 
 // liveFailed leaves the server where its guest is, with the reason.
@@ -472,7 +476,12 @@ func (s *Service) liveFailed(tx *db.Tx, run *liveRun, reason string) error {
 	case m.Detail.Live.Abort:
 		status = migrationCancelled
 	}
-	if err := s.changeMigration(tx, m.ID, func(m *migration) { m.end(status) }); err != nil || run.Operation.Cancelled {
+	err = s.changeMigration(tx, m.ID, func(m *migration) {
+		if m.end(status); run.Frame.Left {
+			m.arrive()
+		}
+	})
+	if err != nil || run.Operation.Cancelled {
 		return err
 	}
 	if run.Frame.Left {

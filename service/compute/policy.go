@@ -49,6 +49,7 @@ const (
 	ruleResizeRevert         = prefix + "servers:revert_resize"
 	ruleMigrate              = prefix + "os-migrate-server:migrate"
 	ruleMigrateHost          = prefix + "os-migrate-server:migrate:host"
+	ruleEvacuate             = prefix + "os-evacuate"
 	ruleMigrateLive          = prefix + "os-migrate-server:migrate_live"
 	ruleMigrateLiveHost      = prefix + "os-migrate-server:migrate_live:host"
 	ruleServerMigrations     = prefix + "servers:migrations:"
@@ -180,6 +181,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Go past somebody else's lock.", ruleUnlockOverride)
 	add(checkMember, "Give a server another flavor, and confirm that or take it back.", ruleResize, ruleResizeConfirm, ruleResizeRevert)
 	add(checkAdmin, "Move a server to another host.", ruleMigrate, ruleMigrateHost)
+	add(checkAdmin, "Make a server anew on another host because its own is down.", ruleEvacuate)
 	add(checkAdmin, "Move a running server to another host.", ruleMigrateLive, ruleMigrateLiveHost)
 	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
 	add(checkAdmin, "End a live migration before its time, or soon.", ruleServerMigrations+"delete", ruleServerMigrations+"force_complete")

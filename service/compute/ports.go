@@ -160,7 +160,11 @@ func (s *Service) unplugPort(ctx context.Context, p Port) error {
 		return s.deps.Networks.DeletePort(ctx, p.ID)
 	}
 	none := ""
-	_, err := s.deps.Networks.UpdatePort(ctx, p.ID, PortChange{DeviceID: &none, DeviceOwner: &none, HostID: &none})
+	change := PortChange{DeviceID: &none, DeviceOwner: &none, HostID: &none}
+	if expectedAt(p) != "" {
+		change.Profile = expecting(p, "")
+	}
+	_, err := s.deps.Networks.UpdatePort(ctx, p.ID, change)
 	if err != nil && api.StatusOf(err) == 404 {
 		return nil
 	}

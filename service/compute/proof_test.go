@@ -52,6 +52,11 @@ func subjects() []worktest.Subject[*estate] {
 			e.do(admin(), latest, "POST", "/v2.1/servers/"+id+"/action", `{"os-migrateLive":{"host":null,"block_migration":"auto"}}`).want(202, "")
 			return id
 		}},
+		{Kind: "server_evacuate", Before: (*estate).deserted, Start: func(e *estate) string {
+			id := e.only()
+			e.do(admin(), "2.94", "POST", "/v2.1/servers/"+id+"/action", `{"evacuate":{}}`).want(200, "")
+			return id
+		}},
 		{Kind: "server_resize_confirm", Before: (*estate).resized, Start: func(e *estate) string {
 			id := e.only()
 			e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", `{"confirmResize":null}`).want(204, "")

@@ -177,7 +177,7 @@ func (s *Service) checkState(ctx context.Context, r *api.Request, id string, che
 // takes the quota that it needs.
 func (s *Service) admitMove(tx *db.Tx, m *newMigration, row *server) error {
 	m.SourceHost, m.Detail.Old, m.Detail.Before = row.Host, shapeOf(row), desiredOf(row)
-	if m.Kind == migrationCold || m.Kind == migrationLive {
+	if m.Kind != migrationResize {
 		m.Detail.New = m.Detail.Old
 	}
 	source, err := findHost(tx, row.Host)

@@ -44,6 +44,7 @@ func (s *Service) actions() map[string]serverAction {
 		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
 		"migrate":             {ruleMigrate, s.actionMigrate},
 		"os-migrateLive":      {ruleMigrateLive, s.actionLiveMigrate},
+		"evacuate":            {ruleEvacuate, s.actionEvacuate},
 		"pause":               {rulePause, s.actionPause},
 		"unpause":             {ruleUnpause, s.actionUnpause},
 		"suspend":             {ruleSuspend, s.actionSuspend},
@@ -55,7 +56,7 @@ func (s *Service) actions() map[string]serverAction {
 
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"shelve",
-	"shelveOffload", "unshelve", "evacuate", "changePassword",
+	"shelveOffload", "unshelve", "changePassword",
 	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {

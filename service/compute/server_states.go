@@ -88,6 +88,8 @@ func taskState(o work.Operation) string {
 		return moveTask(o.StepName)
 	case opLiveMigrate:
 		return taskMigrating
+	case opEvacuate:
+		return evacuateTask(o.StepName)
 	case opRevert:
 		return "resize_reverting"
 	case opRebuild:
@@ -103,6 +105,15 @@ func taskState(o work.Operation) string {
 
 // taskMigrating is the task_state of a server that goes to another host while it runs.
 const taskMigrating = "migrating"
+
+// evacuateTask is the task_state that a step of an evacuation is: a server is rebuilt elsewhere.
+func evacuateTask(step string) string {
+	switch step {
+	case "schedule", "claim", "prepare", "prepared":
+		return "rebuilding"
+	}
+	return "rebuild_spawning"
+}
 
 // moveTask is the task_state that a step of a move is.
 func moveTask(step string) string {
@@ -130,6 +141,8 @@ func statusOf(vmState string, t task) string {
 			return "HARD_REBOOT"
 		case taskMigrating:
 			return "MIGRATING"
+		case "rebuilding", "rebuild_block_device_mapping", "rebuild_spawning":
+			return "REBUILD"
 		}
 		if strings.HasPrefix(t.state, "rebuild") {
 			return "REBUILD"

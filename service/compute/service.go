@@ -125,7 +125,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(), s.serverPause(), s.serverUnpause(), s.serverSuspend(), s.serverResume(),
 		s.serverRescue(), s.serverUnrescue(), s.serverSoftDelete(), s.serverRestore(),
 		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert(),
-		s.serverLiveMigrate()); err != nil {
+		s.serverLiveMigrate(), s.serverEvacuate()); err != nil {
 		return nil, err
 	}
 	if err := s.engine.Register(s.imageKinds()...); err != nil {
@@ -225,6 +225,7 @@ func (s *Service) reconcilers() []reconciler {
 		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
 		{name: "reclaim", every: time.Minute, once: s.reconcileReclaim},
 		{name: "strays", every: time.Minute, once: s.reconcileStrays},
+		{name: "arrivals", every: time.Minute, once: s.reconcileArrivals},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}
 }
