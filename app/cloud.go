@@ -20,6 +20,7 @@ import (
 	"virga/core/obs"
 	"virga/core/pki"
 	"virga/core/token"
+	computeagent "virga/service/compute/agent"
 	"virga/service/fleet"
 )
 
@@ -54,6 +55,8 @@ type cloud struct {
 	// controllers are the ways to the controllers of a node that has joined a cloud; nil where
 	// this process is a controller itself.
 	controllers *controllers
+	// exchange is how simulated hosts of this process reach each other.
+	exchange computeagent.Exchange
 	// fleet knows the members of the cloud.
 	fleet *fleet.Service
 	// others reaches services of other processes; nil where there are none.

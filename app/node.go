@@ -16,11 +16,9 @@ import (
 	"virga/core/pki"
 	computeagent "virga/service/compute/agent"
 	"virga/service/compute/hypervisor"
-	fakevirt "virga/service/compute/hypervisor/fake"
 	"virga/service/compute/hypervisor/libvirt"
 	networkagent "virga/service/network/agent"
 	"virga/service/network/fabric"
-	fakefabric "virga/service/network/fabric/fake"
 	"virga/service/network/fabric/linux"
 )
 
@@ -32,16 +30,12 @@ type drivers struct {
 
 // openDrivers opens the drivers that the configuration asks for.
 func (cl *cloud) openDrivers() (drivers, error) {
+	if cl.conf.Virt == "fake" {
+		return cl.openFakes(1)
+	}
 	guests := filepath.Join(cl.conf.DataDir, "guests")
-	mode := os.FileMode(0o711) // the hypervisor's user passes through to the disks
-	if cl.conf.Virt == "fake" {
-		mode = 0o700
-	}
-	if err := os.MkdirAll(guests, mode); err != nil {
+	if err := os.MkdirAll(guests, 0o711); err != nil { // the hypervisor's user passes through to the disks
 		return drivers{}, fmt.Errorf("open drivers: %w", err)
-	}
-	if cl.conf.Virt == "fake" {
-		return cl.openFakes(guests)
 	}
 	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket})
 	if err != nil {
@@ -49,30 +43,6 @@ func (cl *cloud) openDrivers() (drivers, error) {
 	}
 	cl.onClose(virt.Close)
 	data, err := linux.New(linux.Config{})
-	if err != nil {
-		return drivers{}, err
-	}
-	cl.onClose(data.Close)
-	return drivers{virt, data}, nil
-}
-
-// The simulated host has room for some thousand small servers.
-const (
-	fakeVCPUs     = 512
-	fakeMemoryMiB = 1 << 20
-)
-
-func (cl *cloud) openFakes(guests string) (drivers, error) {
-	virt, err := fakevirt.New(fakevirt.Options{Clock: cl.clock, Dir: guests, HostName: cl.conf.Host, VCPUs: fakeVCPUs, MemoryMiB: fakeMemoryMiB})
-	if err != nil {
-		return drivers{}, err
-	}
-	cl.onClose(virt.Close)
-	folder := filepath.Join(cl.conf.DataDir, "fabric")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return drivers{}, fmt.Errorf("open drivers: %w", err)
-	}
-	data, err := fakefabric.New(fakefabric.Config{Dir: folder})
 	if err != nil {
 		return drivers{}, err
 	}
@@ -89,7 +59,10 @@ func (cl *cloud) addNodeRole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return cl.addNode(ctx, d)
+	if err := cl.addNode(ctx, d); err != nil {
+		return err
+	}
+	return cl.addFakes()
 }
 
 // nodeClient is a client for a service that acts as this machine's node.
@@ -124,7 +97,12 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 		config.TransferURL = "https://" + listener.Addr().String()
 		config.Transfers = &http.Client{Transport: newTransport(cl.nodeCredentials, pki.Node), CheckRedirect: noRedirect}
 	}
-	computing := computeagent.New(config)
+	var computing *computeagent.Agent
+	if cl.conf.FakeHosts > 1 {
+		computing = cl.neighbourly(config)
+	} else {
+		computing = computeagent.New(config)
+	}
 	if listener != nil {
 		cl.onRun(func(ctx context.Context) error {
 			return cl.serveNodes(ctx, listener, computing.TransferHandler(peerHost))

@@ -73,6 +73,7 @@ type Config struct {
 	Passwords `embed:""`
 	Imports   `embed:""`
 	Images    `embed:""`
+	Fakes     `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 
@@ -107,6 +108,9 @@ func (c *Config) Complete() error {
 		return err
 	}
 	if err := c.Images.complete(); err != nil {
+		return err
+	}
+	if err := c.Fakes.complete(c.Virt); err != nil {
 		return err
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
