@@ -55,6 +55,7 @@ func TestHosts(t *testing.T) {
 		{"metadata on both", r.metadata},
 		{"security groups hold across hosts", r.securityGroups},
 		{"a node's agents die and come back", r.agentsDie},
+		{"a server moves while it runs", r.live},
 		{"a server moves with its disk", r.migrate},
 		{"a move is taken back", r.revert},
 		{"a server is resized", r.resize},
