@@ -141,8 +141,6 @@ func statusOf(vmState string, t task) string {
 			return "HARD_REBOOT"
 		case taskMigrating:
 			return "MIGRATING"
-		case "rebuilding", "rebuild_block_device_mapping", "rebuild_spawning":
-			return "REBUILD"
 		}
 		if strings.HasPrefix(t.state, "rebuild") {
 			return "REBUILD"
