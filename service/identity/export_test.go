@@ -1,0 +1,16 @@
+package identity
+
+// HoldCores takes every core on which passwords may be hashed, until release.
+func (s *Service) HoldCores() (release func()) {
+	for range cap(s.hasher.slots) {
+		s.hasher.slots <- struct{}{}
+	}
+	return func() {
+		for range cap(s.hasher.slots) {
+			<-s.hasher.slots
+		}
+	}
+}
+
+// Waiting is how many wait for a core.
+func (s *Service) Waiting() int { return int(s.hasher.waiting.Load()) }
