@@ -165,16 +165,21 @@ func firstPassword(c *conf.Config, path string) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read admin password: %w", err)
 	}
-	password := c.AdminPassword
-	if password == "" {
-		random := make([]byte, 24)
-		if _, err := rand.Read(random); err != nil {
-			return nil, fmt.Errorf("make admin password: %w", err)
-		}
-		password = base64.RawURLEncoding.EncodeToString(random)
+	password, err := newPassword(c.AdminPassword)
+	return []byte(password.Reveal()), err
+}
+
+// newPassword is the password that is given, or a random one.
+func newPassword(given string) (token.Secret, error) {
+	if strings.ContainsAny(given, "\r\n\x00") {
+		return "", errors.New("the admin password holds a line break")
 	}
-	if strings.ContainsAny(password, "\r\n\x00") {
-		return nil, errors.New("the admin password holds a line break")
+	if given != "" {
+		return token.Secret(given), nil
 	}
-	return []byte(password), nil
+	random := make([]byte, 24)
+	if _, err := rand.Read(random); err != nil {
+		return "", fmt.Errorf("make admin password: %w", err)
+	}
+	return token.Secret(base64.RawURLEncoding.EncodeToString(random)), nil
 }

@@ -193,3 +193,52 @@ func TestTheVaultsKeyIsRotatedBesideAProcess(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// TestBootstrapBringsTheAdministratorBack runs the command on a folder that a cloud was begun in, twice, and on none.
+func TestBootstrapBringsTheAdministratorBack(t *testing.T) {
+	c := &conf.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:1", Host: "here", ExternalCIDR: "172.24.4.0/24", PrivateCIDR: "10.0.0.0/24",
+		TunnelIP: "127.0.0.1", Endpoint: "http://cloud", Region: "here"}
+	if err := Bootstrap(t.Context(), c, io.Discard); err == nil {
+		t.Error("a folder without a cloud was bootstrapped")
+	}
+	cl := opened(t, c)
+	first, err := cl.adminPassword(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeCredentials(c, first, "/trusted.pem"); err != nil {
+		t.Fatal(err)
+	}
+	read := func() (text string) {
+		for _, name := range []string{"clouds.yaml", "admin-openrc", "secrets/admin-password"} {
+			part, err := os.ReadFile(filepath.Join(c.DataDir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += string(part)
+		}
+		return text
+	}
+	before := read()
+	if err := Bootstrap(t.Context(), c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	second, err := cl.adminPassword(t.Context())
+	if err != nil || second == first {
+		t.Fatalf("the password is as it was: %v", err)
+	}
+	if got := read(); got != strings.ReplaceAll(before, first.Reveal(), second.Reveal()) {
+		t.Errorf("the files were\n%s\nand are\n%s", before, got)
+	}
+	c.AdminPassword = "it's \"mine\""
+	if err := Bootstrap(t.Context(), c, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); !strings.Contains(got, `export OS_PASSWORD='it'\''s "mine"'`) || strings.Contains(got, second.Reveal()) {
+		t.Errorf("the files are\n%s", got)
+	}
+	c.AdminPassword = "two\nlines"
+	if err := Bootstrap(t.Context(), c, io.Discard); err == nil {
+		t.Error("a password of two lines was taken")
+	}
+}

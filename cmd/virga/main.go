@@ -30,6 +30,7 @@ type commands struct {
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
 	Image   imageAdmin   `cmd:"" help:"See, restore and scrub deleted images whose data is kept."`
 	Events  eventList    `cmd:"" help:"See what was changed in a running cloud, by whom, from what to what."`
+	Boot    bootstrap    `cmd:"" name:"bootstrap" help:"Give a cloud its administrator back: enable and unlock the user admin, with a new password and all roles."`
 	Keys    keys         `cmd:"" help:"Rotate the keys of tokens and of the vault."`
 	Version printVersion `cmd:"" help:"Print the version."`
 }
