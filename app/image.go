@@ -2,7 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"virga/service/image"
 	"virga/service/image/store"
@@ -47,12 +54,21 @@ func (cl *cloud) addImage(ctx context.Context) error {
 			return err
 		}
 	}
+	sealer, err := cl.openVault(ctx)
+	if err != nil {
+		return err
+	}
+	roots, err := cl.knownRoots()
+	if err != nil {
+		return err
+	}
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
 		DelayedDelete: cl.conf.DelayedDelete, Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
+		Peers: imagesource.NewPeers(cl.imageEndpoint, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}), Sealer: sealer,
 		Source: fetcher, Remote: remote, ShowLocations: cl.conf.ImagePlaces,
 	})
 	if err != nil {
@@ -69,4 +85,48 @@ func (cl *cloud) openStore(dir string) (*file.Store, error) {
 		cl.onClose(opened.Close)
 	}
 	return opened, err
+}
+
+// knownRoots are the authorities whose certificates an image service of a region may have:
+// the system's, and the cloud's own.
+func (cl *cloud) knownRoots() (*x509.CertPool, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's certificates: %w", err)
+	}
+	if path := cl.trusted(); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the cloud's certificate: %w", err)
+		}
+		roots.AppendCertsFromPEM(text)
+	}
+	return roots, nil
+}
+
+// imageEndpoint finds the address of the image service of a region in the catalog.
+func (cl *cloud) imageEndpoint(ctx context.Context, region, interfaceName string) (string, error) {
+	client := cl.client("identity", serviceIdentity("image"), nil)
+	var services struct{ Services []struct{ ID string } }
+	if err := client.Do(ctx, http.MethodGet, "/v3/services?type=image", nil, &services); err != nil {
+		return "", err
+	}
+	for _, service := range services.Services {
+		var answer struct {
+			Endpoints []struct {
+				URL, Region string
+				Enabled     bool
+			}
+		}
+		query := url.Values{"service_id": {service.ID}, "interface": {interfaceName}}
+		if err := client.Do(ctx, http.MethodGet, "/v3/endpoints?"+query.Encode(), nil, &answer); err != nil {
+			return "", err
+		}
+		for _, endpoint := range answer.Endpoints {
+			if endpoint.Enabled && strings.EqualFold(endpoint.Region, region) {
+				return strings.TrimSuffix(endpoint.URL, "/"), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("there is no image service in region %q with the interface %q", region, interfaceName)
 }

@@ -13,7 +13,7 @@ const maxQuotaMiB = 1 << 42
 // Imports are the settings of what images users may have: what they may have read from URLs
 // (by default what the public Internet gives on the ports of the web), and how much.
 type Imports struct {
-	ImportMethods []string `name:"import-method" env:"VIRGA_IMPORT_METHOD" default:"glance-direct,web-download,copy-image" help:"Ways in which users may import images: glance-direct, web-download, copy-image; none: no way but uploads."`
+	ImportMethods []string `name:"import-method" env:"VIRGA_IMPORT_METHOD" default:"glance-direct,web-download,copy-image" help:"Ways in which users may import images: glance-direct, web-download, copy-image, glance-download (from another region of the catalog, with the user's token); none: no way but uploads."`
 	ImportSchemes []string `name:"import-scheme" env:"VIRGA_IMPORT_SCHEME" default:"https,http" help:"Schemes of URLs that images may be read from."`
 	ImportPorts   []uint16 `name:"import-port" env:"VIRGA_IMPORT_PORT" default:"443,80" help:"Ports of servers that images may be read from."`
 	ImportAllow   []string `name:"import-allow" env:"VIRGA_IMPORT_ALLOW" placeholder:"CIDR" help:"Network that images may be read from although it is private, or this machine's own. Others than public addresses are never reached else, whatever a name or a redirect says."`
@@ -33,8 +33,8 @@ func (i *Imports) complete() error {
 		i.ImportMethods = []string{}
 	}
 	for _, name := range i.ImportMethods {
-		if !slices.Contains([]string{"glance-direct", "web-download", "copy-image"}, name) {
-			return fmt.Errorf("import-method: %q is none of glance-direct, web-download, copy-image", name)
+		if !slices.Contains([]string{"glance-direct", "web-download", "copy-image", "glance-download"}, name) {
+			return fmt.Errorf("import-method: %q is none of glance-direct, web-download, copy-image, glance-download", name)
 		}
 	}
 	for _, name := range i.ImportSchemes {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -15,9 +16,10 @@ import (
 
 // The import methods, in the Image API's words.
 const (
-	importDirect = "glance-direct" // what was staged
-	importWeb    = "web-download"  // what a URL gives
-	importCopy   = "copy-image"    // what the image has, into stores that lack it
+	importDirect = "glance-direct"   // what was staged
+	importWeb    = "web-download"    // what a URL gives
+	importCopy   = "copy-image"      // what the image has, into stores that lack it
+	importPeer   = "glance-download" // what an image of another region has
 )
 
 // How the last import of an image has ended.
@@ -27,7 +29,7 @@ const (
 )
 
 // importMethods are all methods.
-func importMethods() []string { return []string{importDirect, importWeb, importCopy} }
+func importMethods() []string { return []string{importDirect, importWeb, importCopy, importPeer} }
 
 // Source reads what URLs of users give. Its errors tell users nothing of networks that only
 // the service reaches.
@@ -38,15 +40,25 @@ type Source interface {
 	Open(ctx context.Context, rawURL string) (io.ReadCloser, int64, error)
 }
 
+// importMethod is how the data comes, and from where.
+type importMethod struct {
+	Name string `json:"name"`
+	URI  string `json:"uri,omitempty"`
+	// Of an image of another region; the interface is public where none is named.
+	Region    string `json:"glance_region,omitempty"`
+	ImageID   string `json:"glance_image_id,omitempty"`
+	Interface string `json:"glance_service_interface,omitempty"`
+}
+
+// iface is the interface of the other region's image service.
+func (m importMethod) iface() string { return cmp.Or(m.Interface, "public") }
+
 // importBody is an import request. Its form is kept as a task's input.
 type importBody struct {
-	Method struct {
-		Name string `json:"name"`
-		URI  string `json:"uri,omitempty"`
-	} `json:"method"`
-	Stores            []string `json:"stores,omitempty"`
-	AllStores         bool     `json:"all_stores,omitempty"`
-	AllStoresMustHave *bool    `json:"all_stores_must_succeed,omitempty"`
+	Method            importMethod `json:"method"`
+	Stores            []string     `json:"stores,omitempty"`
+	AllStores         bool         `json:"all_stores,omitempty"`
+	AllStoresMustHave *bool        `json:"all_stores_must_succeed,omitempty"`
 }
 
 // imageImport answers POST /v2/images/{image_id}/import.
@@ -73,7 +85,7 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 				return err
 			}
 		}
-		if body.Method.Name == importWeb {
+		if body.Method.Name == importWeb || body.Method.Name == importPeer {
 			if err := s.admitData(tx, img.Owner); err != nil {
 				return err
 			}
@@ -83,7 +95,7 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 		}
 		img.ImportState, img.ImportingTo, img.ImportFailed = "", strings.Join(slices.Sorted(slices.Values(stores)), ","), ""
 		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
-			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores}})
+			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores, Token: s.sealToken(r, body)}})
 		return err
 	})
 	return nil, err
@@ -122,10 +134,14 @@ func (s *Service) checkImport(r *api.Request, img *image, body importBody) error
 	switch {
 	case method == importCopy:
 		return r.May("copy_image", img.PolicyTarget())
+	case method != importPeer && body.Method.Region+body.Method.ImageID+body.Method.Interface != "":
+		return api.BadRequest("The parameters 'glance_…' belong to the import method '%s', and to no other.", importPeer)
 	case (method == importWeb) != (body.Method.URI != ""):
 		return api.BadRequest("The parameter 'uri' belongs to the import method '%s', and to no other.", importWeb)
 	case method == importWeb && s.deps.Source.CheckURL(body.Method.URI) != nil:
 		return api.BadRequest("URI for web-download does not pass filtering: %s", body.Method.URI)
+	case method == importPeer:
+		return checkPeer(r, body)
 	}
 	return nil
 }
@@ -141,13 +157,13 @@ func (s *Service) admitImport(tx *db.Tx, img *image, body importBody) error {
 		return api.Conflict("Image with status active cannot be target for import")
 	case body.Method.Name == importDirect && img.Status != statusUploading:
 		return api.Conflict("Image needs to be staged before 'glance-direct' method can be used")
-	case body.Method.Name == importWeb && img.Status != statusQueued:
-		return api.Conflict("Image needs to be in 'queued' state to use 'web-download' method")
+	case (body.Method.Name == importWeb || body.Method.Name == importPeer) && img.Status != statusQueued:
+		return api.Conflict("Image needs to be in 'queued' state to use '%s' method", body.Method.Name)
 	case img.ContainerFormat == "":
 		return api.Conflict("'container_format' needs to be set before import")
 	case img.DiskFormat == "":
 		return api.Conflict("'disk_format' needs to be set before import")
-	case body.Method.Name == importWeb:
+	case body.Method.Name != importDirect:
 		return nil
 	}
 	staged, err := findContent(tx, img.ContentID)

@@ -13,10 +13,17 @@ import (
 // importHaul is the transfer to the store that comes next.
 func (s *Service) importHaul(run *importRun) haul {
 	load := importLoad{imageID: run.Operation.ResourceID, params: run.Params, frame: run.Frame, to: run.Params.Stores[run.Frame.Next]}
-	return haul{operation: run.Operation, diskFormat: run.Params.DiskFormat, to: load.to,
-		carry: func(ctx context.Context, contentID string) (ingest.Result, error) {
-			return s.carry(ctx, load, contentID)
-		}}
+	if run.Frame.Origin != nil {
+		load.params.DiskFormat = run.Frame.Origin.DiskFormat
+	}
+	return haul{operation: run.Operation, diskFormat: load.params.DiskFormat, to: load.to, carry: func(ctx context.Context, contentID string) (transferOutcome, error) {
+		if load.params.Request.Method.Name == importPeer && len(load.frame.Held) == 0 {
+			result, from, err := s.carryPeer(ctx, load, contentID)
+			return transferOutcome{Result: result, Origin: from}, err
+		}
+		result, err := s.carry(ctx, load, contentID)
+		return transferOutcome{Result: result}, err
+	}}
 }
 
 // importLoad is what a transfer of an import is to move.
@@ -38,14 +45,8 @@ func (s *Service) carry(ctx context.Context, h importLoad, contentID string) (in
 		return ingest.Result{}, fmt.Errorf("open the source: %w", err)
 	}
 	defer func() { _ = body.Close() }()
-	accept := func(result ingest.Result) error {
-		if sum != "" && result.SHA512 != sum {
-			return ingest.ErrChanged
-		}
-		return nil
-	}
 	return ingest.Take(ctx, target, ingest.Request{ID: contentID, DiskFormat: h.params.DiskFormat, Body: body, Length: length,
-		Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize, Accept: accept})
+		Limit: s.maxBytes(), MaxVirtualSize: s.deps.MaxVirtualSize, Accept: sameSum(sum)})
 }
 
 // openSource opens what a transfer is to move, and tells its length or -1, and its SHA-512 as

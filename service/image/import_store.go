@@ -17,6 +17,7 @@ type transfer struct {
 // transferOutcome holds what was taken, or why nothing was.
 type transferOutcome struct {
 	Result ingest.Result `json:"result"`
+	Origin *origin       `json:"origin,omitempty"`
 	// Error is what the user reads; empty when all went well. Passing tells that it may go
 	// well another time, OfStore that another store may take the data.
 	Error   string `json:"error,omitempty"`

@@ -26,6 +26,8 @@ type importParams struct {
 	DiskFormat string     `json:"disk_format"`
 	StagedID   string     `json:"staged_id"` // the content that was staged
 	Stores     []string   `json:"stores"`    // where the data is to go, in this order
+	// Token is the sealed one of who asked, to be shown to another region's image service.
+	Token string `json:"token,omitempty"`
 }
 
 // every tells whether all stores must get the data.
@@ -42,6 +44,8 @@ type importFrame struct {
 	Failed []string `json:"failed,omitempty"`
 	// Result is what became known of the data; nil before the first store has it.
 	Result *ingest.Result `json:"result,omitempty"`
+	// Origin is what the image is besides its data; nil where it stays as it is.
+	Origin *origin `json:"origin,omitempty"`
 }
 
 type importRun = work.Run[importParams, importFrame]
@@ -98,7 +102,7 @@ func importNext(run *importRun, outcome transferOutcome) error {
 	case outcome.Error == "":
 		frame.Held = append(frame.Held, place{Store: name, ContentID: frame.ContentID})
 		if frame.Result == nil {
-			frame.Result = &outcome.Result
+			frame.Result, frame.Origin = &outcome.Result, outcome.Origin
 		}
 	case !run.Params.every() && outcome.OfStore:
 		frame.Failed = append(frame.Failed, name)
@@ -148,6 +152,12 @@ func (s *Service) settleImport(tx *db.Tx, run *importRun) error {
 		img.Status = statusActive
 		img.hold(*run.Frame.Result)
 		img.settleIn(held)
+		if run.Frame.Origin != nil {
+			run.Frame.Origin.give(img)
+			if err := img.checkLimits(); err != nil {
+				return work.Fail(err)
+			}
+		}
 	} else if len(held) > 0 {
 		if img.HashValue == "" { // it was at a URL, unseen
 			img.hold(*run.Frame.Result)

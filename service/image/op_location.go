@@ -115,7 +115,10 @@ func (s *Service) locationExamine(ctx context.Context, run *locationRun) error {
 	case ended == nil:
 		params := run.Params
 		return s.beginTransfer(ctx, &run.Frame.ContentID, haul{operation: run.Operation, diskFormat: params.DiskFormat, look: true,
-			carry: func(ctx context.Context, _ string) (ingest.Result, error) { return s.examine(ctx, params) }})
+			carry: func(ctx context.Context, _ string) (transferOutcome, error) {
+				result, err := s.examine(ctx, params)
+				return transferOutcome{Result: result}, err
+			}})
 	case ended.Outcome.Error != "" && ended.Outcome.Passing:
 		run.Frame.ContentID = ""
 		return errors.New(ended.Outcome.Error)

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -46,4 +47,30 @@ func TestUploadOfAProcessTakenForDead(t *testing.T) {
 	if c.stored() != 0 || c.contents(contentDoomed)+c.contents(contentKept)+c.contents(contentIncoming) != 0 {
 		t.Errorf("%d contents are left in the store", c.stored())
 	}
+}
+
+// TestStagedInAnotherProcess has one process import, and delete, what was staged in another.
+func TestStagedInAnotherProcess(t *testing.T) {
+	c := newCloud(t)
+	deps := c.s.deps
+	deps.Owner = "other"
+	other, err := New(t.Context(), deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids [2]string
+	for i := range ids {
+		ids[i] = c.image(alice(), "")
+		if w := c.do(alice(), "PUT", "/v2/images/"+ids[i]+"/stage", strings.NewReader("staged"), "Content-Type", octets); w.Code != 204 {
+			t.Fatalf("stage: %d", w.Code)
+		}
+	}
+	c.s = other
+	c.run()
+	c.must(202, alice(), "POST", "/v2/images/"+ids[0]+"/import", `{"method":{"name":"glance-direct"}}`)
+	if task := c.imported(ids[0]); task["status"] != "success" || download(c, ids[0]) != "staged" {
+		t.Errorf("the task: %v", task)
+	}
+	c.must(204, alice(), "DELETE", "/v2/images/"+ids[1], "")
+	c.clean(1)
 }

@@ -72,6 +72,11 @@ type Deps struct {
 	// offered; nil: all that can be.
 	Source        Source
 	ImportMethods []string
+	// Peers read images of other regions, with tokens that Sealer keeps; nil: none is imported.
+	// Of their properties those are taken over that begin with one of CopiedProperties.
+	Peers            Peers
+	Sealer           Sealer
+	CopiedProperties []string
 	// MaxProjectBytes bounds the data of all images of a project, MaxUploading how many of its
 	// images may be getting data at a time; 0 for no bound.
 	MaxProjectBytes int64
@@ -118,6 +123,12 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.Source == nil {
 		deps.Source = noSource{}
 		deps.ImportMethods = slices.DeleteFunc(slices.Clone(deps.ImportMethods), func(name string) bool { return name == importWeb })
+	}
+	if deps.Peers == nil || deps.Sealer == nil {
+		deps.ImportMethods = slices.DeleteFunc(slices.Clone(deps.ImportMethods), func(name string) bool { return name == importPeer })
+	}
+	if deps.CopiedProperties == nil {
+		deps.CopiedProperties = []string{"hw_", "trait:", "os_distro", "os_secure_boot", "os_type"}
 	}
 	if deps.MaxImages == 0 {
 		deps.MaxImages = defaultMaxImages

@@ -7,7 +7,6 @@ import (
 
 	"virga/core/db"
 	"virga/core/work"
-	"virga/service/image/ingest"
 	"virga/service/image/store"
 )
 
@@ -45,7 +44,7 @@ type haul struct {
 	to         string // the store that gets the content
 	look       bool   // nothing is stored, the data is only looked at
 	// carry takes the content in under an id.
-	carry     func(ctx context.Context, contentID string) (ingest.Result, error)
+	carry     func(ctx context.Context, contentID string) (transferOutcome, error)
 	contentID string
 }
 
@@ -87,7 +86,7 @@ func (s *Service) beginTransfer(ctx context.Context, noted *string, h haul) erro
 
 // move takes a content in and leaves the outcome in the database.
 func (s *Service) move(ctx context.Context, h haul) {
-	result, err := h.carry(ctx, h.contentID)
+	outcome, err := h.carry(ctx, h.contentID)
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err != nil && ctx.Err() != nil {
@@ -104,7 +103,6 @@ func (s *Service) move(ctx context.Context, h haul) {
 		}
 		return
 	}
-	outcome := transferOutcome{Result: result}
 	if err != nil {
 		s.deps.Log.InfoContext(ctx, "a transfer took nothing", "image", h.operation.ResourceID, "operation", h.operation.ID, "store", h.to, "error", causeOf(err))
 		outcome = outcomeOf(h.diskFormat, err)
@@ -138,6 +136,10 @@ func outcomeOf(diskFormat string, err error) transferOutcome {
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return transferOutcome{Error: "The staged data is not there any more."}
+	}
+	var from errOrigin
+	if errors.As(err, &from) {
+		return transferOutcome{Error: from.text}
 	}
 	if told := toldOf(diskFormat, err); told != "" {
 		return transferOutcome{Error: told, OfStore: errors.Is(err, store.ErrNoSpace)}

@@ -45,7 +45,7 @@ func configuration(base string, f facts) string {
 		{"compute-feature-enabled", features.compute},
 		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
 		{"image", [][2]string{{"disk_formats", strings.Join(unseen(f.diskFormats), ",")}, {"container_formats", strings.Join(f.containerFormats, ",")},
-			{"http_image", f.httpImage}, {"image_caching_enabled", "true"}}},
+			{"http_image", f.httpImage}, {"image_caching_enabled", "true"}, {"alternate_image_endpoint", otherImages}}},
 		{"image-feature-enabled", append(features.image, [2]string{"import_image", fmt.Sprint(len(f.importMethods) > 0)})},
 		{"network", [][2]string{{"public_network_id", f.publicNetwork}, {"floating_network_name", "public"}, {"project_network_cidr", "10.100.0.0/16"}}},
 		{"network-feature-enabled", append(features.network,

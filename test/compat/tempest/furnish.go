@@ -56,6 +56,9 @@ func furnish(ctx context.Context, base string) (facts, error) {
 		}
 		f.flavors[i] = fmt.Sprint(i + 4201)
 	}
+	if err := c.addImageEndpoint(ctx); err != nil {
+		return f, err
+	}
 	return f, c.learn(ctx, &f)
 }
 
