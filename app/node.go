@@ -142,6 +142,16 @@ func (m metadata) ServeMetadata(ctx context.Context, serverID, path string) (int
 	return resp.StatusCode, resp.Header.Get("Content-Type"), body, nil
 }
 
+// StorePassword implements responder.Backend.
+func (m metadata) StorePassword(ctx context.Context, serverID, password string) (int, error) {
+	err := m.compute.Do(ctx, http.MethodPut, "/internal/metadata/"+url.PathEscape(serverID)+"/password", map[string]string{"password": password}, nil)
+	var refused *api.StatusError
+	if errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500 {
+		return refused.Status, nil
+	}
+	return http.StatusOK, err
+}
+
 // images fetches disk images from the image service.
 type images struct{ image api.Client }
 

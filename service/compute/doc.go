@@ -5,7 +5,7 @@
 // guests and the orders given to them. Its tables stand in migrations/.
 //
 // Durable operations: server_create, server_delete, server_start, server_stop,
-// server_reboot, server_pause, server_unpause, server_suspend, server_resume, server_rescue, server_unrescue, server_soft_delete, server_restore, server_resize, server_migrate (one and the same but for their names),
+// server_reboot, server_pause, server_unpause, server_suspend, server_resume, server_rescue, server_unrescue, server_soft_delete, server_restore, server_change_password, server_crash_dump, server_resize, server_migrate (one and the same but for their names),
 // server_resize_confirm, server_resize_revert, interface_attach, interface_detach. What an API client sees as
 // a transitional state (BUILD, task_state) is what an unfinished operation looks like; rows
 // hold vm_state and power_state alone.

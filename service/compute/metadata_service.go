@@ -159,7 +159,7 @@ func (m *instanceMetadata) openstackAnswer(parts []string) (string, []byte, erro
 	case "user_data":
 		return "application/octet-stream", m.userData, nil
 	case "password":
-		return plainText, nil, nil
+		return plainText, []byte(m.row.Detail.Password), nil
 	case "meta_data.json":
 		document = m.metaData()
 	case "network_data.json":
@@ -177,4 +177,32 @@ func (m *instanceMetadata) contentAnswer(name string) (string, []byte, error) {
 		}
 	}
 	return "", nil, errNoMetadata
+}
+
+// maxDeposit bounds a sealed password in bytes, as nova does.
+const maxDeposit = 4 * 255
+
+// metadataPassword answers PUT /internal/metadata/{server_id}/password: a guest deposits its
+// password, sealed for its owner's key. It can do so once, until the owner forgets it.
+func (s *Service) metadataPassword(ctx context.Context, r *api.Request) (any, error) {
+	var body struct {
+		Password string `json:"password"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	if len(body.Password) > maxDeposit {
+		return nil, api.BadRequest("Request is too large.")
+	}
+	_, err := s.changeServer(ctx, r, "deposit_password", func(_ *db.Tx, row *server) error {
+		if r.UserID() != nodeUser(row.Host) {
+			return noSuchServer(oneLine(row.ID, 60))
+		}
+		if row.Detail.Password != "" {
+			return api.Conflict("The server has deposited a password already.")
+		}
+		row.Detail.Password = body.Password
+		return nil
+	})
+	return nil, err
 }

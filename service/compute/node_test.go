@@ -32,6 +32,9 @@ type node struct {
 	reboot map[string]int64
 	// fail, if set, says why an order cannot be carried out.
 	fail func(order orders.GuestOrder) *orders.Error
+	// deeds are the questions about guests that were answered well; refusal, if set, is how all are answered.
+	deeds   []string
+	refusal string
 	// orders counts the orders seen that are not settled.
 	orders []orders.GuestOrder
 	since  int64
@@ -132,6 +135,10 @@ func (n *node) run() {
 }
 
 func (n *node) answer(_ context.Context, question string, body []byte) ([]byte, error) {
+	switch question {
+	case orders.QuestionPassword, orders.QuestionNMI, orders.QuestionDiagnostics:
+		return n.deed(question, body)
+	}
 	var q orders.ConsoleQuestion
 	if err := json.Unmarshal(body, &q); err != nil || question != orders.QuestionConsole {
 		return nil, errors.New("what?")

@@ -177,7 +177,7 @@ func guestBody(row *server) orders.GuestOrder {
 		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: guestRootGiB(row),
 			EphemeralGiB: flavor.Ephemeral, SwapMiB: flavor.SwapMiB},
 		Hints: orders.Hints{Machine: image.Properties["hw_machine_type"], CPUModel: image.Properties["hw_cpu_model"],
-			DiskBus: image.Properties["hw_disk_bus"]},
+			DiskBus: image.Properties["hw_disk_bus"], Agent: hasGuestAgent(image.Properties)},
 		Metadata: orders.Metadata{FlavorName: flavor.Name, ImageID: row.ImageID, ProjectID: row.ProjectID, ProjectName: row.Detail.ProjectName,
 			UserID: row.UserID, UserName: row.Detail.UserName, CreatedAt: row.CreatedAt},
 	}

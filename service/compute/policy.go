@@ -39,6 +39,11 @@ const (
 	ruleRescue               = prefix + "os-rescue"
 	ruleUnrescue             = prefix + "os-unrescue"
 	ruleRestore              = prefix + "os-deferred-delete:restore"
+	ruleAdminPassword        = prefix + "os-admin-password"
+	ruleServerPassword       = prefix + "os-server-password:"
+	ruleCrashDump            = prefix + "servers:trigger_crash_dump"
+	ruleInjectNetwork        = prefix + "os-admin-actions:inject_network_info"
+	ruleDiagnostics          = prefix + "os-server-diagnostics"
 	ruleExtendedAttributes   = prefix + "os-extended-server-attributes"
 	ruleConsoleOutput        = prefix + "os-console-output"
 	ruleLock                 = prefix + "os-lock-server:lock"
@@ -175,6 +180,12 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Put a server's memory on the disk and have it go on from there.", ruleSuspend, ruleResume)
 	add(checkMember, "Start a server from another image, with its own disks beside it, and back.", ruleRescue, ruleUnrescue)
 	add(checkMember, "Bring a server back that was deleted a short while ago.", ruleRestore)
+	add(checkMember, "Change the password of a server's administrator.", ruleAdminPassword)
+	add(checkReader, "Show the sealed password that a server has deposited.", ruleServerPassword+"show")
+	add(checkMember, "Forget the sealed password that a server has deposited.", ruleServerPassword+"clear")
+	add(checkMember, "Have a server write a dump of itself.", ruleCrashDump)
+	add(checkAdmin, "Bring network information to a server.", ruleInjectNetwork)
+	add(checkAdmin, "Read the meters of a running server.", ruleDiagnostics)
 	add(checkAdmin, "See a server's host, names on it and user data.", ruleExtendedAttributes)
 	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
 	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)

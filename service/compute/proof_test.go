@@ -31,6 +31,12 @@ func subjects() []worktest.Subject[*estate] {
 		{Kind: "server_unrescue", Before: (*estate).rescued, Start: func(e *estate) string { return e.act(`{"unrescue":null}`) }},
 		{Kind: "server_soft_delete", Before: (*estate).active, Start: (*estate).put},
 		{Kind: "server_restore", Before: (*estate).aside, Start: func(e *estate) string { return e.act(`{"restore":null}`) }},
+		{Kind: "server_change_password", Before: (*estate).active, Start: func(e *estate) string {
+			id := e.only() // the answer waits for the end of the operation
+			go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", `{"changePassword":{"adminPass":"x"}}`)
+			return id
+		}},
+		{Kind: "server_crash_dump", Before: (*estate).active, Start: func(e *estate) string { return e.act(`{"trigger_crash_dump":null}`) }},
 		{Kind: "interface_attach", Before: (*estate).active, Start: func(e *estate) string {
 			id := e.only() // the answer waits for the end of the operation
 			go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/os-interface", `{"interfaceAttachment":{"net_id":"`+networkID+`"}}`)

@@ -31,6 +31,7 @@ func (s *Service) routesOfServers() []api.Route {
 		{Method: put, Path: server, Policy: ruleUpdate, Load: s.loadServer, Handle: s.serverUpdate, Body: "server_update", Doc: "changes a server"},
 		{Method: del, Path: server, Policy: ruleDelete, Load: s.loadServer, Handle: s.serverDeleteRequest, Doc: "deletes a server"},
 		{Method: post, Path: server + "/action", Policy: ruleAction, Load: s.loadServer, Handle: s.serverAction, Body: "server_action", Doc: "acts on a server"},
+		{Method: get, Path: server + "/diagnostics", Policy: ruleDiagnostics, Load: s.loadServer, Handle: s.serverDiagnostics, Doc: "shows the meters of a running server"},
 		{Method: get, Path: server + "/ips", Policy: ruleIPs + "index", Load: s.loadServer, Handle: s.serverAddresses, Doc: "lists a server's addresses"},
 		{Method: get, Path: server + "/ips/{network}", Policy: ruleIPs + "show", Load: s.loadServer, Handle: s.serverAddressesOfNetwork, Doc: "lists a server's addresses on a network"},
 		{Method: get, Path: server + "/metadata", Policy: ruleMetadata + "index", Load: s.loadServer, Handle: s.metadataList, Doc: "lists metadata"},
@@ -50,6 +51,8 @@ func (s *Service) routesOfServers() []api.Route {
 		{Method: get, Path: server + "/os-interface/{port_id}", Policy: ruleInterfaces + "show", Load: s.loadServer, Handle: s.interfaceShow, Doc: "shows an interface"},
 		{Method: del, Path: server + "/os-interface/{port_id}", Policy: ruleInterfaces + "delete", Load: s.loadServer, Handle: s.interfaceDetachRequest, Status: 202, Doc: "detaches an interface"},
 		{Method: get, Path: server + "/os-security-groups", Policy: ruleGroupList, Load: s.loadServer, Handle: s.serverSecurityGroups, Doc: "lists a server's security groups"},
+		{Method: get, Path: server + "/os-server-password", Policy: ruleServerPassword + "show", Load: s.loadServer, Handle: s.passwordShow, Doc: "shows the sealed password that a server has deposited"},
+		{Method: del, Path: server + "/os-server-password", Policy: ruleServerPassword + "clear", Load: s.loadServer, Handle: s.passwordClear, Doc: "forgets the sealed password that a server has deposited"},
 		{Method: get, Path: server + "/os-volume_attachments", Policy: ruleVolumesIndex, Load: s.loadServer, Handle: s.volumeAttachments, Doc: "lists a server's volumes"},
 		{Method: post, Path: server + "/os-volume_attachments", Policy: ruleVolumes + "create", Load: s.loadServer, Handle: volumeAttach, Body: "volume_attach", Doc: "attaches a volume: there are none"},
 		{Method: get, Path: server + "/os-volume_attachments/{volume_id}", Policy: ruleVolumes + "show", Load: s.loadServer, Handle: volumeAttachmentShow, Doc: "shows a server's volume: there are none"},
@@ -136,5 +139,6 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: "/internal/hosts/{host}/guests", Policy: ruleNode, Load: s.loadNode, Handle: s.hostGuests, Doc: "tells a host what it should have"},
 		{Method: put, Path: "/internal/hosts/{host}/guests/{server_id}", Policy: ruleNode, Load: s.loadNode, Handle: s.guestReport, Body: "guest_report", Doc: "takes what became of an order"},
 		{Method: get, Path: "/internal/metadata/{server_id}/{path...}", Policy: ruleNode, Handle: s.metadataAnswer, Doc: "serves a guest's metadata"},
+		{Method: put, Path: "/internal/metadata/{server_id}/password", Policy: ruleNode, Handle: s.metadataPassword, Body: "object", Doc: "takes the sealed password that a guest deposits"},
 	}
 }

@@ -39,6 +39,10 @@ func (s *Service) actions() map[string]serverAction {
 		"os-resetState":       {ruleResetState, s.actionResetState},
 		"forceDelete":         {ruleForceDelete, s.actionForceDelete},
 		"restore":             {ruleRestore, s.actionRestore},
+		"changePassword":      {ruleAdminPassword, s.actionChangePassword},
+		"trigger_crash_dump":  {ruleCrashDump, s.actionCrashDump},
+		"injectNetworkInfo":   {ruleInjectNetwork, s.actionInjectNetwork},
+		"resetNetwork":        {ruleAction, s.actionResetNetwork},
 		"resize":              {ruleResize, s.actionResize},
 		"confirmResize":       {ruleResizeConfirm, s.actionConfirmResize},
 		"revertResize":        {ruleResizeRevert, s.actionRevertResize},
@@ -56,8 +60,8 @@ func (s *Service) actions() map[string]serverAction {
 
 // notImplementedActions exist in Nova and not here.
 var notImplementedActions = []string{"shelve",
-	"shelveOffload", "unshelve", "changePassword",
-	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole", "trigger_crash_dump", "resetNetwork", "injectNetworkInfo"}
+	"shelveOffload", "unshelve",
+	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
 	var body map[string]json.RawMessage
@@ -243,7 +247,7 @@ func (s *Service) actionResetState(ctx context.Context, r *api.Request, _ *serve
 		if in.State == "active" && row.Host == "" {
 			return stateConflict("os-resetState", row.ID, "vm_state", row.VMState)
 		}
-		row.VMState = in.State
+		row.VMState, row.Detail.SoftDelete = in.State, nil
 		return nil
 	})
 	return accepted(), err

@@ -304,14 +304,14 @@ func (q *serverQuery) byAddress(text string, version int) error {
 
 // vmStatesOf are the vm_states that a status can stand for.
 var vmStatesOf = map[string][]string{
-	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "SOFT_DELETED": {vmSoft}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
+	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "PASSWORD": {vmActive}, "SOFT_DELETED": {vmSoft}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
 	"REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError}, "HARD_REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError},
 	"REBUILD": {vmActive, vmStopped, vmError},
 	"RESIZE":  {vmActive, vmStopped}, "VERIFY_RESIZE": {vmResized}, "REVERT_RESIZE": {vmResized},
 }
 
 // otherStatuses are statuses of Nova that no server has here.
-var otherStatuses = []string{"MIGRATING", "PASSWORD", "SHELVED", "SHELVED_OFFLOADED", "UNKNOWN"}
+var otherStatuses = []string{"MIGRATING", "SHELVED", "SHELVED_OFFLOADED", "UNKNOWN"}
 
 func (q *serverQuery) byStatus(values []string, r *api.Request) error {
 	var states, statuses []string

@@ -76,6 +76,8 @@ func taskState(o work.Operation) string {
 		return "suspending"
 	case opResume:
 		return "resuming"
+	case opPassword:
+		return "updating_password"
 	case opSoftDelete:
 		return "soft-deleting"
 	case opRestore:
@@ -135,6 +137,10 @@ func statusOf(vmState string, t task) string {
 		return "BUILD"
 	case vmActive, vmStopped, vmPaused, vmSuspended, vmError:
 		switch t.state {
+		case "updating_password":
+			if vmState == vmActive {
+				return "PASSWORD"
+			}
 		case "rebooting":
 			return "REBOOT"
 		case "rebooting_hard":

@@ -31,6 +31,8 @@ const (
 	powerPaused   = 3
 	powerShutdown = 4
 	powerCrashed  = 6
+	// powerSuspended is a guest that sleeps by its own will.
+	powerSuspended = 7
 )
 
 // server is a row of the table servers.
@@ -89,6 +91,9 @@ type serverDetail struct {
 	AdminPass      string            `json:"admin_pass,omitempty"`  // for the config drive; no API shows it
 	Rescue         *rescue           `json:"rescue,omitempty"`      // while the server is rescued or is about to be
 	SoftDelete     *softDelete       `json:"soft_delete,omitempty"` // while the server can be restored
+	// NewPassword is on its way to the guest; Password is what the guest has deposited, sealed for its owner's key.
+	NewPassword string `json:"new_password,omitempty"`
+	Password    string `json:"password,omitempty"`
 	// Hints are the scheduler hints of the create.
 	Hints map[string][]string `json:"hints,omitempty"`
 }
@@ -315,6 +320,7 @@ func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
 	err := changeServer(tx, id, func(row *server) {
 		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
 		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.AdminPass, row.Detail.Rescue = nil, nil, nil, "", nil
+		row.Detail.NewPassword, row.Detail.Password = "", ""
 	})
 	if err != nil {
 		return err

@@ -131,6 +131,10 @@ func (c cable) RoundTrip(r *http.Request) (*http.Response, error) {
 // noDocuments is for guests that never ask.
 type noDocuments struct{}
 
+func (noDocuments) StorePassword(context.Context, string, string) (int, error) {
+	return http.StatusNotFound, nil
+}
+
 func (noDocuments) ServeMetadata(context.Context, string, string) (int, string, []byte, error) {
 	return http.StatusNotFound, "", nil, nil
 }

@@ -263,6 +263,9 @@ func (a *Agent) answer(ctx context.Context, question string, body []byte) ([]byt
 	if question == orders.QuestionHasten {
 		return a.hasten(ctx, body)
 	}
+	if answer, known := a.deeds()[question]; known {
+		return answer(ctx, body)
+	}
 	if question != orders.QuestionConsole {
 		return nil, fmt.Errorf("unknown question %q", question)
 	}

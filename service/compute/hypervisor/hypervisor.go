@@ -33,7 +33,7 @@ var (
 
 // Retryable tells whether the same request can succeed later without anybody changing it.
 func Retryable(err error) bool {
-	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrClosed, ErrUnfit, ErrNotRunning} {
+	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrOff, ErrNoAgent, ErrClosed, ErrUnfit, ErrNotRunning} {
 		if errors.Is(err, final) {
 			return false
 		}
@@ -52,6 +52,7 @@ func Retryable(err error) bool {
 // delayed on its way can neither undo a newer one nor bring a removed guest back.
 type Driver interface {
 	Snapshots
+	Deeds
 
 	// Facts tells what the host is and can do. It has no effect apart from finding out, once per driver, whether the host's
 	// processor really virtualises. Sizes are those of the whole host, guests included.
@@ -246,6 +247,7 @@ type Hints struct {
 	Machine  string // e.g. "pc", "q35"
 	CPUModel string // a named model of the hypervisor
 	DiskBus  string // "virtio" (default), "sata", "ide"
+	Agent    bool   // a channel for the QEMU guest agent
 }
 
 // Metadata tells an operator on the host whose guest this is; it changes nothing.

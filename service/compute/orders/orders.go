@@ -237,6 +237,8 @@ type Hints struct {
 	Machine  string `json:"machine,omitempty"`
 	CPUModel string `json:"cpu_model,omitempty"`
 	DiskBus  string `json:"disk_bus,omitempty"`
+	// Agent asks for the channel of the QEMU guest agent.
+	Agent bool `json:"agent,omitempty"`
 }
 
 // Metadata tells an operator on the host whose guest it is.

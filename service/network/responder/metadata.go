@@ -2,11 +2,13 @@ package responder
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,7 +38,8 @@ func newMetadataServer(ctx context.Context, config Config) *http.Server {
 
 func metadataHandler(config Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if request.Method != http.MethodGet && request.Method != http.MethodHead {
+		deposit := request.Method == http.MethodPost && isPassword(request.URL.Path)
+		if request.Method != http.MethodGet && request.Method != http.MethodHead && !deposit {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
@@ -56,6 +59,10 @@ func metadataHandler(config Config) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(request.Context(), metadataTime)
 		defer cancel()
+		if deposit {
+			storePassword(ctx, config, w, request, serverID)
+			return
+		}
 		status, contentType, body, err := config.Backend.ServeMetadata(ctx, serverID, request.URL.Path)
 		if err != nil {
 			config.Log.Warn("metadata not available", "network", config.NetworkID, "server_id", serverID, "error", err)
@@ -126,4 +133,29 @@ type limitedConn struct {
 func (c *limitedConn) Close() error {
 	c.leave()
 	return c.Conn.Close()
+}
+
+// isPassword tells whether a path is that of the document to which a server posts its sealed password.
+func isPassword(path string) bool {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	return len(parts) == 3 && parts[0] == "openstack" && parts[2] == "password"
+}
+
+// maxPassword bounds a sealed password in bytes, as nova does.
+const maxPassword = 4 * 255
+
+// storePassword passes a sealed password on.
+func storePassword(ctx context.Context, config Config, w http.ResponseWriter, request *http.Request, serverID string) {
+	body, err := io.ReadAll(io.LimitReader(request.Body, maxPassword+1))
+	if err != nil || len(body) > maxPassword {
+		http.Error(w, "Request is too large.", http.StatusBadRequest)
+		return
+	}
+	status, err := config.Backend.StorePassword(ctx, serverID, string(body))
+	if err != nil {
+		config.Log.Warn("password not taken", "network", config.NetworkID, "server_id", serverID, "error", err)
+		http.Error(w, "metadata is not available now", http.StatusBadGateway)
+		return
+	}
+	w.WriteHeader(status)
 }

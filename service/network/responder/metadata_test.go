@@ -17,6 +17,13 @@ import (
 // echoBackend answers with what it was asked.
 type echoBackend struct{ fail error }
 
+func (b echoBackend) StorePassword(_ context.Context, serverID, password string) (int, error) {
+	if serverID != "server-1" || password == "again" {
+		return http.StatusConflict, b.fail
+	}
+	return http.StatusOK, b.fail
+}
+
 func (b echoBackend) ServeMetadata(_ context.Context, serverID, path string) (int, string, []byte, error) {
 	return http.StatusOK, "text/plain", []byte(serverID + " " + path), b.fail
 }
@@ -129,5 +136,26 @@ func TestStartLeavesNothingOpen(t *testing.T) {
 	}
 	if !sockets.dhcp.closed {
 		t.Error("DHCP socket stays open")
+	}
+}
+
+// TestPasswordIsDeposited has it come from a server that is known by its address, and be no longer than one may be.
+func TestPasswordIsDeposited(t *testing.T) {
+	post := func(backend Backend, from, path, body string) int {
+		request := httptest.NewRequest("POST", "http://169.254.169.254"+path, strings.NewReader(body))
+		request.RemoteAddr = from
+		recorder := httptest.NewRecorder()
+		metadataHandler(metadataConfig(backend)).ServeHTTP(recorder, request)
+		return recorder.Code
+	}
+	const path, known = "/openstack/latest/password", "10.1.0.11:5"
+	for want, got := range map[int]int{
+		200: post(echoBackend{}, known, path, "c2VhbGVk"), 409: post(echoBackend{}, known, path, "again"), 404: post(echoBackend{}, "10.1.0.99:5", path, "x"),
+		400: post(echoBackend{}, known, path, strings.Repeat("x", 1021)), 405: post(echoBackend{}, known, "/openstack/latest/user_data", "x"),
+		502: post(echoBackend{errors.New("down")}, known, path, "x"),
+	} {
+		if got != want {
+			t.Errorf("status %d, want %d", got, want)
+		}
 	}
 }

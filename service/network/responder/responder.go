@@ -29,6 +29,8 @@ type Backend interface {
 	// ServeMetadata gives the document at a path ("/openstack/latest/meta_data.json") for a server. An error becomes a 502
 	// without its text.
 	ServeMetadata(ctx context.Context, serverID, path string) (status int, contentType string, body []byte, err error)
+	// StorePassword takes the password that a server deposits, sealed for its owner. An error becomes a 502 without its text.
+	StorePassword(ctx context.Context, serverID, password string) (status int, err error)
 }
 
 // Config is what one network's responder needs. The functions are called for every question and must be quick.

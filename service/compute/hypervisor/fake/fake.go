@@ -78,6 +78,9 @@ type record struct {
 	// Leaving says what the guest was while another host may run it.
 	Leaving hypervisor.PowerState `json:",omitempty"`
 	Rescued bool                  // it was last started from its rescue disk
+	// Passwords are those of its users, NMIs is how many interrupts of that kind it got.
+	Passwords map[string]string `json:",omitempty"`
+	NMIs      int               `json:",omitempty"`
 }
 
 // New returns a driver; with a directory it finds the guests and images that an earlier one left there.

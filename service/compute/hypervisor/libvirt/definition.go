@@ -168,6 +168,9 @@ func (def definition) devices() *libvirtxml.DomainDeviceList {
 		RNGs: []libvirtxml.DomainRNG{{Model: "virtio", Backend: &libvirtxml.DomainRNGBackend{
 			Random: &libvirtxml.DomainRNGBackendRandom{Device: "/dev/urandom"}}}},
 	}
+	if def.guest.Hints.Agent {
+		devices.Channels = []libvirtxml.DomainChannel{agentChannel()}
+	}
 	for _, nic := range def.guest.NICs {
 		devices.Interfaces = append(devices.Interfaces, interfaceOf(nic))
 	}

@@ -53,7 +53,7 @@ func TestDefinitionGolden(t *testing.T) {
 			def.guest.NICs, def.drive, def.guest.EphemeralGiB, def.guest.SwapMiB = nil, false, 0, 0
 		},
 		"hints": func(def *definition) {
-			def.guest.Hints = hypervisor.Hints{Machine: "q35", CPUModel: "Nehalem", DiskBus: "sata"}
+			def.guest.Hints = hypervisor.Hints{Machine: "q35", CPUModel: "Nehalem", DiskBus: "sata", Agent: true}
 			def.guest.Image, def.base, def.baseType = nil, "", ""
 		},
 	}

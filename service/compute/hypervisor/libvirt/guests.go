@@ -175,7 +175,11 @@ func (d *Driver) power(ctx context.Context, domain rpc.Domain, guest hypervisor.
 	case power == hypervisor.Running, power == hypervisor.Paused && paused:
 		return nil
 	case power == hypervisor.Paused:
-		return run(ctx, d.conn, "let guest "+guest.ID+" go on", func(l *rpc.Libvirt) error { return l.DomainResume(domain) })
+		err := run(ctx, d.conn, "let guest "+guest.ID+" go on", func(l *rpc.Libvirt) error { return l.DomainResume(domain) })
+		if err == nil {
+			d.setTime(ctx, domain, guest)
+		}
+		return err
 	case power == hypervisor.Suspended && !paused:
 		return run(ctx, d.conn, "wake guest "+guest.ID, func(l *rpc.Libvirt) error { return l.DomainPmWakeup(domain, 0) })
 	case power == hypervisor.Suspended:
@@ -183,7 +187,20 @@ func (d *Driver) power(ctx context.Context, domain rpc.Domain, guest hypervisor.
 	case paused:
 		return d.boot(ctx, domain, guest, rpc.DomainStartPaused)
 	}
-	return d.boot(ctx, domain, guest, 0)
+	saved := false
+	if guest.Hints.Agent { // its clock is to be put right, too
+		var err error
+		if saved, err = d.isSaved(ctx, domain); err != nil {
+			return err
+		}
+	}
+	if err := d.boot(ctx, domain, guest, 0); err != nil {
+		return err
+	}
+	if saved {
+		d.setTime(ctx, domain, guest)
+	}
+	return nil
 }
 
 // boot starts a guest that is off: with the memory that is kept of it, if there is any.

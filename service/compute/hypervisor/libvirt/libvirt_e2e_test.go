@@ -96,7 +96,7 @@ func TestSuite(t *testing.T) {
 		dir := t.TempDir()
 		return suite.Host{
 			ConsoleText: consoleText,
-			RescueText:  true,
+			Real:        true,
 			Open:        func(t *testing.T) hypervisor.Driver { return open(t, dir) },
 			AddTap:      addTap,
 			MACs: func(t *testing.T, id string) (macs []string) {

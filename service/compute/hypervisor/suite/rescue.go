@@ -46,7 +46,7 @@ func rescueAndBack(t *testing.T, e *env) {
 		guest.Rescue = &rescue
 		e.wish(t, &guest, hypervisor.PowerRunning)
 		e.expectMode(t, guest.ID, true)
-		if e.RescueText && rescue.Device != "cdrom" { // a CD starts by other means than a boot sector
+		if e.Real && rescue.Device != "cdrom" { // a CD starts by other means than a boot sector
 			e.awaitConsole(t, guest.ID, rescueText)
 		}
 		if removed, err := e.driver.PruneImages(t.Context(), nil); err != nil || len(removed) != 0 {

@@ -28,8 +28,8 @@ type Host struct {
 	Residue func(t *testing.T) []string
 	// ConsoleText appears on the console of a guest that runs BootDisk(ConsoleText).
 	ConsoleText string
-	// RescueText says that a guest's console shows what the disk says from which it was started.
-	RescueText bool
+	// Real says that guests really run: their console shows what the disk says from which they were started.
+	Real bool
 }
 
 // patience is how long the slowest driver may take to show an effect; it passes only when a test fails.
@@ -58,6 +58,9 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 		{"SuspendedGuestOutlivesDriver", suspendedGuestOutlivesDriver},
 		{"RescueAndBack", rescueAndBack},
 		{"RescueDisksAreFresh", rescueDisksAreFresh},
+		{"GuestIsMeasured", guestIsMeasured},
+		{"InterruptsReachGuests", interruptsReachGuests},
+		{"PasswordNeedsGuest", passwordNeedsGuest},
 		{"RemovalDoesNotWaitForStop", removalDoesNotWaitForStop},
 		{"MissingImageIsNamed", missingImageIsNamed},
 		{"MissingDeviceIsNamed", missingDeviceIsNamed},

@@ -36,6 +36,8 @@ const (
 // namesServer answers metadata requests with the server's id and the path.
 type namesServer struct{}
 
+func (namesServer) StorePassword(context.Context, string, string) (int, error) { return 200, nil }
+
 func (namesServer) ServeMetadata(_ context.Context, serverID, path string) (int, string, []byte, error) {
 	return http.StatusOK, "text/plain", []byte(serverID + " " + path), nil
 }
