@@ -14,7 +14,6 @@ import (
 
 	"virga/core/api/events"
 	"virga/core/conf"
-	"virga/core/obs"
 )
 
 // listen opens the address for clients. Every process has one: those that serve no API tell
@@ -50,20 +49,15 @@ func (cl *cloud) ownPages() http.Handler {
 			fmt.Fprintf(w, "%-10s %s%s\n", s.kind, cl.conf.Endpoint, s.path)
 		}
 	})
-	pages := map[string]http.Handler{"/": list, "/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics), events.Path: cl.allEvents()}
+	pages := cl.watchPages(cl.guardedMetrics())
+	pages["/"], pages[events.Path] = list, cl.allEvents()
+	own := only(pages)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page := pages[r.URL.Path]
-		switch {
-		case page == nil && cl.relays(r):
+		if pages[r.URL.Path] == nil && cl.relays(r) {
 			cl.relay(w, r)
-		case page == nil:
-			http.NotFound(w, r)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		default:
-			page.ServeHTTP(w, r)
+			return
 		}
+		own.ServeHTTP(w, r)
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"virga/core/bus/stream"
-	"virga/core/obs"
 	"virga/core/pki"
 )
 
@@ -72,18 +71,13 @@ func (cl *cloud) openHealth(ctx context.Context) error {
 // serveNode runs a node that has joined until ctx ends or one part gives up.
 func (cl *cloud) serveNode(ctx context.Context, tell func()) error {
 	group, ctx := errgroup.WithContext(ctx)
+	if err := cl.serveMetrics(ctx, group); err != nil {
+		return err
+	}
 	for _, job := range cl.jobs {
 		group.Go(func() error { return job(ctx) })
 	}
-	pages := map[string]http.Handler{"/healthz": obs.Alive(), "/readyz": cl.health.Ready(), "/metrics": obs.Metrics(cl.metrics)}
-	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if page := pages[r.URL.Path]; page != nil {
-			page.ServeHTTP(w, r)
-			return
-		}
-		http.NotFound(w, r)
-	})
-	cl.serveHTTP(ctx, group, &http.Server{Handler: front, ConnState: newNewcomers(maxNewcomers).observe}, cl.public)
+	cl.serveHTTP(ctx, group, &http.Server{Handler: only(cl.watchPages(cl.guardedMetrics())), ConnState: newNewcomers(maxNewcomers).observe}, cl.public)
 	tell()
 	return group.Wait()
 }

@@ -71,6 +71,9 @@ func (cl *cloud) serve(ctx context.Context, out io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
+	if err := cl.serveMetrics(ctx, group); err != nil {
+		return err
+	}
 	if cl.internal != nil {
 		cl.serveHTTP(ctx, group, &http.Server{Handler: cl.inside(cl.admit)}, cl.internal)
 	}

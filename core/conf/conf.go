@@ -74,6 +74,7 @@ type Config struct {
 	Imports   `embed:""`
 	Images    `embed:""`
 	Fakes     `embed:""`
+	Metrics   `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 
@@ -105,6 +106,9 @@ func (c *Config) Complete() error {
 		return err
 	}
 	if err := c.Imports.complete(); err != nil {
+		return err
+	}
+	if err := c.Metrics.complete(); err != nil {
 		return err
 	}
 	if err := c.Images.complete(); err != nil {

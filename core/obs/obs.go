@@ -1,7 +1,7 @@
 // Package obs is how Virga is watched: structured logs, metrics, health.
 //
 // It owns the log handler, the registry of metrics and the three addresses /healthz,
-// /readyz and /metrics. Metric names are declared by those who measure. Everybody may
+// /readyz and /metrics (who may read the last is up to app). Metric names are declared by those who measure. Everybody may
 // import it; it imports nothing of Virga.
 package obs
 
