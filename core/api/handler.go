@@ -47,7 +47,10 @@ func NewHandler(t *Table) (http.Handler, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%s API: %w", t.Service, err)
 	}
-	s := &server{table: t, schemas: schemas{files: t.Schemas}, bodyTimeout: bodyTimeout}
+	s := &server{table: t, schemas: schemas{t.Schemas, t.Compiled}, bodyTimeout: bodyTimeout}
+	if s.schemas.Compiled == nil {
+		s.schemas.Compiled = &Compiled{}
+	}
 	for i := range t.Routes {
 		if err := s.router.add(&t.Routes[i]); err != nil {
 			return nil, fmt.Errorf("%s API: %w", t.Service, err)
@@ -67,7 +70,7 @@ func NewHandler(t *Table) (http.Handler, error) {
 
 // CompileSchemas compiles every schema that a row names; services call it in a test.
 func CompileSchemas(t *Table) error {
-	s := schemas{files: t.Schemas}
+	s := schemas{t.Schemas, &Compiled{}}
 	for _, row := range t.Routes {
 		if row.Body == "" {
 			continue

@@ -99,8 +99,10 @@ type Table struct {
 	// RequestIDHeader is an older header for the request id, besides X-Openstack-Request-Id.
 	RequestIDHeader string
 	Schemas         fs.FS
-	Policy          *authz.Enforcer
-	Auth            token.Authenticator
+	// Compiled keeps what was compiled of the schemas; nil: this table's alone.
+	Compiled *Compiled
+	Policy   *authz.Enforcer
+	Auth     token.Authenticator
 	// AuthenticateURI is told to clients that have no valid token.
 	AuthenticateURI string
 	Log             *slog.Logger

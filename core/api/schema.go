@@ -23,7 +23,13 @@ const maxDepth = 64
 // schemas compiles the JSON Schemas of a service, each when it is first needed.
 type schemas struct {
 	files fs.FS
-	mu    sync.Mutex
+	*Compiled
+}
+
+// Compiled keeps the compiled JSON Schemas of one service. Handlers of the same table may
+// share it; the zero value is empty.
+type Compiled struct {
+	mu sync.Mutex
 	// compiler keeps what schemas have in common.
 	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema

@@ -47,6 +47,8 @@ type Deps struct {
 	// ImageEndpoint is the public address of the image service, for links to images.
 	ImageEndpoint   string
 	PolicyOverrides map[string]string
+	// Compiled keeps the compiled schemas of the API for the next life of the service; nil: for this one alone.
+	Compiled *api.Compiled
 	// Owner names this process in leases.
 	Owner string
 
@@ -140,7 +142,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.table = &api.Table{
 		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true, MethodsByVersion: true, CheckQuery: checkQuery,
-		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Policy: policy,
+		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Compiled: deps.Compiled, Policy: policy,
 		Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}
 	inner, err := api.NewHandler(s.table)

@@ -44,6 +44,8 @@ type Deps struct {
 	// Endpoint is the public address of this service without a slash at its end.
 	Endpoint        string
 	PolicyOverrides map[string]string
+	// Compiled keeps the compiled schemas of the API for the next life of the service; nil: for this one alone.
+	Compiled *api.Compiled
 	// Owner names this process.
 	Owner string
 
@@ -110,7 +112,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("start network service: %w", err)
 	}
 	s.table = &api.Table{Service: "network", Type: "network", Endpoint: deps.Endpoint, Routes: s.routes(), Errors: errorStyle,
-		Schemas: files, Policy: policy, Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics}
+		Schemas: files, Compiled: deps.Compiled, Policy: policy, Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics}
 	if s.handler, err = api.NewHandler(s.table); err != nil {
 		return nil, fmt.Errorf("start network service: %w", err)
 	}

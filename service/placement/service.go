@@ -49,6 +49,8 @@ type Deps struct {
 	Endpoint string
 	// PolicyOverrides are an operator's rules; nil for none.
 	PolicyOverrides map[string]string
+	// Compiled keeps the compiled schemas of the API for the next life of the service; nil: for this one alone.
+	Compiled *api.Compiled
 }
 
 // Service is the placement service.
@@ -93,7 +95,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.table = &api.Table{
 		Service: "placement", Type: "placement", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: versions(),
-		Errors: errorStyle, Schemas: folder(schemaFiles, "schema"), Policy: policy, Auth: deps.Auth,
+		Errors: errorStyle, Schemas: folder(schemaFiles, "schema"), Compiled: deps.Compiled, Policy: policy, Auth: deps.Auth,
 		AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}
 	if s.handler, err = api.NewHandler(s.table); err != nil {

@@ -146,10 +146,10 @@ func (s *sim) serve(ctx context.Context, name, of string, build func(ctx context
 
 func (s *sim) startServices(ctx context.Context) {
 	s.serve(ctx, "placement", "placement", func(ctx context.Context, l *life, d *db.DB) (service, error) {
-		return placement.New(ctx, placement.Deps{DB: d, Clock: l.clock, Log: s.log, Auth: nobody{}, Endpoint: "http://placement/placement"})
+		return placement.New(ctx, placement.Deps{DB: d, Compiled: &stores["placement"].compiled, Clock: l.clock, Log: s.log, Auth: nobody{}, Endpoint: "http://placement/placement"})
 	})
 	s.serve(ctx, "network", "network", func(ctx context.Context, l *life, d *db.DB) (service, error) {
-		return network.New(ctx, network.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: "network",
+		return network.New(ctx, network.Deps{DB: d, Compiled: &stores["network"].compiled, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: "network",
 			Endpoint: "http://network/network"})
 	})
 	controllers := []string{"compute"}
@@ -167,7 +167,7 @@ func (s *sim) buildCompute(ctx context.Context, l *life, d *db.DB) (service, err
 	if l.number%3 == 0 { // a stranger takes over, who has to wait for the leases to run out
 		owner = fmt.Sprint(owner, " ", l.number)
 	}
-	return compute.New(ctx, compute.Deps{DB: d, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
+	return compute.New(ctx, compute.Deps{DB: d, Compiled: &stores["compute"].compiled, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
 		Endpoint: "http://compute/compute", Images: s.gallery.of(""), Self: serviceIdentity("compute"),
 		Networks: neighbour.NewNetworks(to("network")), Placement: neighbour.NewPlacement(to("placement"))})
 }

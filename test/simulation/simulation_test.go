@@ -24,7 +24,9 @@ func TestMain(m *testing.M) {
 	// Between two turns goroutines run freely; on one processor they do so in the same order
 	// each time. Other processors are for other processes, see spread.
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(400) // the runs are short and there is memory enough
+	// The runs are short and there is memory enough.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memory)
 	os.Exit(m.Run())
 }
 
@@ -32,6 +34,8 @@ const (
 	// fewSeeds are run when nobody asks for more, manySeeds by a process for each processor.
 	fewSeeds  = 12
 	manySeeds = 50
+	// memory in bytes is how much a process may have until it looks for garbage.
+	memory = 512 << 20
 	// shardVariable tells a process that it is one of those.
 	shardVariable = "SIMULATION_SHARD"
 )

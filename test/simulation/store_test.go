@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"virga/core/api"
 	"virga/core/bus"
 	"virga/core/db"
 	"virga/service/compute"
@@ -18,6 +19,8 @@ import (
 // with what a fresh cloud has.
 type store struct {
 	db *db.DB
+	// compiled outlives the runs, too.
+	compiled api.Compiled
 	// tables are its tables in the order in which they were made, and those of the same names in the schema temp hold the rows of a
 	// fresh cloud.
 	tables []string
