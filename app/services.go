@@ -210,7 +210,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Self:      serviceIdentity("compute"),
 		Roles:     cl.workRoles(),
 
-		ResizeOnSameHost: cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter,
+		ResizeOnSameHost: cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload,
 	})
 	if err != nil {
 		return err

@@ -59,6 +59,9 @@ type Config struct {
 
 	ResizeOnSameHost bool `name:"resize-on-same-host" env:"VIRGA_RESIZE_ON_SAME_HOST" help:"Let a server that is resized stay on its host although there are others; its disk then grows in place."`
 
+	// ShelvedOffload is nova's shelved_offload_time.
+	ShelvedOffload time.Duration `name:"shelved-offload-time" env:"VIRGA_SHELVED_OFFLOAD_TIME" help:"How long a shelved server stays on its host; default: it leaves at once, a negative time: it stays."`
+
 	// ReclaimAfter is nova's reclaim_instance_interval.
 	ReclaimAfter time.Duration `name:"reclaim-instance-interval" env:"VIRGA_RECLAIM_INSTANCE_INTERVAL" help:"How long a deleted server waits, powered off, to be restored, before it really goes; default: it goes at once."`
 

@@ -199,14 +199,20 @@ type storedServer struct {
 	ID    string `db:"id"`
 	Host  string `db:"host"`
 	Power int    `db:"power_state"`
-	NICs  []struct {
+	// Detail has the image of a shelved server.
+	Detail struct {
+		Shelved *struct {
+			ImageID string `json:"image_id"`
+		} `json:"shelved"`
+	} `db:"detail,json"`
+	NICs []struct {
 		PortID string `json:"port_id"`
 	} `db:"nics,json"`
 }
 
 func (e *estate) servers() (rows []storedServer) {
 	if err := e.db.Read(context.Background(), func(tx *db.Tx) error {
-		return tx.Select(&rows, "SELECT id, host, power_state, nics FROM servers WHERE deleted_at = 0 ORDER BY id")
+		return tx.Select(&rows, "SELECT id, host, power_state, detail, nics FROM servers WHERE deleted_at = 0 ORDER BY id")
 	}); err != nil {
 		e.t.Error(err)
 	}
@@ -231,6 +237,9 @@ func (e *estate) Views() (store, world worktest.Set) {
 	live := map[string]bool{}
 	for _, s := range e.servers() {
 		live[s.ID] = true
+		if s.Detail.Shelved != nil {
+			store["image "+s.Detail.Shelved.ImageID+" with data: true"] = true
+		}
 		if s.Host != "" {
 			store["allocation of "+s.ID+" on "+s.Host] = true
 			store[guestSentence(s.ID, s.Host, s.Power == int(hypervisor.Running))] = true
@@ -380,6 +389,23 @@ func (e *estate) makes(body string) string {
 	id := e.only()
 	go e.do(member(projectID), latest, "POST", "/v2.1/servers/"+id+"/action", body)
 	return id
+}
+
+// shelved has the server wait to be offloaded.
+func (e *estate) shelved() {
+	e.active()
+	e.offloadAfter = -1
+	e.Die()
+	e.Live()
+	e.act(`{"shelve":null}`)
+	e.is("SHELVED")
+}
+
+// offloaded has the server be on no host.
+func (e *estate) offloaded() {
+	e.active()
+	e.act(`{"shelve":null}`)
+	e.is("SHELVED_OFFLOADED")
 }
 
 func (e *estate) resize() string { return e.act(`{"resize":{"flavorRef":"2"}}`) }

@@ -15,7 +15,7 @@ import (
 // Instance actions are the operations on a server, their events the ended steps.
 
 // actionNames are the compute API's words for the operations.
-var actionNames = map[string]string{opCreate: "create", opRebuild: "rebuild", opSnapshot: "createImage", opBackup: "createBackup", opDelete: "delete", opStart: "start", opStop: "stop", opReboot: "reboot",
+var actionNames = map[string]string{opCreate: "create", opRebuild: "rebuild", opShelve: "shelve", opOffload: "shelveOffload", opUnshelve: "unshelve", opSnapshot: "createImage", opBackup: "createBackup", opDelete: "delete", opStart: "start", opStop: "stop", opReboot: "reboot",
 	opPause: "pause", opUnpause: "unpause", opSuspend: "suspend", opResume: "resume", opPassword: "changePassword", opCrashDump: "trigger_crash_dump", opSoftDelete: "delete", opRestore: "restore", opRescue: "rescue", opUnrescue: "unrescue",
 	opAttach: "attach_interface", opDetach: "detach_interface", opResize: "resize", opMigrate: "migrate", opConfirm: "confirmResize",
 	opRevert: "revertResize", opLiveMigrate: "live-migration", opEvacuate: "evacuate"}

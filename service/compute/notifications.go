@@ -50,7 +50,7 @@ func both[T any](e *feed.Entry) (before, after *T, err error) {
 // novaWords are nova's words for what is done with a server, plain and versioned.
 func novaWords(verb string) (plain, versioned string) {
 	switch verb {
-	case "create", "delete", "reboot", "rebuild", "pause", "unpause", "suspend", "resume", "rescue", "unrescue", "restore", "soft_delete":
+	case "create", "delete", "reboot", "rebuild", "shelve", "unshelve", "shelve_offload", "pause", "unpause", "suspend", "resume", "rescue", "unrescue", "restore", "soft_delete":
 		return verb, verb
 	case "start":
 		return "power_on", "power_on"
@@ -58,6 +58,8 @@ func novaWords(verb string) (plain, versioned string) {
 		return "power_off", "power_off"
 	case "resize", "migrate":
 		return "resize", "resize"
+	case "shelveOffload":
+		return "shelve_offload", "shelve_offload"
 	case "createImage", "createBackup", "snapshot":
 		return "snapshot", "snapshot"
 	case "confirmResize", "resize.confirm":

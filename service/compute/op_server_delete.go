@@ -53,6 +53,9 @@ func (s *Service) deleteNetwork(ctx context.Context, run *deleteRun) error {
 }
 
 func (s *Service) deleteClaim(ctx context.Context, run *deleteRun) error {
+	if err := s.dropShelved(ctx, run.Operation.ResourceID); err != nil {
+		return err
+	}
 	if err := s.releaseMoves(ctx, run.Operation.ResourceID); err != nil {
 		return err
 	}

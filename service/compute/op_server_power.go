@@ -150,6 +150,7 @@ func (s *Service) powerSettle(ctx context.Context, run *powerRun, action string)
 func (s *Service) takeReport(row *server, order *guestOrder) {
 	vmState := row.VMState
 	switch {
+	case vmState == vmShelved, vmState == vmOffloaded: // it stays so until it is unshelved
 	case vmState == vmResized: // it stays so until it is confirmed or reverted
 	case order.Desired == orders.Stopped && vmState == vmSoft: // likewise
 	case vmState == vmSoft && row.Detail.SoftDelete != nil && row.Detail.SoftDelete.From == vmResized:
@@ -194,7 +195,7 @@ func desiredOf(row *server) orders.Desired {
 	case row.VMState == vmPaused, row.VMState == vmError && row.PowerState == powerPaused:
 		return orders.Paused
 	}
-	if row.VMState == vmStopped || row.VMState == vmSoft || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
+	if row.VMState == vmStopped || row.VMState == vmShelved || row.VMState == vmSoft || (row.VMState == vmError || row.VMState == vmResized) && row.PowerState != powerRunning {
 		return orders.Stopped
 	}
 	return orders.Running

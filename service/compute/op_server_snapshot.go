@@ -37,6 +37,8 @@ type imageParams struct {
 	// BackupType and Rotation say of a backup which older ones go: all of the type but the newest so many.
 	BackupType string `json:"backup_type,omitempty"`
 	Rotation   int    `json:"rotation,omitempty"`
+	// Offload says of a server that is shelved that it leaves its host.
+	Offload bool `json:"offload,omitempty"`
 }
 
 type imageFrame struct {
@@ -85,7 +87,8 @@ func (s *Service) serverBackup() work.Registrable {
 
 // imageKinds are the operations that make images of servers, and those that live on them.
 func (s *Service) imageKinds() []work.Registrable {
-	return []work.Registrable{s.serverSnapshot(), s.serverBackup(), s.serverRebuild()}
+	return []work.Registrable{s.serverSnapshot(), s.serverBackup(), s.serverRebuild(),
+		s.serverShelve(), s.serverOffload(), s.serverUnshelve()}
 }
 
 // imageTask is the task_state that a step of making an image is.

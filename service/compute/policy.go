@@ -58,6 +58,10 @@ const (
 	ruleMigrateLive          = prefix + "os-migrate-server:migrate_live"
 	ruleMigrateLiveHost      = prefix + "os-migrate-server:migrate_live:host"
 	ruleServerMigrations     = prefix + "servers:migrations:"
+	ruleShelve               = prefix + "os-shelve:shelve"
+	ruleUnshelve             = prefix + "os-shelve:unshelve"
+	ruleUnshelveHost         = prefix + "os-shelve:unshelve_to_host"
+	ruleShelveOffload        = prefix + "os-shelve:shelve_offload"
 	ruleRebuild              = prefix + "servers:rebuild"
 	ruleCreateImage          = prefix + "servers:create_image"
 	ruleCreateBackup         = prefix + "os-create-backup"
@@ -196,6 +200,8 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Move a running server to another host.", ruleMigrateLive, ruleMigrateLiveHost)
 	add(checkAdmin, "List the live migrations of a server.", ruleServerMigrations+"index", ruleServerMigrations+"show")
 	add(checkAdmin, "End a live migration before its time, or soon.", ruleServerMigrations+"delete", ruleServerMigrations+"force_complete")
+	add(checkMember, "Shelve servers and bring them back.", ruleShelve, ruleUnshelve)
+	add(checkAdmin, "Take a shelved server from its host, and bring it back to a host of one's choice.", ruleShelveOffload, ruleUnshelveHost)
 	add(checkMember, "Give a server new disks, from an image.", ruleRebuild)
 	add(checkMember, "Make an image or a backup of a server.", ruleCreateImage, ruleCreateBackup)
 	add(checkAdmin, "Set a server's state by hand.", ruleResetState)

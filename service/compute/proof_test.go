@@ -71,6 +71,13 @@ func subjects() []worktest.Subject[*estate] {
 		{Kind: "server_rebuild", Before: (*estate).active, Start: func(e *estate) string {
 			return e.act(`{"rebuild":{"imageRef":"` + otherImageID + `","name":"anew"}}`)
 		}},
+		{Kind: "server_shelve", Before: (*estate).active, Start: func(e *estate) string { return e.makes(`{"shelve":null}`) }},
+		{Kind: "server_shelve_offload", Before: (*estate).shelved, Start: func(e *estate) string {
+			id := e.only()
+			e.do(admin(), latest, "POST", "/v2.1/servers/"+id+"/action", `{"shelveOffload":null}`).want(202, "")
+			return id
+		}},
+		{Kind: "server_unshelve", Before: (*estate).offloaded, Start: func(e *estate) string { return e.act(`{"unshelve":null}`) }},
 		{Kind: "server_snapshot", Before: (*estate).active, Start: func(e *estate) string { return e.makes(`{"createImage":{"name":"kept"}}`) }},
 		{Kind: "server_backup", Before: (*estate).stopped, Start: func(e *estate) string {
 			return e.makes(`{"createBackup":{"name":"kept","backup_type":"daily","rotation":1}}`)

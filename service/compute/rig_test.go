@@ -49,7 +49,9 @@ type rig struct {
 	// reclaim is for how long deleted servers can be restored.
 	reclaim time.Duration
 	hook    func(o work.Operation, undo, after bool) error
-	halt    func()
+	// offloadAfter is the service's setting from its next life on.
+	offloadAfter time.Duration
+	halt         func()
 }
 
 func member(project string) *token.Identity {
@@ -101,7 +103,7 @@ func (r *rig) begin() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
 	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
-		Auth: &r.badges, Endpoint: "http://cloud/compute", ReclaimAfter: r.reclaim, Owner: "test", Images: images{r.world}, Networks: networks{r.world},
+		Auth: &r.badges, Endpoint: "http://cloud/compute", ReclaimAfter: r.reclaim, Owner: "test", OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
 		Placement: placement{r.world}, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()
 			hook := r.hook

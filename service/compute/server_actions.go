@@ -25,6 +25,9 @@ type serverAction struct {
 // actions is the table of server actions.
 func (s *Service) actions() map[string]serverAction {
 	return map[string]serverAction{
+		"shelve":              {ruleShelve, s.actionShelve},
+		"shelveOffload":       {ruleShelveOffload, s.actionShelveOffload},
+		"unshelve":            {ruleUnshelve, s.actionUnshelve},
 		"rebuild":             {ruleRebuild, s.actionRebuild},
 		"createImage":         {ruleCreateImage, s.actionCreateImage},
 		"createBackup":        {ruleCreateBackup, s.actionCreateBackup},
@@ -59,9 +62,7 @@ func (s *Service) actions() map[string]serverAction {
 }
 
 // notImplementedActions exist in Nova and not here.
-var notImplementedActions = []string{"shelve",
-	"shelveOffload", "unshelve",
-	"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole"}
+var notImplementedActions = []string{"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole"}
 
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
 	var body map[string]json.RawMessage

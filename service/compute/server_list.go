@@ -306,12 +306,13 @@ func (q *serverQuery) byAddress(text string, version int) error {
 var vmStatesOf = map[string][]string{
 	"ACTIVE": {vmActive}, "BUILD": {vmBuilding}, "SHUTOFF": {vmStopped}, "PAUSED": {vmPaused}, "SUSPENDED": {vmSuspended}, "RESCUE": {vmRescued}, "PASSWORD": {vmActive}, "SOFT_DELETED": {vmSoft}, "ERROR": {vmError, vmBuilding}, "DELETED": {vmDeleted},
 	"REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError}, "HARD_REBOOT": {vmActive, vmStopped, vmPaused, vmSuspended, vmError},
+	"SHELVED": {vmShelved}, "SHELVED_OFFLOADED": {vmOffloaded},
 	"REBUILD": {vmActive, vmStopped, vmError},
 	"RESIZE":  {vmActive, vmStopped}, "VERIFY_RESIZE": {vmResized}, "REVERT_RESIZE": {vmResized},
 }
 
 // otherStatuses are statuses of Nova that no server has here.
-var otherStatuses = []string{"MIGRATING", "SHELVED", "SHELVED_OFFLOADED", "UNKNOWN"}
+var otherStatuses = []string{"MIGRATING", "UNKNOWN"}
 
 func (q *serverQuery) byStatus(values []string, r *api.Request) error {
 	var states, statuses []string

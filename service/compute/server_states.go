@@ -94,6 +94,15 @@ func taskState(o work.Operation) string {
 		return evacuateTask(o.StepName)
 	case opRevert:
 		return "resize_reverting"
+	case opShelve:
+		return shelveTask(o)
+	case opOffload:
+		return "shelving_offloading"
+	case opUnshelve:
+		if o.StepName == "spawn" || o.StepName == "settle" || o.StepName == "forget" {
+			return "spawning"
+		}
+		return "unshelving"
 	case opRebuild:
 		if o.StepName == "order" || o.StepName == "settle" {
 			return "rebuild_spawning"
@@ -160,7 +169,7 @@ func statusOf(vmState string, t task) string {
 		}
 		return "VERIFY_RESIZE"
 	}
-	return map[string]string{vmActive: "ACTIVE", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmSoft: "SOFT_DELETED", vmDeleted: "DELETED"}[vmState]
+	return map[string]string{vmActive: "ACTIVE", vmShelved: "SHELVED", vmOffloaded: "SHELVED_OFFLOADED", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmSoft: "SOFT_DELETED", vmDeleted: "DELETED"}[vmState]
 }
 
 // vmStateOf is the vm_state that is shown: a server that is building has an operation that

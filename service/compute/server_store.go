@@ -18,6 +18,8 @@ const (
 	vmSuspended = "suspended"
 	vmRescued   = "rescued"
 	vmStopped   = "stopped"
+	vmShelved   = "shelved"
+	vmOffloaded = "shelved_offloaded"
 	vmResized   = "resized"
 	vmError     = "error"
 	vmSoft      = "soft-delete"
@@ -71,6 +73,7 @@ type serverDetail struct {
 	// Edition numbers the disks that the server has, LastEdition the newest that it ever had, or was to have.
 	Edition        int64             `json:"edition,omitempty"`
 	LastEdition    int64             `json:"last_edition,omitempty"`
+	Shelved        *shelved          `json:"shelved,omitempty"`
 	Disk           *diskImage        `json:"disk,omitempty"`     // what the root disk stands on, if not on Image
 	GrownGiB       int64             `json:"grown_gb,omitempty"` // the root disk grew to this much in its place, whatever the flavor says
 	KeyPublic      string            `json:"key_public,omitempty"`
@@ -272,6 +275,13 @@ func serversEver(tx *db.Tx, ids []string) ([]*server, error) {
 		list[i] = &rows[i]
 	}
 	return list, nil
+}
+
+// listShelved pages through the ids of servers that are shelved and still on their hosts.
+func listShelved(tx *db.Tx, after string, limit int) ([]string, error) {
+	var ids []string
+	err := tx.Select(&ids, "SELECT id FROM servers WHERE deleted_at = 0 AND vm_state = ? AND id > ? ORDER BY id LIMIT ?", vmShelved, after, limit)
+	return ids, err
 }
 
 // listLiveIDs pages through the ids of all servers that are not deleted.

@@ -57,6 +57,9 @@ type Deps struct {
 	// ReclaimAfter is how long a deleted server can be restored; 0: not at all, it goes at once.
 	ReclaimAfter time.Duration
 
+	// OffloadAfter is how long a shelved server stays on its host; 0: it goes at once, negative: it stays.
+	OffloadAfter time.Duration
+
 	Images    Images
 	Networks  Networks
 	Placement Placement
@@ -223,6 +226,7 @@ type reconciler struct {
 
 func (s *Service) reconcilers() []reconciler {
 	return []reconciler{
+		{name: "shelved", every: time.Minute, once: s.reconcileShelved},
 		{name: "hosts", every: 30 * time.Second, topic: topicHosts, once: s.reconcileHosts},
 		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
 		{name: "reclaim", every: time.Minute, once: s.reconcileReclaim},

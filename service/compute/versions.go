@@ -63,6 +63,8 @@ var (
 	vServerGroups       = api.V(2, 71)
 	vLockedReason       = api.V(2, 73)
 	vRequestedHost      = api.V(2, 74)
+	vUnshelveZone       = api.V(2, 77)
+	vUnshelveHost       = api.V(2, 91)
 	vWholeUpdate        = api.V(2, 75)
 	vTopology           = api.V(2, 78)
 	vKeepAttachment     = api.V(2, 79)

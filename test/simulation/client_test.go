@@ -59,7 +59,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			continue
 		}
 		id := c.servers[c.random.IntN(len(c.servers))]
-		switch c.random.IntN(20) {
+		switch c.random.IntN(22) {
 		case 0, 1, 2:
 			c.delete(ctx, id)
 		case 3, 4:
@@ -90,6 +90,10 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			c.act(ctx, id, `{"rescue":null}`)
 		case 17:
 			c.act(ctx, id, `{"unrescue":null}`)
+		case 20:
+			c.act(ctx, id, `{"shelve":null}`)
+		case 21:
+			c.act(ctx, id, `{"unshelve":null}`)
 		case 19:
 			c.act(ctx, id, `{"rebuild":{"imageRef":"`+imageID+`"}}`)
 		case 18:
