@@ -109,14 +109,16 @@ type shape struct {
 	MemoryMiB int64          `json:"memory_mb"`
 	DiskGiB   int64          `json:"disk_gb"`
 	Flavor    flavorSnapshot `json:"flavor"`
+	Disk      *diskImage     `json:"disk,omitempty"`
 }
 
 func shapeOf(row *server) shape {
-	return shape{row.FlavorID, row.VCPUs, row.MemoryMiB, row.DiskGiB, row.Detail.Flavor}
+	return shape{row.FlavorID, row.VCPUs, row.MemoryMiB, row.DiskGiB, row.Detail.Flavor, row.Detail.Disk}
 }
 
 func (sh *shape) apply(row *server) {
 	row.FlavorID, row.VCPUs, row.MemoryMiB, row.DiskGiB, row.Detail.Flavor = sh.FlavorID, sh.VCPUs, sh.MemoryMiB, sh.DiskGiB, sh.Flavor
+	row.Detail.Disk = sh.Disk
 }
 
 // shaped is the server as it would be with a shape.

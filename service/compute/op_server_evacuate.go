@@ -54,6 +54,7 @@ func (s *Service) evacuatePrepare(_ context.Context, run *moveRun) error {
 		if err != nil {
 			return err
 		}
+		row.Detail.Disk = nil // the new disk stands on the server's own image
 		return s.giveOrder(tx, &guestOrder{ServerID: row.ID, Host: m.DestHost, OperationID: run.Operation.ID, Epoch: run.Operation.Epoch,
 			Desired: orders.Prepared, Body: guestBody(row)})
 	})
@@ -96,7 +97,7 @@ func (s *Service) evacuateFinish(_ context.Context, run *moveRun) error {
 			return err
 		}
 		err = s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) {
-			row.Host, row.UpdatedAt, row.Detail.GrownGiB = m.DestHost, s.clock.Now(), 0
+			row.Host, row.UpdatedAt, row.Detail.GrownGiB, row.Detail.Disk = m.DestHost, s.clock.Now(), 0, nil
 		})
 		if err != nil {
 			return err

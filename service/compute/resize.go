@@ -39,7 +39,7 @@ func (s *Service) actionResize(ctx context.Context, r *api.Request, row *server,
 
 // newShape is what a flavor makes of a server.
 func newShape(row *server, f *flavor) shape {
-	return shape{FlavorID: f.ID, VCPUs: f.VCPUs, MemoryMiB: f.MemoryMiB, DiskGiB: diskOf(f, row.Detail.Image.VirtualSize), Flavor: f.snapshot()}
+	return shape{FlavorID: f.ID, VCPUs: f.VCPUs, MemoryMiB: f.MemoryMiB, DiskGiB: diskOf(f, row.Detail.Image.VirtualSize), Flavor: f.snapshot(), Disk: row.Detail.Disk}
 }
 
 // diskOf is what the disks of a flavor need on the host, in GiB.
