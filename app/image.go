@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"virga/service/image"
+	"virga/service/image/convert"
 	"virga/service/image/store"
 	"virga/service/image/store/file"
 	imagesource "virga/service/image/store/http"
@@ -62,6 +63,12 @@ func (cl *cloud) addImage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var converter image.Converter // a nil interface where nothing is converted
+	if cl.conf.ImageConversion != "" {
+		if converter, err = convert.Open(filepath.Join(cl.conf.DataDir, "image-conversion")); err != nil {
+			return err
+		}
+	}
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
@@ -69,6 +76,8 @@ func (cl *cloud) addImage(ctx context.Context) error {
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
 		Peers: imagesource.NewPeers(cl.imageEndpoint, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}), Sealer: sealer,
+		Converter: converter, ConvertTo: cl.conf.ImageConversion, Unpack: cl.conf.ImageUnpack,
+		Inject: cl.conf.ImageInject, InjectNotFor: cl.conf.ImageInjectNotFor,
 		Source: fetcher, Remote: remote, ShowLocations: cl.conf.ImagePlaces,
 	})
 	if err != nil {

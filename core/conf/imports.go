@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // maxQuotaMiB keeps a quota in bytes within 63 bits.
@@ -18,6 +19,11 @@ type Imports struct {
 	ImportPorts   []uint16 `name:"import-port" env:"VIRGA_IMPORT_PORT" default:"443,80" help:"Ports of servers that images may be read from."`
 	ImportAllow   []string `name:"import-allow" env:"VIRGA_IMPORT_ALLOW" placeholder:"CIDR" help:"Network that images may be read from although it is private, or this machine's own. Others than public addresses are never reached else, whatever a name or a redirect says."`
 	networks      []netip.Prefix
+
+	ImageConversion   string            `name:"image-conversion" env:"VIRGA_IMAGE_CONVERSION" enum:",raw,qcow2" default:"" placeholder:"FORMAT" help:"Format (raw or qcow2) that disk images are converted to on import, by qemu-img within bounds; default: they stay as they are."`
+	ImageUnpack       bool              `name:"image-decompression" env:"VIRGA_IMAGE_DECOMPRESSION" help:"Unpack on import what is packed with gzip and has the container format compressed."`
+	ImageInject       map[string]string `name:"image-inject" env:"VIRGA_IMAGE_INJECT" placeholder:"NAME=VALUE" help:"Property that every imported image gets."`
+	ImageInjectNotFor []string          `name:"image-inject-not-for" env:"VIRGA_IMAGE_INJECT_NOT_FOR" default:"admin" placeholder:"ROLE" help:"Role whose imports get no such properties."`
 
 	QuotaImages    int   `name:"quota-images" env:"VIRGA_QUOTA_IMAGES" default:"1000" help:"Images that a project may have; 0: 1000, -1: any number."`
 	QuotaImageSize int64 `name:"quota-image-size" env:"VIRGA_QUOTA_IMAGE_SIZE" default:"0" placeholder:"MIB" help:"MiB of data that the images of a project may have in all; 0: any amount."`
@@ -40,6 +46,11 @@ func (i *Imports) complete() error {
 	for _, name := range i.ImportSchemes {
 		if name != "http" && name != "https" {
 			return fmt.Errorf("import-scheme: %q is neither http nor https", name)
+		}
+	}
+	for name := range i.ImageInject {
+		if name == "" || len(name) > 255 || strings.HasPrefix(name, "os_glance_") {
+			return fmt.Errorf("image-inject: %q is no name of a property", name)
 		}
 	}
 	if i.QuotaImages < -1 || i.QuotaUploading < 0 || i.QuotaImageSize < 0 || i.QuotaImageSize > maxQuotaMiB {

@@ -21,8 +21,8 @@
 // Whatever dies at whatever point, Run finds the row and brings image and store back
 // together; ids of deleted images are never used again.
 //
-// It does not own how bytes are kept (store), inspected (inspect), summed up (sums) or
-// taken in (ingest): those are its subpackages. Neighbours reach it through its public
+// It does not own how bytes are kept (store), inspected (inspect), summed up (sums), taken
+// in (ingest) or converted on import (convert): those are its subpackages. Neighbours reach it through its public
 // API alone; node agents and services may read every image there. It never opens an
 // image by a path that a client names, and by a URL only through
 // store/http: its guard, or the operator's catalog of regions; and it keeps no transaction open while bytes move.

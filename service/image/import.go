@@ -95,7 +95,7 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 		}
 		img.ImportState, img.ImportingTo, img.ImportFailed = "", strings.Join(slices.Sorted(slices.Values(stores)), ","), ""
 		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
-			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores, Token: s.sealToken(r, body)}})
+			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores, ContainerFormat: img.ContainerFormat, Inject: s.injected(r, body), Token: s.sealToken(r, body)}})
 		return err
 	})
 	return nil, err

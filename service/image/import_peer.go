@@ -79,39 +79,33 @@ type errOrigin struct{ text string }
 // Error implements error.
 func (e errOrigin) Error() string { return e.text }
 
-// carryPeer takes the data of another region's image in.
-func (s *Service) carryPeer(ctx context.Context, h importLoad, contentID string) (ingest.Result, *origin, error) {
-	target, err := s.storeFor(h.to)
-	if err != nil {
-		return ingest.Result{}, nil, err
-	}
+// openPeer opens the data of another region's image.
+func (s *Service) openPeer(ctx context.Context, h importLoad) (from inflow, err error) {
 	if s.deps.Peers == nil {
-		return ingest.Result{}, nil, errNoSource
+		return from, errNoSource
 	}
 	token, err := s.deps.Sealer.Open(h.params.Token, sealedFor)
 	if err != nil {
-		return ingest.Result{}, nil, errOrigin{"The token of who asked for the import can no longer be read."}
+		return from, errOrigin{"The token of who asked for the import can no longer be read."}
 	}
 	method := h.params.Request.Method
 	shown, err := s.deps.Peers.Show(ctx, method.Region, method.iface(), string(token), method.ImageID)
 	if err != nil {
-		return ingest.Result{}, nil, err
+		return from, err
 	}
-	from, size, sum, err := s.readOrigin(shown)
-	if err != nil {
-		return ingest.Result{}, nil, err
+	if from.origin, from.length, from.sum, err = s.readOrigin(shown); err != nil {
+		return from, err
 	}
 	body, length, err := s.deps.Peers.Open(ctx, method.Region, method.iface(), string(token), method.ImageID)
 	if err != nil {
-		return ingest.Result{}, nil, err
+		return from, err
 	}
-	defer func() { _ = body.Close() }()
-	if length >= 0 && length != size {
-		return ingest.Result{}, nil, errOrigin{fmt.Sprintf("Downloaded data size %d is different from expected %d", length, size)}
+	if length >= 0 && length != from.length {
+		_ = body.Close()
+		return from, errOrigin{fmt.Sprintf("Downloaded data size %d is different from expected %d", length, from.length)}
 	}
-	result, err := ingest.Take(ctx, target, ingest.Request{ID: contentID, DiskFormat: from.DiskFormat, Body: body, Length: size, Limit: s.maxBytes(),
-		MaxVirtualSize: s.deps.MaxVirtualSize, Accept: sameSum(sum)})
-	return result, from, err
+	from.body = body
+	return from, nil
 }
 
 // sameSum accepts content with a SHA-512; an empty one is not known.

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type importParams struct {
 	DiskFormat string     `json:"disk_format"`
 	StagedID   string     `json:"staged_id"` // the content that was staged
 	Stores     []string   `json:"stores"`    // where the data is to go, in this order
+	// ContainerFormat is as DiskFormat; Inject are properties that the image gets besides.
+	ContainerFormat string            `json:"container_format"`
+	Inject          map[string]string `json:"inject,omitempty"`
 	// Token is the sealed one of who asked, to be shown to another region's image service.
 	Token string `json:"token,omitempty"`
 }
@@ -154,9 +158,10 @@ func (s *Service) settleImport(tx *db.Tx, run *importRun) error {
 		img.settleIn(held)
 		if run.Frame.Origin != nil {
 			run.Frame.Origin.give(img)
-			if err := img.checkLimits(); err != nil {
-				return work.Fail(err)
-			}
+		}
+		maps.Copy(img.Properties, run.Params.Inject)
+		if err := img.checkLimits(); err != nil {
+			return work.Fail(err)
 		}
 	} else if len(held) > 0 {
 		if img.HashValue == "" { // it was at a URL, unseen

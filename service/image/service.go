@@ -77,6 +77,14 @@ type Deps struct {
 	Peers            Peers
 	Sealer           Sealer
 	CopiedProperties []string
+	// Converter converts what is imported to the format ConvertTo; nil: it stays as it is. Unpack
+	// has imports of the container format compressed be unpacked. Inject are properties that
+	// imported images get, but those of users with one of the roles InjectNotFor.
+	Converter    Converter
+	ConvertTo    string
+	Unpack       bool
+	Inject       map[string]string
+	InjectNotFor []string
 	// MaxProjectBytes bounds the data of all images of a project, MaxUploading how many of its
 	// images may be getting data at a time; 0 for no bound.
 	MaxProjectBytes int64

@@ -7,6 +7,7 @@ import (
 
 	"virga/core/db"
 	"virga/core/work"
+	"virga/service/image/convert"
 	"virga/service/image/store"
 )
 
@@ -140,6 +141,9 @@ func outcomeOf(diskFormat string, err error) transferOutcome {
 	var from errOrigin
 	if errors.As(err, &from) {
 		return transferOutcome{Error: from.text}
+	}
+	if errors.Is(err, convert.ErrFailed) {
+		return transferOutcome{Error: "The image data could not be converted."}
 	}
 	if told := toldOf(diskFormat, err); told != "" {
 		return transferOutcome{Error: told, OfStore: errors.Is(err, store.ErrNoSpace)}
