@@ -193,6 +193,9 @@ func (n *Networks) UpdatePort(ctx context.Context, id string, change compute.Por
 	if change.SecurityGroupIDs != nil {
 		body["security_groups"] = *change.SecurityGroupIDs
 	}
+	if change.FixedIPs != nil {
+		body["fixed_ips"] = *change.FixedIPs
+	}
 	return n.change(ctx, http.MethodPut, "/v2.0/ports/"+url.PathEscape(id), body)
 }
 

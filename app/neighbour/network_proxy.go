@@ -111,3 +111,12 @@ func (n *Networks) CreateFloatingIP(ctx context.Context, networkID string) (comp
 func (n *Networks) DeleteFloatingIP(ctx context.Context, id string) error {
 	return refusal(n.client.Do(ctx, http.MethodDelete, "/v2.0/floatingips/"+url.PathEscape(id), nil, nil))
 }
+
+// LeadFloatingIP implements compute.NetworkProxies.
+func (n *Networks) LeadFloatingIP(ctx context.Context, id, portID, fixedAddress string) error {
+	change := map[string]any{"port_id": nil}
+	if portID != "" {
+		change = map[string]any{"port_id": portID, "fixed_ip_address": fixedAddress}
+	}
+	return refusal(n.client.Do(ctx, http.MethodPut, "/v2.0/floatingips/"+url.PathEscape(id), map[string]any{"floatingip": change}, nil))
+}

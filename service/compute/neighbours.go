@@ -85,6 +85,8 @@ type PortChange struct {
 	DeviceID, DeviceOwner, HostID *string
 	Profile                       map[string]any
 	SecurityGroupIDs              *[]string
+	// FixedIPs are all that the port is to have; one without an address gets any of its subnet.
+	FixedIPs *[]FixedIP
 }
 
 // Subnet is a subnet.

@@ -41,6 +41,7 @@ const (
 	ruleRestore              = prefix + "os-deferred-delete:restore"
 	ruleAdminPassword        = prefix + "os-admin-password"
 	ruleServerPassword       = prefix + "os-server-password:"
+	ruleMultinic             = prefix + "os-multinic:"
 	ruleCrashDump            = prefix + "servers:trigger_crash_dump"
 	ruleInjectNetwork        = prefix + "os-admin-actions:inject_network_info"
 	ruleDiagnostics          = prefix + "os-server-diagnostics"
@@ -187,6 +188,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Change the password of a server's administrator.", ruleAdminPassword)
 	add(checkReader, "Show the sealed password that a server has deposited.", ruleServerPassword+"show")
 	add(checkMember, "Forget the sealed password that a server has deposited.", ruleServerPassword+"clear")
+	add(checkMember, "Give a server a fixed or floating address, and take it away.", ruleMultinic+"add", ruleMultinic+"remove", ruleFloatingIPs+"add", ruleFloatingIPs+"remove")
 	add(checkMember, "Have a server write a dump of itself.", ruleCrashDump)
 	add(checkAdmin, "Bring network information to a server.", ruleInjectNetwork)
 	add(checkAdmin, "Read the meters of a running server.", ruleDiagnostics)

@@ -23,6 +23,8 @@ type NetworkProxies interface {
 	// CreateFloatingIP takes an address of an external network for the caller's project.
 	CreateFloatingIP(ctx context.Context, networkID string) (ProjectFloatingIP, error)
 	DeleteFloatingIP(ctx context.Context, id string) error
+	// LeadFloatingIP has a floating address lead to a port's fixed address, or nowhere for empty ones.
+	LeadFloatingIP(ctx context.Context, id, portID, fixedAddress string) error
 }
 
 // ProjectFloatingIP is a floating address of a project; FixedAddress and PortID are empty

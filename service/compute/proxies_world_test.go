@@ -211,3 +211,18 @@ func (w images) ChangeImageProperties(ctx context.Context, id string, set map[st
 	w.images[id] = image
 	return nil
 }
+
+func (w networks) LeadFloatingIP(ctx context.Context, id, portID, fixedAddress string) error {
+	leave, err := w.enter(ctx, "lead floating IP")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	for i := range w.owned {
+		if w.owned[i].ID == id {
+			w.owned[i].PortID, w.owned[i].FixedAddress = portID, fixedAddress
+			return nil
+		}
+	}
+	return api.NotFound("Floating IP %s could not be found", id)
+}

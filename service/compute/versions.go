@@ -39,6 +39,7 @@ var (
 	vNoHosts            = api.V(2, 43)
 	vImageID            = api.V(2, 45)
 	vRebuildKey         = api.V(2, 54)
+	vNoAddressActions   = api.V(2, 44)
 	vEmbeddedFlavor     = api.V(2, 47)
 	vDiagnostics        = api.V(2, 48)
 	vAttachTag          = api.V(2, 49)

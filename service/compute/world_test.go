@@ -208,6 +208,15 @@ func (w networks) UpdatePort(ctx context.Context, id string, change compute.Port
 			p.Profile = nil
 		}
 	}
+	if change.FixedIPs != nil {
+		p.FixedIPs = slices.Clone(*change.FixedIPs)
+		for i := range p.FixedIPs {
+			if p.FixedIPs[i].Address == "" {
+				w.nextID++
+				p.FixedIPs[i].Address = fmt.Sprintf("10.0.9.%d", w.nextID)
+			}
+		}
+	}
 	if change.SecurityGroupIDs != nil {
 		p.SecurityGroupIDs = *change.SecurityGroupIDs
 	}

@@ -90,8 +90,8 @@ func simulated() featureSwitches {
 	return featureSwitches{
 		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
 			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
-		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config"),
-			off("enable_instance_password", "resize", "pause", "suspend", "shelve", "rescue", "snapshot", "cold_migration", "live_migration", "change_password",
+		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password"),
+			off("resize", "shelve", "snapshot", "cold_migration", "live_migration",
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
 			// Tests of other filters run only where they are named.
 			[][2]string{{"scheduler_enabled_filters", ""}}),
