@@ -86,8 +86,9 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 	})
 	config := computeagent.Config{
 		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
-		Controller: &computeagent.HTTPController{Client: cl.nodeClient("compute")},
-		Images:     images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")},
+		Controller:   &computeagent.HTTPController{Client: cl.nodeClient("compute")},
+		ResumeGuests: cl.conf.ResumeGuests,
+		Images:       images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")},
 	}
 	var listener net.Listener
 	if cl.meetsNodes() {

@@ -65,6 +65,9 @@ type Config struct {
 	// ReclaimAfter is nova's reclaim_instance_interval.
 	ReclaimAfter time.Duration `name:"reclaim-instance-interval" env:"VIRGA_RECLAIM_INSTANCE_INTERVAL" help:"How long a deleted server waits, powered off, to be restored, before it really goes; default: it goes at once."`
 
+	// ResumeGuests is nova's resume_guests_state_on_host_boot.
+	ResumeGuests bool `name:"resume-guests-state-on-host-boot" env:"VIRGA_RESUME_GUESTS_STATE_ON_HOST_BOOT" help:"Start guests of this node again that ran when the machine, or this program, went down; default: they are left off."`
+
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`
 	TunnelIP     string `name:"tunnel-ip" env:"VIRGA_TUNNEL_IP" default:"127.0.0.1" help:"Address of this machine that VXLAN packets of other nodes come to."`

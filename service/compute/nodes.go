@@ -211,6 +211,7 @@ func orderView(o *guestOrder, drive *orders.ConfigDrive) orders.GuestOrder {
 	if o.RebootSeq > o.RebootDone && o.Desired == orders.Running {
 		view.Reboot = &orders.Reboot{Seq: o.RebootSeq, Hard: o.RebootHard}
 	}
+	view.WasRunning = o.settled() && o.ReportedPower == powerRunning && (o.Desired == orders.Running || o.Desired == orders.Rescued)
 	if view.NICs == nil {
 		view.NICs = []orders.NIC{}
 	}

@@ -95,3 +95,33 @@ func TestAPauseThatFailsLeavesTheServerAsItWas(t *testing.T) {
 	s.waitStatus(s.id, "ACTIVE")
 	s.waitFor("the guest to be wished back", func() bool { return s.node.lastOrder(t, s.id).Desired == orders.Running })
 }
+
+// TestHostsLearnWhatRan has a host that begins a new life be told which guests ran.
+func TestHostsLearnWhatRan(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.perform()
+	s.waitStatus(s.id, "ACTIVE")
+	ran := func() bool {
+		var list orders.GuestList
+		s.node.call("GET", "/internal/hosts/host1/guests?since=0", nil, &list)
+		return len(list.Guests) == 1 && list.Guests[0].Settled && list.Guests[0].WasRunning
+	}
+	if !ran() {
+		t.Error("a guest that runs did not run")
+	}
+	for _, body := range []string{`{"pause":null}`, `{"unpause":null}`, `{"suspend":null}`} {
+		s.action(body)
+		s.waitFor("the action", func() bool { return s.show(s.id).at("server", "OS-EXT-STS:task_state") == nil })
+		if ran() != (body == `{"unpause":null}`) {
+			t.Errorf("after %s: ran %t", body, ran())
+		}
+	}
+	s.action(`{"resume":null}`)
+	s.waitStatus(s.id, "ACTIVE")
+	s.node.say(s.id, orders.Report{Generation: s.node.lastOrder(t, s.id).Generation, State: orders.StateStopped, PowerState: 4})
+	s.waitStatus(s.id, "SHUTOFF")
+	if ran() {
+		t.Error("a guest that went off by itself is to be started")
+	}
+}

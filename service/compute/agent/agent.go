@@ -50,7 +50,9 @@ type Config struct {
 	// Uploads takes the data of snapshots; nil: none can be uploaded from here.
 	Uploads Uploads
 	Bus     bus.Bus
-	Log     *slog.Logger
+	// ResumeGuests has guests started that ran when the last life of the agent, or of the host, came to its end.
+	ResumeGuests bool
+	Log          *slog.Logger
 	// TransferURL is where other hosts reach this agent's TransferHandler, without a path; empty: nowhere.
 	TransferURL string
 	// Transfers calls the TransferHandlers of other hosts, as this host; nil: no disks can be fetched from them.

@@ -145,6 +145,7 @@ type rig struct {
 	name      string
 	exchange  *agent.Exchange
 	transfers http.RoundTripper
+	resume    bool // the agent's ResumeGuests
 	stop      func()
 }
 
@@ -173,7 +174,7 @@ func (r *rig) start() {
 	}
 	r.driver = driver
 	a := agent.New(agent.Config{Host: r.name, Driver: driver, Controller: r.controller, Images: r.images, Bus: r.bus, Log: slog.New(slog.DiscardHandler),
-		TransferURL: r.exchange.URL(r.name), Transfers: &http.Client{Transport: r}})
+		TransferURL: r.exchange.URL(r.name), Transfers: &http.Client{Transport: r}, ResumeGuests: r.resume})
 	r.exchange.Add(r.name, a)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

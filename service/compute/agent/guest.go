@@ -33,6 +33,8 @@ type guest struct {
 	interrupt context.CancelFunc
 	// rebooted is the greatest Reboot.Seq done by this agent.
 	rebooted int64
+	// met says that something was done or learnt of the guest in this life of the agent.
+	met bool
 	// said is the last report that the controller took.
 	said orders.Report
 	// copied is how far this agent has come with the snapshot of which generation.
@@ -210,6 +212,12 @@ func (g *guest) try(ctx context.Context, order orders.GuestOrder) error {
 			return err
 		}
 	}
+	if order.Settled {
+		if err := g.resume(ctx, order); err != nil {
+			return err
+		}
+	}
+	g.met = true
 	if order.Reboot != nil && order.Reboot.Seq > g.rebooted {
 		if err := driver.RebootGuest(ctx, g.id, order.Reboot.Hard); err != nil {
 			return err

@@ -113,6 +113,9 @@ type GuestOrder struct {
 	// Settled is true once this generation was reported as reached: it is to be watched and
 	// not acted on.
 	Settled bool `json:"settled"`
+	// WasRunning is true when the guest ran as far as the service has heard, which after a restart of the host is what
+	// it was before.
+	WasRunning bool `json:"was_running,omitempty"`
 	// Reboot is there until a report with RebootDone >= Reboot.Seq was stored. An agent
 	// remembers the Seq it has done and does not repeat it.
 	Reboot *Reboot `json:"reboot,omitempty"`
