@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"math/bits"
 	"reflect"
 	"slices"
 	"strings"
@@ -83,15 +84,38 @@ func (t *Tx) Update(table string, row any, key string) error {
 	return nil
 }
 
+// UpdateGet changes at most one row and reads columns of it, as they are then, into dst as
+// Get does; ErrNotFound when no row fits. Condition, with args behind those of set, is that
+// of both: what is set must not change whether it holds.
+func (t *Tx) UpdateGet(dst any, table, set string, setArgs []any, columns, condition string, args ...any) error {
+	text := "UPDATE " + table + " SET " + set + " WHERE " + condition
+	if t.db.dialect.returning() {
+		return t.Get(dst, text+" RETURNING "+columns, slices.Concat(setArgs, args)...)
+	}
+	changed, err := t.Exec(text, slices.Concat(setArgs, args)...)
+	switch {
+	case err != nil:
+		return err
+	case changed == 0:
+		return ErrNotFound
+	}
+	return t.Get(dst, "SELECT "+columns+" FROM "+table+" WHERE "+condition, args...)
+}
+
 // In renders "(?, ?, …)" for values and returns them as arguments; an empty list
-// renders a list that nothing is in.
+// renders a list that nothing is in. The last value of longer lists is repeated until their
+// length is a power of two, so that few texts are prepared for lists of any length.
 func In[T any](values []T) (string, []any) {
 	if len(values) == 0 {
 		return "(NULL)", nil
 	}
-	args := make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
+	room := len(values)
+	if room > 2 {
+		room = 1 << bits.Len(uint(room-1))
 	}
-	return "(" + strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ") + ")", args
+	args := make([]any, room)
+	for i := range args {
+		args[i] = values[min(i, len(values)-1)]
+	}
+	return "(" + strings.Repeat("?, ", room-1) + "?)", args
 }

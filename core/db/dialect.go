@@ -38,6 +38,8 @@ type dialect interface {
 	// writing and reading are the modes of the two sorts of transactions.
 	writing() sql.IsolationLevel
 	reading() *sql.TxOptions
+	// returning tells whether an UPDATE can return columns of the rows that it changed.
+	returning() bool
 }
 
 type sqlite struct{}
@@ -75,6 +77,7 @@ func (sqlite) busy(err error) bool {
 // reading one sees the state as of its first query, and its connection refuses writes.
 func (sqlite) writing() sql.IsolationLevel { return sql.LevelDefault }
 func (sqlite) reading() *sql.TxOptions     { return nil }
+func (sqlite) returning() bool             { return true }
 
 type postgres struct{}
 
@@ -130,6 +133,7 @@ func (postgres) busy(err error) bool {
 }
 func (postgres) writing() sql.IsolationLevel { return sql.LevelSerializable }
 func (postgres) reading() *sql.TxOptions     { return snapshot() }
+func (postgres) returning() bool             { return true }
 
 type mysql struct{}
 
@@ -178,6 +182,7 @@ func (mysql) busy(err error) bool {
 }
 func (mysql) writing() sql.IsolationLevel { return sql.LevelSerializable }
 func (mysql) reading() *sql.TxOptions     { return snapshot() }
+func (mysql) returning() bool             { return false }
 
 // snapshot is the mode in which all queries see one state; without a level PostgreSQL
 // would show each query another.
