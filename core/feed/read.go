@@ -38,31 +38,40 @@ func look(tx *db.Tx) (state, error) {
 	return s, tx.Select(&s.waiting, "SELECT seq FROM feed WHERE place IS NULL ORDER BY seq LIMIT ?", batch)
 }
 
-// place gives the entries that wait in s their places, unless somebody else has given any since.
-func place(ctx context.Context, d *db.DB, s state) error {
-	return d.Write(ctx, func(tx *db.Tx) error {
+// place gives the entries that wait in s their places; false when somebody else has given
+// any since.
+func place(ctx context.Context, d *db.DB, s state) (done bool, err error) {
+	err = d.Write(ctx, func(tx *db.Tx) error {
 		if d.Engine() == "postgres" {
 			if _, err := tx.Exec("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
 				return err
 			}
 		}
 		mine, err := tx.Exec("UPDATE feed_counter SET last_place = ? WHERE id = 1 AND last_place = ?", s.Last+int64(len(s.waiting)), s.Last)
-		if err != nil || mine == 0 {
+		if done = mine > 0; err != nil || !done {
 			return err
 		}
-		for i, key := range s.waiting {
-			if _, err := tx.Exec("UPDATE feed SET place = ? WHERE seq = ?", s.Last+int64(i)+1, key); err != nil {
+		next := s.Last + 1
+		for waiting := s.waiting; len(waiting) > 0; {
+			n := 1 // how many have keys without a gap between them
+			for n < len(waiting) && waiting[n] == waiting[0]+int64(n) {
+				n++
+			}
+			if _, err := tx.Exec("UPDATE feed SET place = seq + ? WHERE seq >= ? AND seq <= ?", next-waiting[0], waiting[0], waiting[n-1]); err != nil {
 				return err
 			}
+			next, waiting = next+int64(n), waiting[n:]
 		}
 		return nil
 	})
+	return done, err
 }
 
-// settled calls read in a snapshot in which every committed entry has its place, or limit
-// entries behind seq have theirs.
+// settled calls read in a snapshot in which every entry that was committed before the call
+// has its place, or limit entries behind seq have theirs. It does not wait for those that
+// come meanwhile: there may be some at every look.
 func settled(ctx context.Context, d *db.DB, read func(tx *db.Tx, s state) (enough bool, err error)) error {
-	for {
+	for all := false; ; {
 		var s state
 		var enough bool
 		err := d.Read(ctx, func(tx *db.Tx) (err error) {
@@ -72,12 +81,14 @@ func settled(ctx context.Context, d *db.DB, read func(tx *db.Tx, s state) (enoug
 			enough, err = read(tx, s)
 			return err
 		})
-		if err != nil || enough || len(s.waiting) == 0 {
+		if err != nil || enough || all || len(s.waiting) == 0 {
 			return err
 		}
-		if err := place(ctx, d, s); err != nil {
+		done, err := place(ctx, d, s)
+		if err != nil {
 			return fmt.Errorf("number changes: %w", err)
 		}
+		all = done && len(s.waiting) < batch
 	}
 }
 
