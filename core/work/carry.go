@@ -214,13 +214,17 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, made
 	last := o.Step == len(kind.steps)-1
 	next := *o
 	next.Tries, next.LastError = 0, ""
+	rest := time.Duration(0)
 	if last {
 		next.State, next.FinishedAt = Done, event.FinishedAt
 	} else {
 		next.Step++
 		next.StepName, next.StepStartedAt = kind.steps[next.Step].name, event.FinishedAt
+		if rest = kind.steps[next.Step].rest; rest > 0 {
+			rest = max(kind.rest(&next, rest, event.FinishedAt), shortestNap)
+		}
 	}
-	err := e.store(ctx, &next, &event, func(tx *db.Tx) error {
+	err := e.store(ctx, &next, &event, rest, func(tx *db.Tx) error {
 		if err := e.write(tx, o, made); err != nil || !last {
 			return err
 		}
@@ -236,7 +240,7 @@ func (e *Engine) entered(ctx context.Context, kind *compiled, o *Operation, made
 	if last {
 		e.ended(o)
 	}
-	return !last, nil
+	return !last && rest == 0, nil
 }
 
 // write writes what a step of o asked for.
@@ -258,7 +262,7 @@ func (e *Engine) write(tx *db.Tx, o *Operation, made effects) error {
 func (e *Engine) fail(ctx context.Context, o *Operation, reason error) error {
 	event := e.event(o, false, reason)
 	e.turnBack(o, -1, reason)
-	return e.store(ctx, o, &event, nil)
+	return e.store(ctx, o, &event, 0, nil)
 }
 
 // goBack turns the operation round until the step that the outcome names.
@@ -274,7 +278,7 @@ func (e *Engine) goBack(ctx context.Context, kind *compiled, o *Operation, resul
 	}
 	event := e.event(o, false, result.err)
 	e.turnBack(o, target, result.err)
-	return e.store(ctx, o, &event, nil)
+	return e.store(ctx, o, &event, 0, nil)
 }
 
 func (e *Engine) turnBack(o *Operation, target int, reason error) {
@@ -317,7 +321,7 @@ func (e *Engine) stepBack(ctx context.Context, kind *compiled, o *Operation) (bo
 		next.Step--
 	}
 	next.StepName = kind.steps[next.Step].name
-	err = e.store(ctx, &next, &event, func(tx *db.Tx) error {
+	err = e.store(ctx, &next, &event, 0, func(tx *db.Tx) error {
 		if err := e.write(tx, o, effects{commit: made.commit}); err != nil || next.State != Failed {
 			return err
 		}
@@ -350,8 +354,9 @@ func (e *Engine) stumbleBack(ctx context.Context, o *Operation, stepErr error) e
 }
 
 // store writes what a step led to, if the lease still holds, and reads back what came
-// from outside meanwhile: signals and cancellation.
-func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also func(*db.Tx) error) error {
+// from outside meanwhile: signals and cancellation. With rest the lease is given back for so
+// long, or until a signal comes.
+func (e *Engine) store(ctx context.Context, o *Operation, event *Event, rest time.Duration, also func(*db.Tx) error) error {
 	return e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
 		if also != nil {
 			if err := e.guard(o, func() error { return also(tx) }); err != nil {
@@ -363,19 +368,15 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 		switch {
 		case !o.FinishedAt.IsZero():
 			leaseUntil = time.Time{}
+		case rest > 0:
+			leaseUntil, o.WakeAt = time.Time{}, now.Add(max(rest, shortestNap))
 		case !e.carries(o):
 			leaseUntil = time.Time{}
 			tx.AfterCommit(e.ring) // whoever has the role takes it from here
 		}
-		changed, err := tx.Exec("UPDATE operations SET state = ?, step = ?, step_name = ?, step_started_at = ?, back_to = ?, tries = ?,"+
-			" last_error = ?, frame = ?, error = ?, lease_until = ?, updated_at = ?, finished_at = ? WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
-			o.State, o.Step, o.StepName, o.StepStartedAt, o.BackTo, o.Tries, o.LastError, o.Frame, o.Error, leaseUntil, now, o.FinishedAt,
-			o.ID, o.LeaseOwner, o.Epoch)
+		said, err := e.writeRow(tx, o, rest > 0, leaseUntil, now)
 		if err != nil {
-			return fmt.Errorf("store operation %s: %w", o.ID, err)
-		}
-		if changed == 0 {
-			return errLost
+			return err
 		}
 		o.LeaseUntil = leaseUntil
 		if event != nil {
@@ -386,38 +387,77 @@ func (e *Engine) store(ctx context.Context, o *Operation, event *Event, also fun
 		if !o.FinishedAt.IsZero() { // whoever waits for its end looks again
 			return e.wakeAfter(tx, o)
 		}
-		said, err := fromOutside(tx, o.ID)
+		if rest > 0 {
+			return e.wakeIfSignalled(tx, o, said)
+		}
 		o.Signals, o.Cancelled, o.Recalled = said.Signals, said.Cancelled, said.Recalled
-		return err
+		return nil
 	})
 }
+
+// writeRow writes what a step changed of the row, if the lease still holds, and returns what
+// came from outside meanwhile unless the operation ends.
+func (e *Engine) writeRow(tx *db.Tx, o *Operation, resting bool, leaseUntil, now time.Time) (said outside, err error) {
+	set := "state = ?, step = ?, step_name = ?, step_started_at = ?, back_to = ?, tries = ?, last_error = ?, frame = ?, error = ?," +
+		" lease_until = ?, updated_at = ?"
+	values := []any{o.State, o.Step, o.StepName, o.StepStartedAt, o.BackTo, o.Tries, o.LastError, o.Frame, o.Error, leaseUntil, now}
+	if resting {
+		set, values = set+", wake_at = ?", append(values, o.WakeAt)
+	}
+	if o.FinishedAt.IsZero() {
+		err = tx.UpdateGet(&said, "operations", set, values, outsideColumns, leased, o.ID, o.LeaseOwner, o.Epoch)
+	} else {
+		var changed int64
+		changed, err = tx.Exec("UPDATE operations SET "+set+", finished_at = ? WHERE "+leased, append(values, o.FinishedAt, o.ID, o.LeaseOwner, o.Epoch)...)
+		if err == nil && changed == 0 {
+			err = db.ErrNotFound
+		}
+	}
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		return said, errLost
+	case err != nil:
+		return said, fmt.Errorf("store operation %s: %w", o.ID, err)
+	}
+	return said, nil
+}
+
+// leased is the condition under which an engine may write a row, with the arguments id,
+// owner of the lease and epoch.
+const leased = "id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0"
 
 // nap gives the lease back until a signal comes or d is over. A signal that came since
 // the operation was read ends the nap before it begins.
 func (e *Engine) nap(ctx context.Context, o *Operation, d time.Duration) error {
 	now := e.cfg.Clock.Now()
 	err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
-		wakeAt := now.Add(max(d, shortestNap))
-		said, err := fromOutside(tx, o.ID)
+		o.WakeAt = now.Add(max(d, shortestNap))
+		var said outside
+		err := tx.UpdateGet(&said, "operations", "state = ?, tries = ?, last_error = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?",
+			[]any{o.State, o.Tries, o.LastError, o.Frame, o.Error, o.BackTo, o.WakeAt, now}, outsideColumns, leased, o.ID, o.LeaseOwner, o.Epoch)
+		if errors.Is(err, db.ErrNotFound) {
+			return errLost
+		}
 		if err != nil {
 			return err
 		}
-		if said.Signals != o.Signals {
-			wakeAt = now
-		}
-		o.WakeAt = wakeAt
-		changed, err := tx.Exec("UPDATE operations SET state = ?, tries = ?, last_error = ?, frame = ?, error = ?, back_to = ?, wake_at = ?, lease_until = 0, updated_at = ?"+
-			" WHERE id = ? AND lease_owner = ? AND epoch = ? AND finished_at = 0",
-			o.State, o.Tries, o.LastError, o.Frame, o.Error, o.BackTo, wakeAt, now, o.ID, o.LeaseOwner, o.Epoch)
-		if err == nil && changed == 0 {
-			err = errLost
-		}
-		return err
+		return e.wakeIfSignalled(tx, o, said)
 	})
 	if err != nil {
 		return fmt.Errorf("put operation %s to sleep: %w", o.ID, err)
 	}
 	return nil
+}
+
+// wakeIfSignalled ends a nap that began in the transaction, before it begins, when a signal
+// came since the operation was read.
+func (e *Engine) wakeIfSignalled(tx *db.Tx, o *Operation, said outside) error {
+	if said.Signals == o.Signals {
+		return nil
+	}
+	o.WakeAt = e.cfg.Clock.Now()
+	_, err := tx.Exec("UPDATE operations SET wake_at = ? WHERE id = ?", o.WakeAt, o.ID)
+	return err
 }
 
 // outside is what others write to a row that is claimed.
@@ -427,10 +467,7 @@ type outside struct {
 	Recalled  bool  `db:"recalled"`
 }
 
-func fromOutside(tx *db.Tx, id string) (said outside, err error) {
-	err = tx.Get(&said, "SELECT signals, cancelled, recalled FROM operations WHERE id = ?", id)
-	return said, err
-}
+const outsideColumns = "signals, cancelled, recalled"
 
 func (e *Engine) event(o *Operation, undo bool, err error) Event {
 	event := Event{OperationID: o.ID, Step: o.StepName, Undo: undo, StartedAt: o.StepStartedAt, FinishedAt: e.cfg.Clock.Now()}

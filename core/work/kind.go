@@ -42,6 +42,10 @@ type Step[P, F any] struct {
 	Role string
 	// Tries is how often a failing Do is called before the operation fails; 0 means 5.
 	Tries int
+	// Rest is for a step that waits for what the step before has begun: whoever enters it gives
+	// the operation back at once, and Do is first called when the operation is signalled, or
+	// after so long. That saves a claim and a look that would find nothing.
+	Rest time.Duration
 	// Pivot marks the point of no return: after this step the operation only goes forward.
 	Pivot bool
 }
@@ -90,6 +94,7 @@ type compiledStep struct {
 	name  string
 	role  string
 	tries int
+	rest  time.Duration
 	do    stepFunc
 	undo  stepFunc
 }
@@ -113,7 +118,7 @@ func (k Kind[P, F]) compile() (*compiled, error) {
 		if step.Pivot {
 			c.pivot = min(c.pivot, i)
 		}
-		c.steps = append(c.steps, compiledStep{name: step.Name, role: cmp.Or(step.Role, Conductor), tries: cmp.Or(step.Tries, defaultTries),
+		c.steps = append(c.steps, compiledStep{name: step.Name, role: cmp.Or(step.Role, Conductor), tries: cmp.Or(step.Tries, defaultTries), rest: step.Rest,
 			do: k.erase(step.Do), undo: k.erase(step.Undo)})
 	}
 	c.load = func(o *Operation) error {
