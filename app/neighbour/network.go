@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"virga/core/api"
 	"virga/service/compute"
@@ -90,19 +91,33 @@ func (n networkView) network() compute.Network {
 
 func networkID(n networkView) string { return n.ID }
 
+// networkQuery asks for what networkView has: availability zones, for one, cost the network
+// service a look at each host of a network.
+func networkQuery(query url.Values) url.Values {
+	query["fields"] = []string{"id", "name", "project_id", "shared", "router:external", "mtu", "subnets"}
+	return query
+}
+
 // Networks implements compute.Networks.
 func (n *Networks) Networks(ctx context.Context, ids []string) ([]compute.Network, error) {
-	found, err := listBy(ctx, &n.client, "networks", "id", ids, networkID)
-	return each(found, networkView.network), err
+	var all []compute.Network
+	for some := range slices.Chunk(ids, batch) {
+		found, err := list(ctx, &n.client, "networks", networkQuery(url.Values{"id": some}), networkID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, each(found, networkView.network)...)
+	}
+	return all, nil
 }
 
 // UsableNetworks implements compute.Networks.
 func (n *Networks) UsableNetworks(ctx context.Context, projectID string) ([]compute.Network, error) {
-	own, err := list(ctx, &n.client, "networks", url.Values{"project_id": {projectID}}, networkID)
+	own, err := list(ctx, &n.client, "networks", networkQuery(url.Values{"project_id": {projectID}}), networkID)
 	if err != nil {
 		return nil, err
 	}
-	shared, err := list(ctx, &n.client, "networks", url.Values{"shared": {"true"}}, networkID)
+	shared, err := list(ctx, &n.client, "networks", networkQuery(url.Values{"shared": {"true"}}), networkID)
 	if err != nil {
 		return nil, err
 	}

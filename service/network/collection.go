@@ -32,6 +32,8 @@ type collection[R identified] struct {
 	visible func(l *db.List, project string)
 	// complete loads what rows have in other tables, for all rows at once.
 	complete func(tx *db.Tx, rows []R) error
+	// without is complete for readers who choose fields and not an attribute that is dear.
+	without map[string]func(tx *db.Tx, rows []R) error
 	// show makes the body of a row.
 	show func(r *api.Request, row R) any
 }
@@ -77,7 +79,7 @@ func list[E any, R listRow[E]](ctx context.Context, s *Service, r *api.Request, 
 		if err := loadTags(tx, rows); err != nil {
 			return err
 		}
-		return c.complete(tx, rows)
+		return c.completeFor(r)(tx, rows)
 	})
 	if errors.Is(err, db.ErrMarker) {
 		return nil, badMarker(page.Marker)
@@ -237,10 +239,30 @@ func standardSorts(own map[string]string) map[string]string {
 	return own
 }
 
+// completeFor is what loads as much as a reader wants to see.
+func (c *collection[R]) completeFor(r *api.Request) func(tx *db.Tx, rows []R) error {
+	fields := fieldsOf(r)
+	for attribute, lean := range c.without {
+		if fields != nil && !slices.Contains(fields, attribute) {
+			return lean
+		}
+	}
+	return c.complete
+}
+
+// fieldsOf are the attributes that the query chooses; nil: all.
+func fieldsOf(r *api.Request) []string {
+	fields := r.Query["fields"]
+	if len(fields) == 1 && fields[0] == "" {
+		return nil
+	}
+	return fields
+}
+
 // chosenFields reduces a body to the attributes that the query names by "fields".
 func chosenFields(r *api.Request, view any) (any, error) {
-	fields := r.Query["fields"]
-	if len(fields) == 0 || len(fields) == 1 && fields[0] == "" {
+	fields := fieldsOf(r)
+	if len(fields) == 0 {
 		return view, nil
 	}
 	text, err := json.Marshal(view)

@@ -1,10 +1,12 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -46,7 +48,18 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	if err := r.Decode(&report); err != nil {
 		return nil, err
 	}
-	err := s.write(ctx, func(tx *db.Tx) error {
+	said, err := s.saidBefore(ctx, name, &report)
+	if err != nil {
+		return nil, err
+	}
+	if said {
+		if _, _, heard := s.pulse.Beat(name); !heard {
+			s.pulse.Learn(name, 0)
+			s.pulse.Beat(name)
+		}
+		return desired.HostAnswer{Host: name}, nil
+	}
+	err = s.write(ctx, func(tx *db.Tx) error {
 		changed, err := s.storeHost(tx, name, report.VTEP)
 		if err != nil {
 			return err
@@ -64,6 +77,46 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	}
 	s.pulse.Learn(name, 0)
 	return desired.HostAnswer{Host: name}, nil
+}
+
+// saidBefore tells whether a report of a host whose agent is alive says only what is known:
+// then it is a sign of life like others, which are written together.
+func (s *Service) saidBefore(ctx context.Context, name string, report *desired.HostReport) (said bool, err error) {
+	err = s.deps.DB.Read(ctx, func(tx *db.Tx) error {
+		h, err := getHost(tx, name)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		if err != nil || h.VTEP != vtepText(report.VTEP) {
+			return err
+		}
+		known, err := agentOf(tx, name, cmp.Or(report.AgentType, agentType))
+		if known == nil || err != nil || !s.deps.Clock.Now().Before(known.DeadAt) {
+			return err
+		}
+		now := *known
+		now.describe(report)
+		said = reflect.DeepEqual(*known, now)
+		return nil
+	})
+	return said, err
+}
+
+// describe takes what a report says of the agent.
+func (a *agent) describe(report *desired.HostReport) {
+	a.Binary, a.Version = cmp.Or(report.Binary, agentBinary), report.Version
+	a.AvailabilityZone = cmp.Or(report.AvailabilityZone, defaultZone)
+	a.Capabilities, a.Configurations = listed(report.Capabilities), report.Configurations
+	if !report.StartedAt.IsZero() { // as precise as it is kept
+		a.StartedAt = report.StartedAt.UTC().Truncate(time.Microsecond)
+	}
+}
+
+func vtepText(vtep netip.Addr) string {
+	if !vtep.IsValid() {
+		return ""
+	}
+	return vtep.String()
 }
 
 // placeUnplaced gives hosts to the routers that have none.
@@ -138,10 +191,7 @@ func (s *Service) loadHosts(ctx context.Context) (map[string]int64, error) {
 
 // storeHost writes the host; changed tells whether others must learn its tunnel address.
 func (s *Service) storeHost(tx *db.Tx, name string, vtep netip.Addr) (changed bool, err error) {
-	text := ""
-	if vtep.IsValid() {
-		text = vtep.String()
-	}
+	text := vtepText(vtep)
 	h, err := getHost(tx, name)
 	if errors.Is(err, db.ErrNotFound) {
 		return true, tx.Insert("hosts", host{Name: name, VTEP: text})
@@ -154,10 +204,7 @@ func (s *Service) storeHost(tx *db.Tx, name string, vtep netip.Addr) (changed bo
 }
 
 func (s *Service) storeAgent(tx *db.Tx, name string, report *desired.HostReport) error {
-	kind := report.AgentType
-	if kind == "" {
-		kind = agentType
-	}
+	kind := cmp.Or(report.AgentType, agentType)
 	a, err := agentOf(tx, name, kind)
 	if err != nil {
 		return err
@@ -167,18 +214,8 @@ func (s *Service) storeAgent(tx *db.Tx, name string, report *desired.HostReport)
 	if isNew {
 		a = &agent{ID: s.deps.Clock.ID(), Host: name, Type: kind, AdminUp: true, CreatedAt: now, StartedAt: now}
 	}
-	a.Binary, a.Version, a.HeartbeatAt, a.DeadAt = agentBinary, report.Version, now, s.pulse.Counts()
-	if report.Binary != "" {
-		a.Binary = report.Binary
-	}
-	a.AvailabilityZone = defaultZone
-	if report.AvailabilityZone != "" {
-		a.AvailabilityZone = report.AvailabilityZone
-	}
-	a.Capabilities, a.Configurations = listed(report.Capabilities), report.Configurations
-	if !report.StartedAt.IsZero() {
-		a.StartedAt = report.StartedAt.UTC()
-	}
+	a.HeartbeatAt, a.DeadAt = now, s.pulse.Counts()
+	a.describe(report)
 	if isNew {
 		return tx.Insert("agents", a)
 	}
@@ -231,15 +268,15 @@ type question struct {
 	partial, changes bool
 }
 
-// answerFromMemory answers when all that is new is in sets that many hosts share, and nil
-// when the database is needed. That is the most frequent question by far: each new server
+// answerFromMemory answers when all that concerns the host is in sets that many hosts share,
+// and returns nil when the database is needed. That is the most frequent question by far: each new server
 // of a large network has every host there ask it.
 func (s *Service) answerFromMemory(q *question) *desired.State {
-	if !q.partial || !q.changes || slices.ContainsFunc(q.rows, func(row changeRow) bool { return !row.ofSets() }) {
+	if !q.partial || !q.changes || slices.ContainsFunc(q.rows, func(row changeRow) bool { return row.Host != "" }) {
 		return nil
 	}
 	seen := s.sights.known(q.host)
-	if seen == nil {
+	if seen == nil || slices.ContainsFunc(q.rows, func(row changeRow) bool { return !row.ofSets() && seen.sees(&row) }) {
 		return nil
 	}
 	news := s.changes.setNews(q.host, seen, q.rows)
@@ -266,6 +303,7 @@ func (s *Service) answer(tx *db.Tx, q *question) (*desired.State, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.sights.learn(q.host, c.sight())
 		return s.desiredState(c, q.next), nil
 	}
 	rows, news := q.rows, setNews{}

@@ -62,6 +62,7 @@ func (s *Service) networkCollection() *collection[*network] {
 			l.Where("(project_id = ? OR shared = 1 OR external = 1)", project)
 		},
 		complete: completeNetworks,
+		without:  map[string]func(*db.Tx, []*network) error{"availability_zones": loadSubnetsOf}, // one look for each host that carries it
 		show:     func(r *api.Request, n *network) any { return showNetwork(r, n) },
 	}
 }

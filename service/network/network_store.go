@@ -59,21 +59,11 @@ func insertNetwork(tx *db.Tx, n *network) error { return tx.Insert("networks", n
 
 // completeNetworks loads the subnets and zones of networks.
 func completeNetworks(tx *db.Tx, rows []*network) error {
-	byID, ids := map[string]*network{}, make([]string, len(rows))
-	for i, n := range rows {
-		byID[n.ID], ids[i] = n, n.ID
+	if err := loadSubnetsOf(tx, rows); err != nil {
+		return err
 	}
+	byID, ids := networksByID(rows)
 	return inBatches(ids, func(marks string, args []any) error {
-		var pairs []struct {
-			NetworkID string `db:"network_id"`
-			ID        string `db:"id"`
-		}
-		if err := tx.Select(&pairs, "SELECT network_id, id FROM subnets WHERE network_id IN "+marks+" ORDER BY created_at, id", args...); err != nil {
-			return err
-		}
-		for _, pair := range pairs {
-			byID[pair.NetworkID].SubnetIDs = append(byID[pair.NetworkID].SubnetIDs, pair.ID)
-		}
 		var zones []struct {
 			NetworkID string `db:"network_id"`
 			Zone      string `db:"availability_zone"`
@@ -87,6 +77,32 @@ func completeNetworks(tx *db.Tx, rows []*network) error {
 		}
 		return nil
 	})
+}
+
+// loadSubnetsOf loads the ids of the subnets of networks.
+func loadSubnetsOf(tx *db.Tx, rows []*network) error {
+	byID, ids := networksByID(rows)
+	return inBatches(ids, func(marks string, args []any) error {
+		var pairs []struct {
+			NetworkID string `db:"network_id"`
+			ID        string `db:"id"`
+		}
+		if err := tx.Select(&pairs, "SELECT network_id, id FROM subnets WHERE network_id IN "+marks+" ORDER BY created_at, id", args...); err != nil {
+			return err
+		}
+		for _, pair := range pairs {
+			byID[pair.NetworkID].SubnetIDs = append(byID[pair.NetworkID].SubnetIDs, pair.ID)
+		}
+		return nil
+	})
+}
+
+func networksByID(rows []*network) (byID map[string]*network, ids []string) {
+	byID, ids = map[string]*network{}, make([]string, len(rows))
+	for i, n := range rows {
+		byID[n.ID], ids[i] = n, n.ID
+	}
+	return byID, ids
 }
 
 // byConstant filters on an attribute that has the same value everywhere.

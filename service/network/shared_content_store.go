@@ -129,26 +129,31 @@ func vtepOf(tx *db.Tx, name string) (string, error) {
 	return vteps[0], nil
 }
 
-// loadSight reads what a host sees of shared sets.
+// loadSight reads what a host sees of what many hosts share.
 func loadSight(tx *db.Tx, host string) (*sight, error) {
-	s := &sight{networks: map[string]bool{}, groups: map[string]bool{}, remotes: map[string]bool{}}
-	for _, part := range []struct {
-		into map[string]bool
-		text string
-		args []any
-	}{
-		{s.networks, "SELECT DISTINCT p.network_id FROM ports p JOIN networks n ON n.id = p.network_id" +
-			" WHERE p.host = ? AND p.device_owner <> ? AND n.network_type = ?", []any{host, ownerDHCP, typeVXLAN}},
-		{s.groups, "SELECT DISTINCT security_group_id FROM port_groups WHERE host = ?", []any{host}},
-		{s.remotes, "SELECT DISTINCT r.remote_group_id FROM security_group_rules r WHERE r.remote_group_id <> '' AND r.security_group_id IN" +
-			" (SELECT security_group_id FROM port_groups WHERE host = ?)", []any{host}},
-	} {
-		var ids []string
-		if err := tx.Select(&ids, part.text, part.args...); err != nil {
-			return nil, fmt.Errorf("find out what host %s sees: %w", host, err)
-		}
-		for _, id := range ids {
-			part.into[id] = true
+	s := newSight()
+	var carried []struct {
+		ID   string `db:"id"`
+		Type string `db:"network_type"`
+	}
+	if err := tx.Select(&carried, "SELECT DISTINCT n.id AS id, n.network_type AS network_type FROM ports p JOIN networks n ON n.id = p.network_id"+
+		" WHERE p.host = ? AND p.device_owner <> ?", host, ownerDHCP); err != nil {
+		return nil, fmt.Errorf("find out what networks host %s carries: %w", host, err)
+	}
+	for _, n := range carried {
+		s.networks[n.ID], s.tunnelled[n.ID] = true, n.Type == typeVXLAN
+	}
+	var named []struct {
+		ID     string `db:"security_group_id"`
+		Remote string `db:"remote_group_id"`
+	}
+	if err := tx.Select(&named, "SELECT DISTINCT g.security_group_id AS security_group_id, COALESCE(r.remote_group_id, '') AS remote_group_id FROM port_groups g"+
+		" LEFT JOIN security_group_rules r ON r.security_group_id = g.security_group_id WHERE g.host = ?", host); err != nil {
+		return nil, fmt.Errorf("find out what groups host %s enforces: %w", host, err)
+	}
+	for _, n := range named {
+		if s.groups[n.ID] = true; n.Remote != "" {
+			s.remotes[n.Remote] = true
 		}
 	}
 	return s, nil

@@ -8,18 +8,29 @@ import (
 	"virga/service/network/desired"
 )
 
-// sight is what a host sees of sets that many hosts share: the peers of which networks, the
-// members of which groups.
+// sight is what a host sees of what many hosts share.
 type sight struct {
 	// asOf is the moment of the log before it was read.
 	asOf int64
-	// networks are those with tunnels of the ports on the host, groups those of its ports, and
-	// remotes the groups that their rules name.
-	networks, groups, remotes map[string]bool
+	// networks are those of the ports on the host, with tunnels or not, groups those of its
+	// ports, and remotes the groups that their rules name.
+	networks                   map[string]bool
+	tunnelled, groups, remotes map[string]bool
 }
 
+// sees tells whether a change that is not of one host alone concerns the host.
 func (s *sight) sees(row *changeRow) bool {
-	return row.Kind == changedPeers && s.networks[row.ObjectID] || row.Kind == changedMembers && s.remotes[row.ObjectID]
+	switch row.Kind {
+	case changedPeers:
+		return s.tunnelled[row.ObjectID]
+	case changedMembers:
+		return s.remotes[row.ObjectID]
+	case changedNetwork:
+		return s.networks[row.ObjectID]
+	case changedGroup:
+		return s.groups[row.ObjectID]
+	}
+	return true
 }
 
 // sights remembers what hosts see: most news are of sets alone, and what a host sees of them
@@ -60,10 +71,39 @@ func (s *sights) find(tx *db.Tx, host string, asOf int64) (*sight, error) {
 		return nil, err
 	}
 	fresh.asOf = asOf
+	s.learn(host, fresh)
+	return fresh, nil
+}
+
+func (s *sights) learn(host string, fresh *sight) {
 	s.changes.mu.Lock()
 	defer s.changes.mu.Unlock()
 	s.byHost[host] = fresh
-	return fresh, nil
+}
+
+func newSight() *sight {
+	return &sight{networks: map[string]bool{}, tunnelled: map[string]bool{}, groups: map[string]bool{}, remotes: map[string]bool{}}
+}
+
+// sight is what a host sees of which everything was read.
+func (c *hostContent) sight() *sight {
+	s := newSight()
+	s.asOf = c.asOf
+	for _, id := range c.told {
+		s.networks[id] = true
+		if n := c.networks[id]; n != nil && n.Type == typeVXLAN {
+			s.tunnelled[id] = true
+		}
+	}
+	for _, id := range c.groups {
+		s.groups[id] = true
+	}
+	for _, rule := range c.rules {
+		if rule.RemoteGroupID != "" {
+			s.remotes[rule.RemoteGroupID] = true
+		}
+	}
+	return s
 }
 
 func (s *sights) known(host string) *sight {
@@ -94,7 +134,7 @@ func (c *changes) setNews(host string, seen *sight, rows []changeRow) setNews {
 	defer c.mu.Unlock()
 	for _, row := range rows {
 		key := subject{row.Kind, row.ObjectID}
-		if !seen.sees(&row) || whole[key] {
+		if !row.ofSets() || !seen.sees(&row) || whole[key] {
 			continue
 		}
 		if row.part == nil || !c.shared.remembers(key) {
@@ -169,7 +209,7 @@ func (c *changes) newsSince(from position, host string, sights *sights, spread t
 		switch {
 		case row.Host != "":
 			return true, nil
-		case row.ofSets() && seen != nil && !seen.sees(&row):
+		case seen != nil && !seen.sees(&row):
 			continue
 		case row.at.Before(rung):
 			return true, nil
