@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -71,7 +72,15 @@ func (printVersion) Run() error {
 	return err
 }
 
+// garbage is how much the heap may grow, in percent of what is in use, before garbage is
+// collected: a control plane keeps little and throws away much, so that collecting half as
+// often spares a tenth of the processor for some megabytes.
+const garbage = 200
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	k := kong.Parse(new(commands), kong.Name("virga"), kong.UsageOnError(),

@@ -150,11 +150,11 @@ func hostRevision(tx *db.Tx) (hostsAt, error) {
 // nextHostRevision counts on. Whoever counts holds the row until its commit, so that
 // revisions appear in their order.
 func nextHostRevision(tx *db.Tx) (int64, error) {
-	if _, err := tx.Exec("UPDATE host_changes SET revision = revision + 1 WHERE id = 1"); err != nil {
+	var revision int64
+	if err := tx.UpdateGet(&revision, "host_changes", "revision = revision + 1", nil, "revision", "id = 1"); err != nil {
 		return 0, fmt.Errorf("count changes of hosts: %w", err)
 	}
-	at, err := hostRevision(tx)
-	return at.Revision, err
+	return revision, nil
 }
 
 func hostsSince(tx *db.Tx, revision int64) ([]host, error) {
@@ -256,11 +256,8 @@ func forgetProvided(tx *db.Tx, names []string) error {
 
 // nextGeneration counts a host's orders on.
 func nextGeneration(tx *db.Tx, name string) (int64, error) {
-	if _, err := tx.Exec("UPDATE hosts SET generation = generation + 1 WHERE name = ?", name); err != nil {
-		return 0, fmt.Errorf("count orders of host %s: %w", name, err)
-	}
 	var n int64
-	if err := tx.Get(&n, "SELECT generation FROM hosts WHERE name = ?", name); err != nil {
+	if err := tx.UpdateGet(&n, "hosts", "generation = generation + 1", nil, "generation", "name = ?", name); err != nil {
 		return 0, fmt.Errorf("count orders of host %s: %w", name, err)
 	}
 	return n, nil

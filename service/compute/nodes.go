@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +51,9 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 	}
 	var generation int64
 	until := s.pulse.Counts()
+	if said, err := s.saidBefore(ctx, name, facts); err != nil || said {
+		return nil, err
+	}
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		known, err := findHost(tx, name)
 		if errors.Is(err, db.ErrNotFound) {
@@ -76,6 +81,27 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 		s.pulse.Learn(name, generation)
 	}
 	return nil, err
+}
+
+// saidBefore tells whether a report of a host that is up says only what is known: then it is
+// a sign of life like others, which are written together.
+func (s *Service) saidBefore(ctx context.Context, name string, facts orders.Host) (bool, error) {
+	var known *host
+	err := s.db.ReadOne(ctx, func(tx *db.Tx) (err error) {
+		known, err = findHost(tx, name)
+		return err
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || !known.up(s.clock.Now()) || known.HostName != facts.HostName || !reflect.DeepEqual(known.Facts, facts) {
+		return false, err
+	}
+	if _, _, heard := s.pulse.Beat(name); !heard {
+		s.pulse.Learn(name, known.Generation)
+		s.pulse.Beat(name)
+	}
+	return true, nil
 }
 
 // hostAlive takes a sign of life. It touches the database only for a host of which this
@@ -112,16 +138,26 @@ func (s *Service) hostAlive(ctx context.Context, r *api.Request) (any, error) {
 	return orders.AliveAnswer{Generation: generation, NextMilliseconds: next.Milliseconds()}, nil
 }
 
+// signsAtOnce bounds the rows of hosts that one transaction holds: whoever orders a guest on
+// one of them meanwhile begins anew on PostgreSQL.
+const signsAtOnce = 64
+
 // writeSigns is what pulse has written to the database.
 func (s *Service) writeSigns(ctx context.Context, names []string, seen, until time.Time) (generations map[string]int64, err error) {
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		if err := noteSigns(tx, names, seen, until); err != nil {
+	generations = map[string]int64{}
+	for some := range slices.Chunk(names, signsAtOnce) {
+		if err := s.db.Write(ctx, func(tx *db.Tx) error {
+			if err := noteSigns(tx, some, seen, until); err != nil {
+				return err
+			}
+			found, err := generationsOf(tx, some)
+			maps.Copy(generations, found)
 			return err
+		}); err != nil {
+			return nil, err
 		}
-		generations, err = generationsOf(tx, names)
-		return err
-	})
-	return generations, err
+	}
+	return generations, nil
 }
 
 func (s *Service) loadGenerations(ctx context.Context) (generations map[string]int64, err error) {
@@ -298,6 +334,10 @@ func (s *Service) operationEnded(tx *db.Tx, o work.Operation) error {
 	}
 	if order.ReportedGeneration < order.Generation { // what it is now is still to be told
 		return nil
+	}
+	told := *row
+	if s.takeReport(&told, order); told.VMState == row.VMState && told.PowerState == row.PowerState {
+		return nil // that is how it ended in most cases
 	}
 	return s.noteDrift(tx, order, o.ID)
 }

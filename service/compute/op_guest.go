@@ -28,6 +28,18 @@ func (s *Service) orderGuest(tx *db.Tx, row *server, o work.Operation, desired o
 	return s.giveOrder(tx, order)
 }
 
+// orderFirst orders a guest for which there was no order before. It looks for none: on
+// PostgreSQL two that look for rows in vain at neighbouring places and then write them lose
+// a race against each other.
+func (s *Service) orderFirst(tx *db.Tx, row *server, o work.Operation) error {
+	order := &guestOrder{ServerID: row.ID, Host: row.Host, OperationID: o.ID, Epoch: o.Epoch, Desired: orders.Running, Body: guestBody(row)}
+	if err := writeOrder(tx, order); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { s.deps.Bus.Ring(orders.Topic(order.Host)) })
+	return nil
+}
+
 func (s *Service) giveOrder(tx *db.Tx, order *guestOrder) error {
 	if err := putOrder(tx, order); err != nil {
 		return err
@@ -85,7 +97,7 @@ func (s *Service) rung(ctx context.Context, bell *bus.Bell) bool {
 
 func (s *Service) readServer(ctx context.Context, id string) (*server, error) {
 	var row *server
-	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+	err := s.db.ReadOne(ctx, func(tx *db.Tx) (err error) {
 		row, err = findServer(tx, id)
 		return err
 	})

@@ -69,7 +69,7 @@ func (s *Service) serverCreate() work.Registrable {
 			{Name: "claim", Do: s.createClaim, Undo: s.createUnclaim},
 			{Name: "network", Do: s.createNetwork, Undo: s.createUnnetwork},
 			{Name: "spawn", Do: s.createSpawn, Undo: s.createUnspawn},
-			{Name: "settle", Do: s.createSettle},
+			{Name: "settle", Do: s.createSettle, Rest: lookAgain},
 		},
 		Finished: s.createFinished, Failed: s.createFailed,
 	}
@@ -171,8 +171,7 @@ func (s *Service) createNetwork(ctx context.Context, run *createRun) error {
 		return err
 	}
 	row.Host = run.Frame.Host
-	repeated := run.Operation.Epoch > 1 || run.Operation.Tries > 0 || len(run.Frame.Excluded) > 0 || run.Frame.LostRaces > 0
-	nics, err := s.plugPorts(ctx, row, run.Params.NICs, repeated)
+	nics, err := s.plugPorts(ctx, row, run.Params.NICs, repeated(run))
 	var unbound *bindingError
 	switch {
 	case errors.As(err, &unbound):
@@ -207,9 +206,17 @@ func (s *Service) createSpawn(_ context.Context, run *createRun) error {
 		if err != nil {
 			return err
 		}
-		return s.orderGuest(tx, row, run.Operation, orders.Running)
+		if repeated(run) {
+			return s.orderGuest(tx, row, run.Operation, orders.Running)
+		}
+		return s.orderFirst(tx, row, run.Operation)
 	})
 	return nil
+}
+
+// repeated tells whether something of the step at hand may have been done before.
+func repeated(run *createRun) bool {
+	return run.Operation.Epoch > 1 || run.Operation.Tries > 0 || len(run.Frame.Excluded) > 0 || run.Frame.LostRaces > 0
 }
 
 func (s *Service) createUnspawn(ctx context.Context, run *createRun) error {
@@ -218,7 +225,7 @@ func (s *Service) createUnspawn(ctx context.Context, run *createRun) error {
 
 // createSettle waits until the host reports that the guest runs.
 func (s *Service) createSettle(ctx context.Context, run *createRun) error {
-	order, up, err := s.awaitOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
+	order, up, err := s.readOrder(ctx, run.Operation.ResourceID, run.Frame.Host)
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,11 @@ func putOrder(tx *db.Tx, row *guestOrder) error {
 		row.RebootDone, row.ReportedGeneration, row.ReportedState = known.RebootDone, known.ReportedGeneration, known.ReportedState
 		row.ReportedPower, row.ReportedAt, row.SettledGeneration = known.ReportedPower, known.ReportedAt, known.SettledGeneration
 	}
+	return writeOrder(tx, row)
+}
+
+// writeOrder writes an order with the host's next generation.
+func writeOrder(tx *db.Tx, row *guestOrder) (err error) {
 	if row.Generation, err = nextGeneration(tx, row.Host); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -32,8 +33,12 @@ const (
 type roster struct {
 	// turn lets one request at a time read and decide: a lock whose waiters have a context,
 	// because whoever holds it waits for placement and the database.
-	turn  *semaphore.Weighted
-	hosts []candidate
+	turn *semaphore.Weighted
+	// refreshes counts the looks at what changed that began: one that began after a decision was
+	// asked for is as good for it as its own. Behind says that the last one failed.
+	refreshes atomic.Int64
+	behind    bool
+	hosts     []candidate
 	// at is the place of a host in hosts, by its provider's id.
 	at map[string]int
 	// owners are the ids of providers that placement knows.
@@ -72,13 +77,16 @@ func newRoster() *roster {
 func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*decision, error) {
 	w.Seed = serverID
 	r := s.roster
+	asked := r.refreshes.Load()
 	if err := r.turn.Acquire(ctx, 1); err != nil {
 		return nil, fmt.Errorf("wait for the scheduler: %w", err)
 	}
 	defer r.turn.Release(1)
 	began := time.Now()
-	if err := r.refresh(ctx, s); err != nil {
-		return nil, err
+	if r.refreshes.Load() == asked || r.behind { // nobody has looked since this was asked for
+		if err := r.refresh(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	now := s.clock.Now()
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
@@ -137,6 +145,8 @@ func (r *roster) hold(providerID string, resources map[string]int64, sign int64)
 
 // refresh reads what changed.
 func (r *roster) refresh(ctx context.Context, s *Service) error {
+	r.refreshes.Add(1)
+	r.behind = true
 	var claimed []string
 	for server, p := range r.promised {
 		if p.claimed { // so it is in what placement tells now
@@ -152,6 +162,7 @@ func (r *roster) refresh(ctx context.Context, s *Service) error {
 	}
 	r.drop(func(server string, _ promise) bool { return slices.Contains(claimed, server) })
 	r.take(changes)
+	r.behind = false
 	return nil
 }
 

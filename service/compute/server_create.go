@@ -491,8 +491,13 @@ func (s *Service) readPlace(ctx context.Context, r *api.Request, in *serverField
 
 // admitServers writes the servers of a request: quota, rows and operations in one transaction.
 func (s *Service) admitServers(ctx context.Context, r *api.Request, c *createRequest) ([]*server, error) {
+	leave, err := s.admissions.enter(ctx, c.row.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var rows []*server
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	err = s.db.Write(ctx, func(tx *db.Tx) error {
 		rows = nil
 		count, err := s.takeQuota(tx, c)
 		if err != nil {

@@ -202,7 +202,7 @@ func insertServer(tx *db.Tx, row *server, userData string, tags []string) error 
 			return fmt.Errorf("insert user data of server %s: %w", row.ID, err)
 		}
 	}
-	return replaceServerTags(tx, row.ID, tags)
+	return addServerTags(tx, row.ID, tags)
 }
 
 // findServer returns a server that is not deleted, or db.ErrNotFound.
@@ -424,6 +424,10 @@ func replaceServerTags(tx *db.Tx, serverID string, tags []string) error {
 	if _, err := tx.Exec("DELETE FROM server_tags WHERE server_id = ?", serverID); err != nil {
 		return err
 	}
+	return addServerTags(tx, serverID, tags)
+}
+
+func addServerTags(tx *db.Tx, serverID string, tags []string) error {
 	for _, tag := range tags {
 		if _, err := tx.Exec("INSERT INTO server_tags (server_id, tag) VALUES (?, ?)", serverID, tag); err != nil {
 			return fmt.Errorf("insert tag of server %s: %w", serverID, err)

@@ -95,10 +95,12 @@ type Service struct {
 	// straysUpTo is the ended operation up to which the repair loop of strays has come.
 	straysUpTo work.Operation
 	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
-	roster   *roster
-	deciding prometheus.Histogram
-	pulse    *pulse.Keeper
-	specs    specBook
+	roster *roster
+	// admissions has those who count a project's quota come one after the other.
+	admissions *admissions
+	deciding   prometheus.Histogram
+	pulse      *pulse.Keeper
+	specs      specBook
 }
 
 // New migrates the database and builds the API; nothing runs before Run.
@@ -115,7 +117,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the compute policy: %w", err)
 	}
-	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus), roster: newRoster(),
+	s := &Service{deps: deps, db: deps.DB, clock: deps.Clock, log: deps.Log, fresh: newFreshness(), feed: feed.NewLog("compute", deps.Bus), roster: newRoster(), admissions: newAdmissions(),
 		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
 			Help:    "Time that the scheduler takes to learn what changed, look at all hosts and choose one.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 1.25, 40)})}

@@ -4,7 +4,6 @@ ALTER TABLE hosts ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
 -- Until when a host counts as up without a further sign of life.
 ALTER TABLE hosts ADD COLUMN down_at BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX hosts_revision ON hosts (revision);
-CREATE INDEX hosts_seen ON hosts (last_seen);
 CREATE INDEX hosts_provided ON hosts (provided, num);
 CREATE TABLE host_changes (
   id INTEGER PRIMARY KEY,
