@@ -114,6 +114,7 @@ func (c *trial) wait(what string, within time.Duration, true func() (bool, error
 
 // owned complains of resources in transition that no live operation will ever bring out of it.
 func (c *trial) owned() error {
+	synctest.Wait() // what is at work may end between the two looks
 	var live map[string][]work.Operation
 	resources := c.w.Transitional()
 	if err := c.w.DB().Read(context.Background(), func(tx *db.Tx) (err error) {
