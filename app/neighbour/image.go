@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"virga/core/api"
 	"virga/service/compute"
@@ -51,9 +52,10 @@ func readImage(all map[string]any) compute.Image {
 			image.MinDisk = int64(number)
 		case "min_ram":
 			image.MinRAM = int64(number)
-		case "container_format", "visibility", "owner", "checksum", "os_hash_algo", "created_at", "updated_at", "file", "self", "schema":
+		case "container_format", "visibility", "owner", "checksum", "os_hash_algo", "created_at", "updated_at", "file", "self", "schema",
+			"stores", "direct_url":
 		default:
-			if text != "" {
+			if text != "" && !strings.HasPrefix(key, "os_glance_") { // which only the image service itself writes
 				image.Properties[key] = text
 			}
 		}

@@ -32,7 +32,7 @@ type Deeds interface {
 
 // Diagnostics are a running guest's meters; times and counts are since it was started.
 type Diagnostics struct {
-	Driver     string // "libvirt" or "fake"
+	Driver     string // as the compute API names it: "libvirt"
 	Hypervisor string // "kvm", "qemu" or "fake"
 	CPUs       []CPUMeter
 	NICs       []NICMeter
