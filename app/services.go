@@ -210,7 +210,8 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Self:      serviceIdentity("compute"),
 		Roles:     cl.workRoles(),
 
-		ResizeOnSameHost: cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload,
+		ResizeConfirmWindow: cl.conf.ResizeConfirmWindow,
+		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload,
 	})
 	if err != nil {
 		return err

@@ -81,6 +81,7 @@ type Config struct {
 	Images    `embed:""`
 	Fakes     `embed:""`
 	Metrics   `embed:""`
+	Moves     `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 
@@ -121,6 +122,9 @@ func (c *Config) Complete() error {
 		return err
 	}
 	if err := c.Fakes.complete(c.Virt); err != nil {
+		return err
+	}
+	if err := c.Moves.complete(); err != nil {
 		return err
 	}
 	host, port, err := net.SplitHostPort(c.Listen)

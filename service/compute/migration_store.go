@@ -92,6 +92,8 @@ type migrationDetail struct {
 	Live           liveDetail     `json:"live,omitzero"`
 	// Stopped has an evacuated server be off on its new host, whatever it was.
 	Stopped bool `json:"stopped,omitempty"`
+	// Drained is set when the server leaves because its host is to be empty; nobody is asked to confirm that.
+	Drained bool `json:"drained,omitempty"`
 }
 
 // stays tells whether the server keeps its host.
@@ -231,6 +233,17 @@ func listMigrations(tx *db.Tx, f *migrationFilter) ([]migration, error) {
 	}
 	var rows []migration
 	err := tx.List(&rows, &l)
+	return rows, err
+}
+
+// finishedMoves returns moves that wait for being confirmed since before a time, from one host unless that is empty, at most limit.
+func finishedMoves(tx *db.Tx, host string, before time.Time, limit int) ([]migration, error) {
+	var rows []migration
+	text, args := "", []any{migrationFinished, before}
+	if host != "" {
+		text, args = " AND source_host = ?", append(args, host)
+	}
+	err := tx.Select(&rows, "SELECT "+migrationColumns+" FROM migrations WHERE status = ? AND updated_at <= ?"+text+" ORDER BY updated_at, num LIMIT ?", append(args, limit)...)
 	return rows, err
 }
 

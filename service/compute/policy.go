@@ -13,6 +13,7 @@ const (
 	prefix = "os_compute_api:"
 
 	ruleNode     = "compute:node"
+	ruleDrains   = "compute:drains:"
 	ruleAction   = "compute:servers:action"
 	ruleExternal = prefix + "os-server-external-events:create"
 
@@ -146,6 +147,7 @@ func policyRules() []authz.Rule {
 		}
 	}
 	add("role:node", "Node agents: report hosts and guests, read orders and metadata.", ruleNode)
+	add("rule:context_is_admin", "Have hosts emptied, and see how far that is.", ruleDrains+"list", ruleDrains+"show", ruleDrains+"start", ruleDrains+"stop")
 	add("rule:admin_or_owner", "Act on a server of one's own project; each action has a rule of its own besides.", ruleAction)
 	add("rule:service_or_admin", "Tell what happened to the ports of servers.", ruleExternal)
 	addServerRules(add)

@@ -52,6 +52,8 @@ type rig struct {
 	// offloadAfter is the service's setting from its next life on.
 	offloadAfter time.Duration
 	halt         func()
+	// confirmWindow is after how long moves are confirmed by themselves.
+	confirmWindow time.Duration
 }
 
 func member(project string) *token.Identity {
@@ -104,7 +106,7 @@ func (r *rig) begin() {
 	}
 	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
 		Auth: &r.badges, Endpoint: "http://cloud/compute", ReclaimAfter: r.reclaim, Owner: "test", OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
-		Placement: placement{r.world}, Hook: func(o work.Operation, undo, after bool) error {
+		Placement: placement{r.world}, ResizeConfirmWindow: r.confirmWindow, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()
 			hook := r.hook
 			r.mu.Unlock()

@@ -54,6 +54,8 @@ type Deps struct {
 
 	// ResizeOnSameHost lets a resize stay on the server's host although there are others.
 	ResizeOnSameHost bool
+	// ResizeConfirmWindow is after how long a move is confirmed that nobody confirmed or reverted; 0: never.
+	ResizeConfirmWindow time.Duration
 	// ReclaimAfter is how long a deleted server can be restored; 0: not at all, it goes at once.
 	ReclaimAfter time.Duration
 
@@ -233,6 +235,8 @@ func (s *Service) reconcilers() []reconciler {
 		{name: "addresses", every: time.Minute, once: s.reconcileAddresses},
 		{name: "reclaim", every: time.Minute, once: s.reconcileReclaim},
 		{name: "strays", every: time.Minute, once: s.reconcileStrays},
+		{name: "confirm", every: time.Minute, once: s.reconcileConfirm},
+		{name: "drains", every: quietTime, topic: topicDrains, once: s.reconcileDrains},
 		{name: "arrivals", every: time.Minute, once: s.reconcileArrivals},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}

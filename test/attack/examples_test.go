@@ -99,6 +99,7 @@ var examples = map[string][]string{
 	"/compute object":           {`{"addTenantAccess": {"tenant": "${project_id}"}}`, `{"removeTenantAccess": {"tenant": "${project_id}"}}`},
 	"/compute operation_action": {`{"retry": {}}`, `{"abandon": {"because": "b"}}`},
 	"/compute quota_class_set":  {`{"quota_class_set": {"instances": 10, "cores": 20, "ram": 51200}}`},
+	"/compute drain":            {`{"reason": "new memory"}`},
 	"/compute force_complete":   {`{"force_complete": null}`},
 	"/compute quota_set":        {`{"quota_set": {"instances": 10, "cores": 20, "ram": 51200, "key_pairs": 100, "force": true}}`},
 	"/compute server_action": {`{"os-getConsoleOutput": {"length": 10}}`, `{"reboot": {"type": "HARD"}}`, `{"lock": {"locked_reason": "r"}}`, `{"unlock": null}`,

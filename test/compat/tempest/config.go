@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// hosts is how many simulated hosts the cloud has, so that servers can migrate.
+const hosts = "2"
+
 // The rules for passwords that the cloud has.
 const (
 	lockoutAttempts = "2"
@@ -13,9 +16,9 @@ const (
 	passwordHistory = "2"
 )
 
-// rules are the arguments of virga that set them.
+// rules are the arguments of virga that set them, and make the hosts.
 func rules() []string {
-	return []string{"--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
+	return []string{"--fake-hosts", hosts, "--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
 }
 
 // section is one section of tempest.conf.
@@ -41,7 +44,7 @@ func configuration(base string, f facts) string {
 		{"identity-feature-enabled", features.identity},
 		{"service_available", [][2]string{{"nova", "true"}, {"neutron", "true"}, {"glance", "true"}, {"cinder", "false"}, {"swift", "false"}, {"horizon", "false"}}},
 		{"compute", [][2]string{{"image_ref", f.images[0]}, {"image_ref_alt", f.images[1]}, {"flavor_ref", f.flavors[0]}, {"flavor_ref_alt", f.flavors[1]},
-			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", "1"}, {"build_timeout", "60"}, {"fixed_network_name", "private"}}},
+			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", hosts}, {"build_timeout", "60"}, {"fixed_network_name", "private"}}},
 		{"compute-feature-enabled", features.compute},
 		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
 		{"image", [][2]string{{"disk_formats", strings.Join(unseen(f.diskFormats), ",")}, {"container_formats", strings.Join(f.containerFormats, ",")},
@@ -73,7 +76,7 @@ func unseen(formats []string) []string {
 // featureSwitches are the sections …-feature-enabled as far as no API announces them.
 type featureSwitches struct{ identity, compute, image, network [][2]string }
 
-// simulated are the switches for a cloud of one simulated host.
+// simulated are the switches for a cloud of simulated hosts.
 func simulated() featureSwitches {
 	on := func(names ...string) (list [][2]string) {
 		for _, name := range names {
@@ -90,8 +93,9 @@ func simulated() featureSwitches {
 	return featureSwitches{
 		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
 			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
-		compute: slices.Concat(on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password"),
-			off("resize", "shelve", "snapshot", "cold_migration", "live_migration",
+		compute: slices.Concat(on("resize", "cold_migration", "live_migration", "block_migration_for_live_migration", "live_migrate_paused_instances", "live_migrate_back_and_forth"),
+			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password"),
+			off("shelve", "snapshot",
 				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
 			// Tests of other filters run only where they are named.
 			[][2]string{{"scheduler_enabled_filters", ""}}),
