@@ -109,14 +109,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {
-	if err := c.Passwords.complete(); err != nil {
-		return err
-	}
-	if err := c.Imports.complete(); err != nil {
-		return err
-	}
-	if err := c.Metrics.complete(); err != nil {
-		return err
+	for _, part := range []interface{ complete() error }{&c.Passwords, &c.Imports, &c.Metrics} {
+		if err := part.complete(); err != nil {
+			return err
+		}
 	}
 	if err := c.Images.complete(); err != nil {
 		return err
