@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -20,7 +21,7 @@ import (
 // secrets, and the fleet service, and makes this process a member with a certificate.
 func (cl *cloud) openAuthority(ctx context.Context) error {
 	text, err := cl.cluster.Secret(ctx, secretAuthority, func() ([]byte, error) {
-		fresh, err := pki.NewAuthority(cl.clock, "Virga cloud "+cl.cluster.ID())
+		fresh, err := pki.NewAuthority(cl.clock, authorityName(cl.cluster.ID()))
 		if err != nil {
 			return nil, err
 		}
@@ -32,6 +33,7 @@ func (cl *cloud) openAuthority(ctx context.Context) error {
 	if cl.authority, err = pki.LoadAuthority(cl.clock, text); err != nil {
 		return err
 	}
+	cl.followAuthority()
 	if err := cl.addFleet(ctx); err != nil {
 		return err
 	}
@@ -42,6 +44,39 @@ func (cl *cloud) openAuthority(ctx context.Context) error {
 		cl.nodeCredentials, err = cl.enrol(ctx, pki.Node, func() pki.Names { return pki.Names{} })
 	}
 	return err
+}
+
+// authorityName is what programs that list certificates show of a cloud's authority.
+func authorityName(cloudID string) string { return "Virga cloud " + cloudID }
+
+// followAuthority has rotations of the authority's key hold: this process issues by what the
+// secret says, and learns at once, by a new certificate, which keys are believed.
+func (cl *cloud) followAuthority() {
+	cl.onRun(func(ctx context.Context) error {
+		known := cl.authority.Trusted()
+		return cl.cluster.FollowSecret(ctx, secretAuthority, func(text []byte) error {
+			if err := cl.authority.Replace(text); err != nil {
+				return err
+			}
+			if bytes.Equal(known, cl.authority.Trusted()) {
+				return nil
+			}
+			for _, own := range []struct {
+				credentials *pki.Credentials
+				names       pki.Names
+			}{{cl.credentials, cl.names()}, {cl.nodeCredentials, pki.Names{}}} {
+				if own.credentials == nil {
+					continue
+				}
+				if err := own.credentials.Renew(ctx, own.names, cl.issue); err != nil {
+					return err
+				}
+			}
+			known = cl.authority.Trusted()
+			cl.log.InfoContext(ctx, "the authority has other keys", "issues", cl.authority.Pin().String())
+			return cl.renewed()
+		})
+	})
 }
 
 // credentialsFolder has the folders with the credentials of the processes of a kind.
@@ -75,7 +110,13 @@ func (cl *cloud) enrol(ctx context.Context, kind pki.Kind, names func() pki.Name
 	if err := credentials.Accept(chain, subject); err != nil {
 		return nil, err
 	}
-	cl.onRun(func(ctx context.Context) error { return credentials.Run(ctx, cl.log, names, cl.issue, cl.renewed) })
+	cl.onRun(func(ctx context.Context) error {
+		return credentials.Run(ctx, cl.log, names, cl.issue, func() {
+			if err := cl.renewed(); err != nil {
+				cl.log.WarnContext(ctx, "the file of the authority's certificates is old", "error", err)
+			}
+		})
+	})
 	return credentials, cl.showExpiry(credentials)
 }
 
@@ -87,16 +128,17 @@ func (cl *cloud) showExpiry(credentials *pki.Credentials) error {
 	}, func() float64 { return float64(credentials.Certificate().NotAfter.Unix()) }))
 }
 
-// renewed has calls to other processes show the newest certificate.
-func (cl *cloud) renewed() {
+// renewed has calls to other processes show the newest certificate, and clients find the
+// authority's keys that are believed now.
+func (cl *cloud) renewed() error {
 	if cl.others != nil {
 		cl.others.reconnect()
 	}
+	return cl.showAuthority()
 }
 
 func (cl *cloud) fits(credentials *pki.Credentials, subject pki.Subject) bool {
-	pin, _ := credentials.AuthorityPin()
-	return pin.Equal(cl.authority.Pin()) && credentials.Subject() == subject
+	return slices.ContainsFunc(credentials.AuthorityPins(), cl.authority.Pin().Equal) && credentials.Subject() == subject
 }
 
 // issue answers this process's own requests for a certificate.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,6 +101,28 @@ func newTransport(credentials *pki.Credentials, server pki.Kind) *http.Transport
 		DialContext: dialer.DialContext, TLSClientConfig: credentials.ClientOf(server), TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
 	}
+}
+
+// newLastingTransport is newTransport for those who keep it for ever: which keys of the authority
+// are believed is looked at for each connection.
+func newLastingTransport(credentials *pki.Credentials, server pki.Kind) *http.Transport {
+	transport := newTransport(credentials, server)
+	dial := transport.DialContext
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+		defer cancel()
+		connection, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		secured := tls.Client(connection, credentials.ClientOf(server))
+		if err := secured.HandshakeContext(ctx); err != nil {
+			_ = connection.Close()
+			return nil, err
+		}
+		return secured, nil
+	}
+	return transport
 }
 
 // reconnect has new requests use new connections, which show the newest certificate; those
@@ -273,17 +296,16 @@ func askToRecover(ctx context.Context, credentials *pki.Credentials, address str
 	if err != nil {
 		return nil, err
 	}
-	authority, _ := credentials.AuthorityPin()
 	body := map[string]any{"request": string(request), "key": key, "signature": signature, "version": version}
 	answer := new(fleet.Membership)
-	return answer, askStranger(ctx, address, authority, "/fleet/v1/recover", body, answer)
+	return answer, askStranger(ctx, address, credentials.AuthorityPins(), "/fleet/v1/recover", body, answer)
 }
 
 // askStranger puts a question to a controller before this machine can show a certificate.
-func askStranger(ctx context.Context, address string, authority pki.Pin, path string, body, answer any) error {
+func askStranger(ctx context.Context, address string, authorities []pki.Pin, path string, body, answer any) error {
 	transport := &http.Transport{
 		DialContext:       (&net.Dialer{Timeout: renewTimeout}).DialContext,
-		TLSClientConfig:   pki.Stranger(authority, time.Now),
+		TLSClientConfig:   pki.StrangerOf(authorities, time.Now),
 		DisableKeepAlives: true,
 	}
 	client := api.Client{HTTP: &http.Client{Transport: transport, CheckRedirect: noRedirect}, Base: address, Timeout: renewTimeout}

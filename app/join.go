@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"virga/app/cluster"
@@ -110,7 +111,7 @@ func joinAnew(ctx context.Context, p JoinParams, c *conf.Config, credentials *pk
 	}
 	var answer fleet.Membership
 	body := map[string]string{"token": p.Token.Reveal(), "request": string(request), "version": version}
-	if err := askStranger(ctx, address, shown.Authority, "/fleet/v1/join", body, &answer); err != nil {
+	if err := askStranger(ctx, address, []pki.Pin{shown.Authority}, "/fleet/v1/join", body, &answer); err != nil {
 		return fmt.Errorf("join the cloud at %s: %w", address, refusal(err))
 	}
 	if err := keepMembership(c, p.Kind, address, &answer); err != nil {
@@ -143,7 +144,7 @@ func isMember(ctx context.Context, credentials *pki.Credentials, subject pki.Sub
 	if err != nil {
 		return false, err
 	}
-	if pin, _ := credentials.AuthorityPin(); !pin.Equal(shown.Authority) {
+	if !slices.ContainsFunc(credentials.AuthorityPins(), shown.Authority.Equal) {
 		return false, errors.New("this machine has joined another cloud than the token leads to")
 	}
 	transport := newTransport(credentials, pki.Controller)

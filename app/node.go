@@ -96,7 +96,7 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 			return err
 		}
 		config.TransferURL = "https://" + listener.Addr().String()
-		config.Transfers = &http.Client{Transport: newTransport(cl.nodeCredentials, pki.Node), CheckRedirect: noRedirect}
+		config.Transfers = &http.Client{Transport: newLastingTransport(cl.nodeCredentials, pki.Node), CheckRedirect: noRedirect}
 	}
 	var computing *computeagent.Agent
 	if cl.conf.FakeHosts > 1 {

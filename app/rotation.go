@@ -7,9 +7,11 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"virga/core/conf"
 	"virga/core/db"
+	"virga/core/pki"
 	"virga/core/token"
 	"virga/core/vault"
 	"virga/service/identity"
@@ -140,6 +142,38 @@ func ListKeys(ctx context.Context, c *conf.Config, out io.Writer) error {
 			fmt.Fprintf(table, "%s\topens\t%d\n", id, counts[id])
 		}
 		return table.Flush()
+	})
+}
+
+// minOverlap is how long a new key of the authority is believed before it issues, and the former
+// one after it did, at least; overlapLives is the same in lives of certificates: each member
+// renews its certificate in that time, also one that is away for a day.
+const (
+	minOverlap   = 72 * time.Hour
+	overlapLives = 3
+)
+
+// RotateAuthority gives the cloud's certificate authority another key. All members believe it from
+// their next certificate on; then it issues, and then the former one is forgotten.
+func RotateAuthority(ctx context.Context, c *conf.Config, out io.Writer) error {
+	return onRecords(ctx, c, "rotate the key of the authority", func(r *records) error {
+		overlap := max(minOverlap, overlapLives*c.CertificateLife)
+		var from time.Time
+		err := r.cluster.ChangeSecret(ctx, secretAuthority, func(old []byte) (text []byte, err error) {
+			if old == nil {
+				return nil, errors.New("the cloud has no authority yet; start it first")
+			}
+			text, from, err = pki.RotateAuthority(old, authorityName(r.cluster.ID()), r.clock.Now(), overlap)
+			return text, err
+		})
+		if err != nil {
+			return err
+		}
+		const form = "2006-01-02 15:04 MST"
+		fmt.Fprintf(out, "A new key is believed from now on. It issues from %s on, and the former one is believed until %s.\n"+
+			"Nothing is left to do for the cloud's machines that run meanwhile. Clients that keep a copy of ca.pem need the new one before the first date.\n",
+			from.Format(form), from.Add(overlap).Format(form))
+		return nil
 	})
 }
 

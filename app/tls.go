@@ -43,12 +43,21 @@ func (cl *cloud) secure(context.Context) error {
 	}
 	clients.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if hello.ServerName == pki.Controller.ServerName() {
-			return own, nil
+			return own.GetConfigForClient(hello)
 		}
 		return nil, nil
 	}
 	cl.public = tls.NewListener(cl.public, clients)
-	return folder.Write(authorityFile(cl.conf.DataDir), cl.authority.Certificate())
+	return cl.showAuthority()
+}
+
+// showAuthority writes the file in which clients find the certificates of the authority's keys
+// that are believed now, where they are served by one of them.
+func (cl *cloud) showAuthority() error {
+	if !cl.conf.Secure() {
+		return nil
+	}
+	return folder.Write(authorityFile(cl.conf.DataDir), cl.authority.Trusted())
 }
 
 // trusted is the file that clients find the certificate to trust in; empty where it is not

@@ -17,13 +17,17 @@ type keys struct {
 
 type keysRotate struct {
 	conf.Config
-	Vault bool `name:"vault" help:"Rotate the key of the vault, which seals what users deposit, instead of those of tokens."`
+	Vault     bool `name:"vault" xor:"what" help:"Rotate the key of the vault, which seals what users deposit, instead of those of tokens."`
+	Authority bool `name:"authority" xor:"what" help:"Rotate the key of the certificate authority instead: a new one is believed at once, issues after three days (three lives of certificates), and the former one is believed as long again."`
 }
 
 // Run implements the command.
 func (k *keysRotate) Run(ctx context.Context) error {
-	if k.Vault {
+	switch {
+	case k.Vault:
 		return app.RotateVault(ctx, &k.Config, os.Stdout)
+	case k.Authority:
+		return app.RotateAuthority(ctx, &k.Config, os.Stdout)
 	}
 	return app.RotateKeys(ctx, &k.Config, os.Stdout)
 }

@@ -1,15 +1,13 @@
 package pki
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"math/big"
 	"net/url"
+	"sync"
 	"time"
 
 	"virga/core/clock"
@@ -30,72 +28,78 @@ const (
 	Skew = time.Hour
 )
 
-// Authority issues certificates.
+// Authority issues certificates. Its key can be rotated: then a second one is trusted for a
+// while before it issues, and the first for a while after it does not (authority_ring.go).
 type Authority struct {
-	clock       clock.Clock
-	key         *ecdsa.PrivateKey
-	certificate *x509.Certificate
+	clock clock.Clock
+	mu    sync.RWMutex
+	ring  authorityRing
 }
 
 // NewAuthority makes a certificate authority with a key of its own. The name is shown
 // by programs that list certificates.
 func NewAuthority(c clock.Clock, name string) (*Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	one, err := newAuthorityKey(c.Now(), name)
 	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
+		return nil, err
 	}
-	serial, err := newSerial()
-	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
-	}
-	now := c.Now()
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{Organization: []string{"Virga"}, CommonName: name},
-		NotBefore: now.Add(-Skew), NotAfter: now.Add(AuthorityLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, // it signs no further authorities
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
-	}
-	return &Authority{c, key, certificate}, nil
+	return &Authority{clock: c, ring: authorityRing{one}}, nil
 }
 
 // LoadAuthority reads what Secret has written.
 func LoadAuthority(c clock.Clock, text []byte) (*Authority, error) {
-	b, err := parseBundle(text)
+	ring, err := parseAuthorityRing(text)
 	if err != nil {
 		return nil, fmt.Errorf("load authority: %w", err)
 	}
-	if b.key == nil || len(b.certificates) != 1 || !b.certificates[0].IsCA {
-		return nil, errors.New("load authority: the text is not a key and the certificate of an authority")
-	}
-	if !b.key.PublicKey.Equal(b.certificates[0].PublicKey) {
-		return nil, errors.New("load authority: key and certificate are not a pair")
-	}
-	return &Authority{c, b.key, b.certificates[0]}, nil
+	return &Authority{clock: c, ring: ring}, nil
 }
 
-// Secret is key and certificate in PEM, to be kept where nobody else reads.
+// Replace has the authority be what Secret or RotateAuthority has written.
+func (a *Authority) Replace(text []byte) error {
+	ring, err := parseAuthorityRing(text)
+	if err != nil {
+		return fmt.Errorf("replace authority: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ring = ring
+	return nil
+}
+
+// Secret is the keys and certificates in PEM, to be kept where nobody else reads.
 func (a *Authority) Secret() ([]byte, error) {
-	key, err := encodeKey(a.key)
-	return append(key, a.Certificate()...), err
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.ring.text()
 }
 
-// Certificate is the authority's certificate in PEM, which is no secret.
-func (a *Authority) Certificate() []byte { return encodeCertificate(a.certificate.Raw) }
+// trusted are the authorities whose certificates are believed now, the one that issues first.
+func (a *Authority) trusted() []authorityKey {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.ring.trusted(a.clock.Now())
+}
 
-// Pin identifies the authority's key.
-func (a *Authority) Pin() Pin { return PinOf(a.certificate) }
+// Certificate is the certificate, in PEM, of the key that issues. It is no secret.
+func (a *Authority) Certificate() []byte { return encodeCertificate(a.trusted()[0].certificate.Raw) }
+
+// Trusted are the certificates, in PEM, of all keys whose certificates are believed now, that of
+// the one that issues first.
+func (a *Authority) Trusted() (text []byte) {
+	for _, one := range a.trusted() {
+		text = append(text, encodeCertificate(one.certificate.Raw)...)
+	}
+	return text
+}
+
+// Pin identifies the key that issues.
+func (a *Authority) Pin() Pin { return PinOf(a.trusted()[0].certificate) }
 
 // Issued is a new certificate.
 type Issued struct {
-	// Chain is the certificate and behind it that of the authority, in PEM.
+	// Chain is the certificate, behind it that of the authority's key that has issued it, and
+	// behind that those of others that are to be believed, in PEM.
 	Chain []byte
 	// Serial is the serial number in hexadecimal digits.
 	Serial string
@@ -122,10 +126,12 @@ func (a *Authority) Issue(r *Request, subject Subject, names Names, life time.Du
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue certificate for %s: %w", subject, err)
 	}
+	trusted := a.trusted()
+	issuer := trusted[0]
 	now := a.clock.Now().Truncate(time.Second) // certificates know no smaller unit
 	end := now.Add(life)
-	if end.After(a.certificate.NotAfter) {
-		end = a.certificate.NotAfter
+	if end.After(issuer.certificate.NotAfter) {
+		end = issuer.certificate.NotAfter
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{Organization: []string{"Virga"}, CommonName: subject.Name},
@@ -138,11 +144,15 @@ func (a *Authority) Issue(r *Request, subject Subject, names Names, life time.Du
 	for _, address := range names.Addresses {
 		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, r.key, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer.certificate, r.key, issuer.key)
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue certificate for %s: %w", subject, err)
 	}
-	return Issued{Chain: append(encodeCertificate(der), a.Certificate()...), Serial: serial.Text(16), NotAfter: end}, nil
+	chain := encodeCertificate(der)
+	for _, one := range trusted {
+		chain = append(chain, encodeCertificate(one.certificate.Raw)...)
+	}
+	return Issued{Chain: chain, Serial: serial.Text(16), NotAfter: end}, nil
 }
 
 // newSerial is a random number of 127 bits; RFC 5280 wants positive ones of at most 20 bytes.

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 // the authority, kept in a folder. Key and certificate stand in one file that is replaced
 // as a whole, so that the folder holds a usable pair at every instant:
 //
-//	identity.pem   key, certificate, authority
+//	identity.pem   key, certificate, authority, other keys of the authority that are believed
 //	next-key.pem   a key for which a certificate has been or is about to be asked
 type Credentials struct {
 	dir   string
@@ -35,7 +36,7 @@ type Credentials struct {
 // identity is one key with its certificate. It is not changed after it was made.
 type identity struct {
 	key       *ecdsa.PrivateKey
-	chain     []*x509.Certificate // the certificate and behind it the authority's
+	chain     []*x509.Certificate // the certificate, behind it the authority's, then others that are believed
 	subject   Subject
 	tls       tls.Certificate
 	authority *x509.Certificate
@@ -72,15 +73,17 @@ func OpenCredentials(dir string, c clock.Clock) (*Credentials, error) {
 
 // newIdentity checks that the parts belong together; time plays no role.
 func newIdentity(b bundle) (*identity, error) {
-	if b.key == nil || len(b.certificates) != 2 {
+	if b.key == nil || len(b.certificates) < 2 {
 		return nil, errors.New("not a key with its certificate and the authority's")
 	}
 	own, authority := b.certificates[0], b.certificates[1]
 	if !b.key.PublicKey.Equal(own.PublicKey) {
 		return nil, errors.New("key and certificate are not a pair")
 	}
-	if !authority.IsCA || own.IsCA {
-		return nil, errors.New("the certificates are not one of a process and one of an authority")
+	for i, certificate := range b.certificates {
+		if certificate.IsCA != (i > 0) {
+			return nil, errors.New("the certificates are not one of a process and one of an authority")
+		}
 	}
 	if err := own.CheckSignatureFrom(authority); err != nil {
 		return nil, fmt.Errorf("the certificate is not the authority's: %w", err)
@@ -109,11 +112,14 @@ func (c *Credentials) pair() (*tls.Certificate, error) {
 	return &now.tls, nil
 }
 
-// roots is the pool of the one authority; empty without a certificate, which trusts nobody.
+// roots is the pool of the authority's keys that are believed; empty without a certificate,
+// which trusts nobody.
 func (c *Credentials) roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	if now := c.current(); now != nil {
-		pool.AddCert(now.authority)
+		for _, authority := range now.chain[1:] {
+			pool.AddCert(authority)
+		}
 	}
 	return pool
 }
@@ -151,6 +157,28 @@ func (c *Credentials) AuthorityPin() (Pin, bool) {
 		return PinOf(now.authority), true
 	}
 	return Pin{}, false
+}
+
+// AuthorityPins identify the authority's keys that are believed, that of the own certificate
+// first; none without a certificate.
+func (c *Credentials) AuthorityPins() (pins []Pin) {
+	if now := c.current(); now != nil {
+		pins = now.pins()
+	}
+	return pins
+}
+
+// pins are those of the authority's keys that are believed.
+func (i *identity) pins() (pins []Pin) {
+	for _, authority := range i.chain[1:] {
+		pins = append(pins, PinOf(authority))
+	}
+	return pins
+}
+
+// believes tells whether a key is among those of the authority that are believed.
+func (i *identity) believes(authority Pin) bool {
+	return slices.ContainsFunc(i.pins(), func(pin Pin) bool { return pin.Equal(authority) })
 }
 
 // Expired tells whether the certificate is not valid any more, or there is none.
@@ -203,15 +231,15 @@ func (c *Credentials) nextKey() (*ecdsa.PrivateKey, error) {
 // AcceptFrom is Accept for the first certificate, which must be of the authority with the pin.
 func (c *Credentials) AcceptFrom(authority Pin, chain []byte, subject Subject) error {
 	b, err := parseBundle(chain)
-	if err != nil || len(b.certificates) == 0 || !PinOf(b.certificates[len(b.certificates)-1]).Equal(authority) {
+	if err != nil || len(b.certificates) < 2 || !PinOf(b.certificates[1]).Equal(authority) {
 		return fmt.Errorf("accept certificate: it does not come with that of the authority %s", authority)
 	}
 	return c.Accept(chain, subject)
 }
 
 // Accept takes the certificate that answers the last request and uses it from now on; the
-// chain is the certificate and that of the authority in PEM. A certificate for somebody
-// else, or of another authority than that of the certificate before, is refused.
+// chain is what Issue has made. A certificate for somebody else, or of another authority than
+// those that the certificate before came with, is refused.
 func (c *Credentials) Accept(chain []byte, subject Subject) error {
 	key, err := c.nextKey()
 	if err != nil {
@@ -232,7 +260,7 @@ func (c *Credentials) Accept(chain []byte, subject Subject) error {
 	if next.subject != subject {
 		return fmt.Errorf("accept certificate: it is for %s, not for %s", next.subject, subject)
 	}
-	if now := c.current(); now != nil && !PinOf(now.authority).Equal(PinOf(next.authority)) {
+	if now := c.current(); now != nil && !now.believes(PinOf(next.authority)) {
 		return errors.New("accept certificate: it is of another authority")
 	}
 	return c.use(next)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,12 @@ func (c *Credentials) Server() *tls.Config {
 	config := c.settings()
 	config.ClientAuth = tls.VerifyClientCertIfGiven
 	config.ClientCAs = c.roots()
+	// Which keys of the authority are believed changes with the certificate.
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		fresh := config.Clone()
+		fresh.ClientCAs, fresh.GetConfigForClient = c.roots(), nil
+		return fresh, nil
+	}
 	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.pair() }
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if len(state.PeerCertificates) == 0 {
@@ -41,7 +48,8 @@ func (c *Credentials) ServerOf(client Kind) *tls.Config {
 func (c *Credentials) Client() *tls.Config { return c.ClientOf(Controller) }
 
 // ClientOf is the TLS side of connections to processes of a kind. Whoever answers must
-// have a certificate of the own authority for that kind; the address does not matter.
+// have a certificate of the own authority for that kind; the address does not matter. It is
+// made for each connection: which keys of the authority are believed changes with the certificate.
 func (c *Credentials) ClientOf(server Kind) *tls.Config {
 	config := c.settings()
 	config.RootCAs = c.roots()
@@ -89,26 +97,32 @@ func PeerKey(state *tls.ConnectionState) (Pin, time.Time) {
 // with that key and one of a controller that it has issued. The connection shows no
 // certificate of its own.
 func Stranger(authority Pin, now func() time.Time) *tls.Config {
+	return StrangerOf([]Pin{authority}, now)
+}
+
+// StrangerOf is Stranger where one of several keys of the authority will do.
+func StrangerOf(authorities []Pin, now func() time.Time) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Time: now, ServerName: Controller.ServerName(), SessionTicketsDisabled: true,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies all, with the one root that the pin names
 		VerifyConnection: func(state tls.ConnectionState) error {
-			return verifyPinned(state.PeerCertificates, authority, now())
+			return verifyPinned(state.PeerCertificates, authorities, now())
 		},
 	}
 }
 
-func verifyPinned(chain []*x509.Certificate, authority Pin, now time.Time) error {
+func verifyPinned(chain []*x509.Certificate, authorities []Pin, now time.Time) error {
 	roots := x509.NewCertPool()
 	found := false
 	for _, certificate := range chain {
-		if certificate.IsCA && Pin(sha256.Sum256(certificate.RawSubjectPublicKeyInfo)).Equal(authority) {
+		pin := Pin(sha256.Sum256(certificate.RawSubjectPublicKeyInfo))
+		if certificate.IsCA && slices.ContainsFunc(authorities, pin.Equal) {
 			roots.AddCert(certificate)
 			found = true
 		}
 	}
 	if !found {
-		return fmt.Errorf("the server does not show the certificate of the authority %s: it is another cloud, or somebody between here and there", authority)
+		return fmt.Errorf("the server does not show the certificate of the authority %v: it is another cloud, or somebody between here and there", authorities)
 	}
 	if _, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, DNSName: Controller.ServerName()}); err != nil {
 		return fmt.Errorf("the server's certificate: %w", err)
