@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"virga/app/neighbour"
 	"virga/service/image"
 	"virga/service/image/convert"
 	"virga/service/image/store"
@@ -72,9 +73,10 @@ func (cl *cloud) addImage(ctx context.Context) error {
 	s, err := image.New(ctx, image.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("image"), Store: content, StorePath: cl.conf.ImagesDir, MoreStores: more,
-		DelayedDelete: cl.conf.DelayedDelete, Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
+		IdleTime: cl.conf.ImageIdle, DelayedDelete: cl.conf.DelayedDelete, Cache: cache, CacheBytes: cl.conf.ImageCache << 20,
 		MaxImageBytes: maxImageBytes, MaxVirtualSize: maxVirtualSize, ImportMethods: cl.conf.ImportMethods,
 		MaxImages: cl.conf.QuotaImages, MaxProjectBytes: cl.conf.QuotaImageSize << 20, MaxUploading: cl.conf.QuotaUploading,
+		MaxStagedBytes: cl.conf.QuotaStaged << 20, Limits: neighbour.NewLimits(cl.client("identity", serviceIdentity("image"), nil), "image"),
 		Peers: imagesource.NewPeers(cl.imageEndpoint, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}), Sealer: sealer,
 		Converter: converter, ConvertTo: cl.conf.ImageConversion, Unpack: cl.conf.ImageUnpack,
 		Inject: cl.conf.ImageInject, InjectNotFor: cl.conf.ImageInjectNotFor,

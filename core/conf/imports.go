@@ -27,6 +27,7 @@ type Imports struct {
 
 	QuotaImages    int   `name:"quota-images" env:"VIRGA_QUOTA_IMAGES" default:"1000" help:"Images that a project may have; 0: 1000, -1: any number."`
 	QuotaImageSize int64 `name:"quota-image-size" env:"VIRGA_QUOTA_IMAGE_SIZE" default:"0" placeholder:"MIB" help:"MiB of data that the images of a project may have in all; 0: any amount."`
+	QuotaStaged    int64 `name:"quota-image-stage" env:"VIRGA_QUOTA_IMAGE_STAGE" default:"0" placeholder:"MIB" help:"MiB of data that a project may have staged for imports; 0: any amount. Unified limits of the image service (image_count_total, image_size_total, image_stage_total, image_count_uploading) go before these quotas."`
 	QuotaUploading int   `name:"quota-images-uploading" env:"VIRGA_QUOTA_IMAGES_UPLOADING" default:"0" help:"Images of a project that may be getting data at a time; 0: any number."`
 }
 
@@ -53,7 +54,7 @@ func (i *Imports) complete() error {
 			return fmt.Errorf("image-inject: %q is no name of a property", name)
 		}
 	}
-	if i.QuotaImages < -1 || i.QuotaUploading < 0 || i.QuotaImageSize < 0 || i.QuotaImageSize > maxQuotaMiB {
+	if i.QuotaImages < -1 || i.QuotaUploading < 0 || i.QuotaImageSize < 0 || i.QuotaImageSize > maxQuotaMiB || i.QuotaStaged < 0 || i.QuotaStaged > maxQuotaMiB {
 		return errors.New("quota-images, quota-image-size, quota-images-uploading: a quota is not less than 0 (-1 images: any number), nor more than can be")
 	}
 	i.networks = nil

@@ -12,7 +12,7 @@ func TestImportSettings(t *testing.T) {
 	}
 	for name, bad := range map[string]Imports{
 		"quota-images, quota-image-size, quota-images-uploading": {QuotaImageSize: 1 << 43},
-		"import-method": {ImportMethods: []string{"glance-download"}}, "import-scheme": {ImportSchemes: []string{"file"}}, "import-allow": {ImportAllow: []string{"10.0.0.1/8"}},
+		"import-method": {ImportMethods: []string{"glance-upload"}}, "import-scheme": {ImportSchemes: []string{"file"}}, "import-allow": {ImportAllow: []string{"10.0.0.1/8"}},
 	} {
 		if err := bad.complete(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
 			t.Errorf("%s: %v", name, err)

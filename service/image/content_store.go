@@ -27,6 +27,8 @@ type content struct {
 	SeenAt time.Time `db:"seen_at"`
 	// Store is the name of the store that it is in; empty for the first.
 	Store string `db:"store"`
+	// Bytes is how many a staged content has.
+	Bytes int64 `db:"bytes"`
 }
 
 func insertContent(tx *db.Tx, c content) error { return tx.Insert("image_contents", c) }
@@ -49,6 +51,24 @@ func listContents(tx *db.Tx, state, after string, limit int) ([]content, error) 
 func setContentState(tx *db.Tx, id, state string) error {
 	_, err := tx.Exec("UPDATE image_contents SET state = ? WHERE id = ?", state, id)
 	return err
+}
+
+// setContentBytes notes how many bytes were staged.
+func setContentBytes(tx *db.Tx, id string, bytes int64) error {
+	_, err := tx.Exec("UPDATE image_contents SET bytes = ? WHERE id = ?", bytes, id)
+	return err
+}
+
+// sumStaged is how many bytes are staged for the images of a project.
+func sumStaged(tx *db.Tx, owner string) (int64, error) {
+	var sizes []int64
+	err := tx.Select(&sizes, "SELECT c.bytes FROM images i JOIN image_contents c ON c.image_id = i.id WHERE i.owner = ? AND i.status IN (?, ?) AND c.state = ?",
+		owner, statusUploading, statusImporting, contentKept)
+	var sum int64
+	for _, n := range sizes {
+		sum += n
+	}
+	return sum, err
 }
 
 // touchContent notes that an upload is alive.

@@ -526,3 +526,45 @@ func TestUploadThatStandsStill(t *testing.T) {
 	c.eventually("the image waits for data again", func() bool { return c.status(id) == statusQueued })
 	c.clean(0)
 }
+
+// TestDownloadThatStandsStill has a client that takes nothing any more be cut off, and one
+// that goes on get everything.
+func TestDownloadThatStandsStill(t *testing.T) {
+	c := newCloud(t)
+	data := bytes.Repeat([]byte("virga's "), 4<<20)
+	id := c.active(alice(), "", string(data))
+	ended := make(chan struct{}, 2)
+	inner := c.s.handler.(draining).inner
+	patience := make(chan time.Duration, 2)
+	patience <- 50 * time.Millisecond
+	patience <- time.Minute
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { ended <- struct{}{} }()
+		draining{inner, <-patience}.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	get := func() *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/v2/images/"+id+"/file", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Auth-Token", "alice")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response
+	}
+	still := get()
+	<-ended // without a byte being read
+	if n, err := io.Copy(io.Discard, still.Body); err == nil || n == int64(len(data)) {
+		t.Errorf("who stood still got %d bytes: %v", n, err)
+	}
+	_ = still.Body.Close()
+	moving := get()
+	got, err := io.ReadAll(moving.Body)
+	_ = moving.Body.Close()
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("who goes on gets %d bytes: %v", len(got), err)
+	}
+}

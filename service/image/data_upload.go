@@ -34,6 +34,10 @@ type reception struct {
 	begin func(img *image, contentID string) error
 	// store is the name of the store that the content goes to.
 	store string
+	// announced is how many bytes the client says it sends; 0: it does not say.
+	announced int64
+	// staged is how many bytes were staged, when take has ended; nil: nothing is staged.
+	staged *int64
 	// action is what the feed calls the beginning.
 	action string
 	// take stores the content; finish notes that it is complete.
@@ -77,6 +81,10 @@ func (s *Service) receive(ctx context.Context, r *api.Request, how reception) er
 	if err != nil {
 		return err
 	}
+	if err := s.learnLimits(ctx, img.Owner); err != nil {
+		return err
+	}
+	how.announced = max(0, length)
 	contentID := s.deps.Clock.ID()
 	ctx, end := s.uploads.begin(ctx, contentID)
 	defer end()
@@ -124,8 +132,17 @@ func (s *Service) checkUpload(r *api.Request) (int64, error) {
 // beginReception has the image wait for a content, and registers the content.
 func (s *Service) beginReception(ctx context.Context, r *api.Request, id, contentID string, how reception) (*image, error) {
 	return s.changeWith(ctx, r, id, how.action, func(tx *db.Tx, img *image) error {
-		if err := s.admitData(tx, img.Owner); err != nil {
+		toKeep := how.announced
+		if how.staged != nil {
+			toKeep = 0 // what comes of it is known when it is imported
+		}
+		if err := s.admitData(tx, img.Owner, toKeep); err != nil {
 			return err
+		}
+		if how.staged != nil {
+			if err := s.admitStaged(tx, img.Owner, max(1, how.announced)); err != nil {
+				return err
+			}
 		}
 		if err := how.begin(img, contentID); err != nil {
 			return err
@@ -161,7 +178,7 @@ func checkFormats(img *image) error {
 
 // finishUpload makes the stored content the image's data.
 func (s *Service) finishUpload(ctx context.Context, r *api.Request, id string, at place, result ingest.Result) error {
-	return s.finishReception(ctx, r, id, at.ContentID, "activate", statusSaving, func(img *image) {
+	return s.finishReception(ctx, r, id, at.ContentID, "activate", statusSaving, nil, func(img *image) {
 		img.Status, img.ImportState, img.ImportFailed, img.Uploader = statusActive, "", "", ""
 		img.settleIn([]place{at})
 		img.hold(result)
@@ -170,7 +187,7 @@ func (s *Service) finishUpload(ctx context.Context, r *api.Request, id string, a
 
 // finishReception makes the stored content the image's, unless the image is no longer
 // waiting for it in the state that it began to wait in.
-func (s *Service) finishReception(ctx context.Context, r *api.Request, id, contentID, action, waiting string, settle func(*image)) error {
+func (s *Service) finishReception(ctx context.Context, r *api.Request, id, contentID, action, waiting string, staged *int64, settle func(*image)) error {
 	_, err := s.changeWith(ctx, r, id, action, func(tx *db.Tx, img *image) error {
 		if img.ContentID != contentID || img.Status != waiting {
 			return api.Conflict("The upload to image %s was given up before it ended.", id)
@@ -178,6 +195,14 @@ func (s *Service) finishReception(ctx context.Context, r *api.Request, id, conte
 		settle(img)
 		if img.hasData() {
 			if err := s.admitBytes(tx, img.Owner, img.Size); err != nil {
+				return err
+			}
+		}
+		if staged != nil {
+			if err := s.admitStaged(tx, img.Owner, *staged); err != nil {
+				return err
+			}
+			if err := setContentBytes(tx, contentID, *staged); err != nil {
 				return err
 			}
 		}

@@ -207,6 +207,9 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 	if err := s.mayShow(r, img, img.Visibility); err != nil {
 		return nil, err
 	}
+	if err := s.learnLimits(ctx, img.Owner); err != nil {
+		return nil, err
+	}
 	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
 		used, err := imageIDUsed(tx, img.ID)
 		if err != nil {

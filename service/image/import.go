@@ -75,6 +75,9 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.learnLimits(ctx, loaded.Owner); err != nil {
+		return nil, err
+	}
 	_, err = s.changeWith(ctx, r, loaded.ID, "import", func(tx *db.Tx, img *image) error {
 		if err := s.admitImport(tx, img, body); err != nil {
 			return err
@@ -86,7 +89,7 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 			}
 		}
 		if body.Method.Name == importWeb || body.Method.Name == importPeer {
-			if err := s.admitData(tx, img.Owner); err != nil {
+			if err := s.admitData(tx, img.Owner, 0); err != nil {
 				return err
 			}
 		}
@@ -185,7 +188,9 @@ func refuseSecond(tx *db.Tx, imageID string) error {
 // imageStage answers PUT /v2/images/{image_id}/stage: the data is kept as it is, unseen,
 // until it is imported.
 func (s *Service) imageStage(ctx context.Context, r *api.Request) (any, error) {
+	var bytes int64
 	return nil, s.receive(ctx, r, reception{
+		staged: &bytes,
 		begin: func(img *image, contentID string) error {
 			if img.Status != statusQueued {
 				return api.Conflict("Image status transition from %s to uploading is not allowed", img.Status)
@@ -193,17 +198,21 @@ func (s *Service) imageStage(ctx context.Context, r *api.Request) (any, error) {
 			img.Status, img.ContentID = statusUploading, contentID
 			return nil
 		},
-		action: "stage", store: s.firstStore().Name, take: s.stageContent,
+		action: "stage", store: s.firstStore().Name,
+		take: func(ctx context.Context, _ *image, contentID string, body io.Reader, length int64) (err error) {
+			bytes, err = s.stageContent(ctx, contentID, body, length)
+			return err
+		},
 		finish: func(ctx context.Context, r *api.Request, id, contentID string) error {
-			return s.finishReception(ctx, r, id, contentID, "staged", statusUploading, func(*image) {})
+			return s.finishReception(ctx, r, id, contentID, "staged", statusUploading, &bytes, func(*image) {})
 		},
 	})
 }
 
 // stageContent stores data without a look at it.
-func (s *Service) stageContent(ctx context.Context, _ *image, contentID string, body io.Reader, length int64) error {
-	_, err := s.firstStore().Store.Put(ctx, contentID, &announced{r: body, size: length}, s.maxBytes())
-	return err
+func (s *Service) stageContent(ctx context.Context, contentID string, body io.Reader, length int64) (int64, error) {
+	stored, err := s.firstStore().Store.Put(ctx, contentID, &announced{r: body, size: length}, s.maxBytes())
+	return stored.Size, err
 }
 
 // importShow tells the import methods.

@@ -94,6 +94,9 @@ func (s *Service) importTake(ctx context.Context, run *importRun) error {
 	if len(run.Frame.Held) == 0 && len(run.Params.Stores) > 0 {
 		return work.Failf("None of the uploads finished!")
 	}
+	if err := s.learnLimits(ctx, run.Operation.ProjectID); err != nil {
+		return err
+	}
 	run.InCommit(func(tx *db.Tx) error { return s.settleImport(tx, run) })
 	return nil
 }

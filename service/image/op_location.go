@@ -65,6 +65,9 @@ func (s *Service) locationAdd(ctx context.Context, r *api.Request) (any, error) 
 			return nil, api.BadRequest("os_hash_value: (%s) is not the correct size for (%s) (should be (64) bytes)", said.HashValue, said.HashAlgo)
 		}
 	}
+	if err := s.learnLimits(ctx, loaded.Owner); err != nil {
+		return nil, err
+	}
 	_, err = s.changeWith(ctx, r, loaded.ID, "location", func(tx *db.Tx, img *image) error {
 		if img.Status != statusQueued {
 			return api.Conflict("It's not allowed to add locations if image status is %s.", img.Status)
@@ -72,7 +75,7 @@ func (s *Service) locationAdd(ctx context.Context, r *api.Request) (any, error) 
 		if err := checkFormats(img); err != nil {
 			return err
 		}
-		if err := s.admitData(tx, img.Owner); err != nil {
+		if err := s.admitData(tx, img.Owner, 0); err != nil {
 			return err
 		}
 		img.Status, img.ImportState, img.ImportingTo, img.ImportFailed = statusImporting, "", storeHTTP, ""

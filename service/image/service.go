@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -88,10 +89,17 @@ type Deps struct {
 	// MaxProjectBytes bounds the data of all images of a project, MaxUploading how many of its
 	// images may be getting data at a time; 0 for no bound.
 	MaxProjectBytes int64
-	MaxUploading    int
+	// MaxStagedBytes bounds the staged data of a project; 0 for no bound. Limits are an
+	// operator's for single projects and all, which go before these bounds; nil: there are none.
+	MaxStagedBytes int64
+	Limits         Limits
+	MaxUploading   int
 	// DelayedDelete is how long the data of deleted images is kept, and they can be restored; 0:
 	// it is removed at once.
 	DelayedDelete time.Duration
+	// IdleTime is how long a client may send, or take, nothing of an image's data before it is
+	// cut off; 0: two minutes.
+	IdleTime time.Duration
 	// Hook is for tests: see work.Config.
 	Hook func(o work.Operation, undo, after bool) error
 	// MaxImages bounds the images of one project; 0 means 1000, a negative number no bound.
@@ -118,6 +126,7 @@ type Service struct {
 	// stores take data; the first is the default.
 	stores []NamedStore
 	reads  *reads
+	limits limitBook
 }
 
 // New migrates the database and makes the service's API.
@@ -179,7 +188,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = draining{inner, idleTime}
+	s.handler = draining{inner, cmp.Or(deps.IdleTime, defaultIdleTime)}
 	return s, s.loadStandards(ctx)
 }
 

@@ -82,11 +82,16 @@ type draining struct {
 	idle time.Duration
 }
 
-// idleTime is how long a client may send nothing in the middle of its data.
-const idleTime = 2 * time.Minute
+// defaultIdleTime is how long a client may send, or take, nothing in the middle of its data,
+// where no other time is configured.
+const defaultIdleTime = 2 * time.Minute
 
 // ServeHTTP implements http.Handler.
 func (d draining) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/file") {
+		d.download(w, r)
+		return
+	}
 	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/file") && !strings.HasSuffix(r.URL.Path, "/stage") {
 		d.inner.ServeHTTP(w, r)
 		return
@@ -125,6 +130,61 @@ func (i *idling) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return i.ReadCloser.Read(p)
+}
+
+// download has a client that takes nothing any more be cut off.
+func (d draining) download(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if control.SetWriteDeadline(time.Now().Add(d.idle)) != nil { // a call of the same process
+		d.inner.ServeHTTP(w, r)
+		return
+	}
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	d.inner.ServeHTTP(&idlingWriter{ResponseWriter: w, control: control, idle: d.idle}, r)
+}
+
+// idlePiece is how many bytes a client has to take in the time that it may idle.
+const idlePiece = 1 << 20
+
+// idlingWriter is an answer whose every piece has to be taken in time.
+type idlingWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	idle    time.Duration
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (i *idlingWriter) Unwrap() http.ResponseWriter { return i.ResponseWriter }
+
+// Write implements io.Writer.
+func (i *idlingWriter) Write(p []byte) (int, error) {
+	if err := i.control.SetWriteDeadline(time.Now().Add(i.idle)); err != nil {
+		return 0, err
+	}
+	return i.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom: each piece goes the way that the answer has for it, which
+// is the kernel's for a file.
+func (i *idlingWriter) ReadFrom(from io.Reader) (sum int64, err error) {
+	whole, limited := from.(*io.LimitedReader)
+	for {
+		if err := i.control.SetWriteDeadline(time.Now().Add(i.idle)); err != nil {
+			return sum, err
+		}
+		piece := &io.LimitedReader{R: from, N: idlePiece}
+		if limited {
+			piece.R, piece.N = whole.R, min(idlePiece, whole.N)
+		}
+		n, err := io.Copy(i.ResponseWriter, piece)
+		sum += n
+		if limited {
+			whole.N -= n
+		}
+		if err != nil || n == 0 || piece.N > 0 || limited && whole.N == 0 {
+			return sum, err
+		}
+	}
 }
 
 // answerWriter remembers the status.
