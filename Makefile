@@ -51,7 +51,8 @@ test-e2e: ## run the tests with real guests (root)
 	@TOTAL_FLAGS="$(TOTAL_FLAGS)" packaging/make/test-e2e
 
 test-simulation: ## let everything go wrong in fake time, as seeds decide (SEEDS, FIRST; SEED: one of them again, turn by turn)
-	@export SEEDS=$${SEEDS:-1000} FIRST=$${FIRST:-$$RANDOM}; echo "the same again: make test-simulation SEEDS=$$SEEDS FIRST=$$FIRST"; \
+	@export SEEDS=$${SEEDS:-2000} FIRST=$${FIRST:-$$RANDOM}; echo "the same again: make test-simulation SEEDS=$$SEEDS FIRST=$$FIRST"; \
+	export SIMULATION_SUMMARY=$$(mktemp); trap 'cat "$$SIMULATION_SUMMARY"; rm -f "$$SIMULATION_SUMMARY"' EXIT; \
 	$(GO) run ./test/total $(TOTAL_FLAGS) $(GO) test -json -count=1 -timeout 30m -run TestSeeds ./test/simulation
 
 test-crash: build ## kill the cloud at random moments and compare what it says with what is there (KILLS, ACTORS, SEED, ENGINES)

@@ -251,7 +251,7 @@ func (d *director) judgeWrite(t *turn, v *verdict) {
 	if d.chance(chanceDeath * (1 + rareness/float64(d.written[t.kind]))) {
 		v.dieBefore = d.random.IntN(2) == 0
 		v.dieAfter = !v.dieBefore
-		t.life.rest = d.upTo([]time.Duration{500 * time.Millisecond, 4 * time.Second, 20 * time.Second}[d.random.IntN(3)])
+		t.life.rest = deathLasts(d.random)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +39,8 @@ const (
 	memory = 512 << 20
 	// shardVariable tells a process that it is one of those.
 	shardVariable = "SIMULATION_SHARD"
+	// summaryVariable names a file for what many seeds came to.
+	summaryVariable = "SIMULATION_SUMMARY"
 )
 
 // number reads a number from the environment.
@@ -92,7 +95,7 @@ func report(t *testing.T, seed uint64, log io.Writer) tally {
 // spread runs seeds in as many processes as there are processors.
 func spread(t *testing.T, first, seeds uint64) {
 	t.Helper()
-	shards := uint64(runtime.NumCPU())
+	began, shards := time.Now(), uint64(runtime.NumCPU())
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	found := tally{}
@@ -111,7 +114,14 @@ func spread(t *testing.T, first, seeds uint64) {
 		})
 	}
 	all.Wait()
-	t.Logf("seeds %d to %d, in all and for each:\n%s", first, first+seeds-1, found.report(seeds))
+	summary := fmt.Sprintf("seeds %d to %d in %s, what happened in all and in each:\n%s\n",
+		first, first+seeds-1, time.Since(began).Round(time.Second), found.report(seeds))
+	t.Log(summary)
+	if path := os.Getenv(summaryVariable); path != "" {
+		if err := os.WriteFile(path, []byte(summary), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // interesting leaves out the seeds that went well but for the last, after which something hung.

@@ -18,7 +18,7 @@ const (
 	// stormLasts is for how long faults happen, clientsPause how long a client waits at most
 	// between two things.
 	stormLasts   = 20 * time.Second
-	clientsPause = 1700 * time.Millisecond
+	clientsPause = 1100 * time.Millisecond
 	// patience is how long after the storm everything may take to come right.
 	patience = 20 * time.Minute
 )
@@ -46,6 +46,7 @@ func (s *sim) story(ctx context.Context) {
 	if !s.until(ctx, janitor, "everything to come right", s.unrest) {
 		return
 	}
+	s.countOperations()
 	for _, text := range s.promises.broken(s.serversThere()) {
 		s.complain("%s", text)
 	}
@@ -83,11 +84,16 @@ func (s *sim) weather(ctx context.Context, c *client) {
 			h.agents.kill(c.upTo(30 * time.Second))
 		case 3:
 			names := slices.Sorted(maps.Keys(s.services))
-			s.services[names[c.random.IntN(len(names))]].kill(c.upTo(20 * time.Second))
+			s.services[names[c.random.IntN(len(names))]].kill(deathLasts(c.random))
 		case 4:
 			h.powerOff(ctx, c.random.IntN)
 		}
 	}
+}
+
+// deathLasts is how long a service stays away that died: mostly as long as it takes to start.
+func deathLasts(random *rand.Rand) time.Duration {
+	return upTo(random, []time.Duration{500 * time.Millisecond, 2 * time.Second, 15 * time.Second}[random.IntN(3)])
 }
 
 func (c *client) upTo(limit time.Duration) time.Duration { return upTo(c.random, limit) }

@@ -73,6 +73,18 @@ func (s *sim) alive() (texts []string) {
 	return texts
 }
 
+// countOperations adds how the operations of the storm have ended to what the run came to.
+func (s *sim) countOperations() {
+	var ended []struct {
+		State string `db:"state"`
+		N     int    `db:"n"`
+	}
+	s.read("compute", &ended, "SELECT state, COUNT(*) AS n FROM operations GROUP BY state")
+	for _, row := range ended {
+		s.director.tally["operations "+row.State] += row.N
+	}
+}
+
 // unrest tells what is not as it must be when nothing is at work.
 func (s *sim) unrest() string {
 	if n := s.strays.Load(); n > 0 {
