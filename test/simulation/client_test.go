@@ -32,6 +32,8 @@ type client struct {
 	life   *life
 	random *rand.Rand
 	api    api.Client
+	// operator is an administrator whom the client can ask.
+	operator api.Client
 	// servers are those that the client knows of, its own and no others.
 	servers []string
 	count   int
@@ -47,6 +49,10 @@ func (s *sim) newClient(ctx context.Context, name string, roles ...string) *clie
 	c.api = (&wire{sim: s, from: c.life, to: s.services["compute"], identity: who}).client()
 	c.api.Header = http.Header{"Openstack-Api-Version": {"compute 2.96"}}
 	c.api.Timeout = time.Minute
+	operator := &token.Identity{UserID: "operator", UserName: "operator", Project: token.Project{ID: projectID, Name: "p"},
+		Roles: []token.Role{{Name: "admin"}, {Name: "member"}, {Name: "reader"}}}
+	c.operator = (&wire{sim: s, from: c.life, to: s.services["compute"], identity: operator}).client()
+	c.operator.Header, c.operator.Timeout = c.api.Header, c.api.Timeout
 	s.clients = append(s.clients, c)
 	return c
 }
@@ -59,7 +65,7 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			continue
 		}
 		id := c.servers[c.random.IntN(len(c.servers))]
-		switch c.random.IntN(22) {
+		switch c.random.IntN(25) {
 		case 0, 1, 2:
 			c.delete(ctx, id)
 		case 3, 4:
@@ -96,6 +102,8 @@ func (c *client) use(ctx context.Context, pause time.Duration) {
 			c.act(ctx, id, `{"unshelve":null}`)
 		case 19:
 			c.act(ctx, id, `{"rebuild":{"imageRef":"`+imageID+`"}}`)
+		case 22, 23, 24:
+			c.migrate(ctx, id)
 		case 18:
 			c.act(ctx, id, fmt.Sprintf(`{"createBackup":{"name":"backup","backup_type":"daily","rotation":%d}}`, c.random.IntN(3)))
 		}
@@ -177,6 +185,14 @@ func (c *client) delete(ctx context.Context, id string) bool {
 
 func (c *client) act(ctx context.Context, id, body string) {
 	c.do(ctx, http.MethodPost, "/v2.1/servers/"+id+"/action", body, nil)
+}
+
+// migrate has an operator move a server while it runs.
+func (c *client) migrate(ctx context.Context, id string) {
+	mine := c.api
+	c.api = c.operator
+	c.act(ctx, id, `{"os-migrateLive":{"host":null,"block_migration":"auto"}}`)
+	c.api = mine
 }
 
 func (c *client) attach(ctx context.Context, id string) {
