@@ -86,6 +86,7 @@ type Service struct {
 	catalog catalogCache
 	feed    *feed.Log
 	journal journal
+	codes   throttle
 	events  *events.Desk
 }
 

@@ -62,6 +62,9 @@ func (s *Service) proveTOTP(ctx context.Context, body *totpBody) (claim, error) 
 	if err != nil {
 		return claim{}, err
 	}
+	if !s.codes.admit(user.ID, s.deps.Clock.Now()) {
+		return claim{}, &refusedLogin{user.ID, "too many one-time passwords were wrong"}
+	}
 	now := s.deps.Clock.Now().Unix() / int64(totpStep/time.Second)
 	for _, row := range seeds {
 		step, err := s.stepOf(row, body.User.Passcode.Secret, now)
@@ -79,6 +82,7 @@ func (s *Service) proveTOTP(ctx context.Context, body *totpBody) (claim, error) 
 			return claim{}, err
 		}
 		if fresh {
+			s.codes.right(user.ID)
 			return claim{userID: user.ID, validAfter: user.ValidAfter}, nil
 		}
 	}
