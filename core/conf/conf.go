@@ -109,13 +109,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {
-	for _, part := range []interface{ complete() error }{&c.Passwords, &c.Imports, &c.Metrics} {
+	for _, part := range []interface{ complete() error }{&c.Passwords, &c.Imports, &c.Images, &c.Metrics} {
 		if err := part.complete(); err != nil {
 			return err
 		}
-	}
-	if err := c.Images.complete(); err != nil {
-		return err
 	}
 	if err := c.Fakes.complete(c.Virt); err != nil {
 		return err

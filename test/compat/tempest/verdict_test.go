@@ -97,3 +97,12 @@ func TestTheListOnlyGrows(t *testing.T) {
 		t.Errorf("the list (-want +got):\n%s", diff)
 	}
 }
+
+func TestSkipsAreExplained(t *testing.T) {
+	v := verdict{skipped: []result{{name: "tempest.a", outcome: skipped, detail: "No image_remote service to test against"}, {name: "tempest.b", outcome: skipped, detail: "plain"}}}
+	var out strings.Builder
+	v.print(&out)
+	if text := out.String(); !strings.Contains(text, "that is: the configuration names no second endpoint") || strings.Count(text, "that is:") != 1 {
+		t.Errorf("printed:\n%s", text)
+	}
+}
