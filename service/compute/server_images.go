@@ -107,7 +107,8 @@ func checkImageRequest(r *api.Request, action string, name *string, metadata map
 // signaturePrefix are the image's own, too (nova/compute/utils.py).
 var notInherited = []string{"cache_in_nova", "bittorrent", "mappings", "block_device_mapping", "img_mappings", "img_block_device_mapping",
 	"cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", "img_signature", "img_signature_hash_method", "img_signature_key_type",
-	"img_signature_certificate_uuid"}
+	"img_signature_certificate_uuid",
+	"stores", "direct_url"} // these two are attributes, and were once taken for properties
 
 const glanceNamespace = "os_glance"
 

@@ -94,9 +94,8 @@ func simulated() featureSwitches {
 		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
 			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
 		compute: slices.Concat(on("resize", "cold_migration", "live_migration", "block_migration_for_live_migration", "live_migrate_paused_instances", "live_migrate_back_and_forth"),
-			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password"),
-			off("shelve", "snapshot",
-				"vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
+			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password", "snapshot", "shelve"),
+			off("vnc_console", "serial_console", "attach_encrypted_volume", "personality"),
 			// Tests of other filters run only where they are named.
 			[][2]string{{"scheduler_enabled_filters", ""}}),
 		image:   on("api_v2", "os_glance_reserved", "manage_locations"),
