@@ -88,7 +88,7 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
 		Controller:   &computeagent.HTTPController{Client: cl.nodeClient("compute")},
 		ResumeGuests: cl.conf.ResumeGuests,
-		Images:       images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")},
+		Images:       images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")}, KeepImages: cl.conf.KeepImages,
 	}
 	var listener net.Listener
 	if cl.meetsNodes() {

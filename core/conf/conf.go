@@ -59,6 +59,9 @@ type Config struct {
 
 	ResizeOnSameHost bool `name:"resize-on-same-host" env:"VIRGA_RESIZE_ON_SAME_HOST" help:"Let a server that is resized stay on its host although there are others; its disk then grows in place."`
 
+	// KeepImages is nova's remove_unused_original_minimum_age_seconds.
+	KeepImages time.Duration `name:"image-cache-age" env:"VIRGA_IMAGE_CACHE_AGE" default:"24h" help:"How long this host keeps a cached image that no server needs; 0: it goes at once."`
+
 	// ShelvedOffload is nova's shelved_offload_time.
 	ShelvedOffload time.Duration `name:"shelved-offload-time" env:"VIRGA_SHELVED_OFFLOAD_TIME" help:"How long a shelved server stays on its host; default: it leaves at once, a negative time: it stays."`
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,8 @@ type Config struct {
 	Driver     hypervisor.Driver
 	Controller Controller
 	Images     Images
+	// KeepImages is how long a cached image stays that no guest needs; 0: it goes at once.
+	KeepImages time.Duration
 	// Uploads takes the data of snapshots; nil: none can be uploaded from here.
 	Uploads Uploads
 	Bus     bus.Bus
@@ -83,13 +86,15 @@ type Agent struct {
 	since atomic.Int64
 	// silence ends the answering of questions.
 	silence func()
-	// pruneDue tells that guests went away, so that images may have become unused.
-	pruneDue bool
+	cache   cache
 }
 
 // New returns an agent; Run makes it work.
 func New(cfg Config) *Agent {
 	a := &Agent{cfg: cfg, guests: map[string]*guest{}, known: make(chan struct{})}
+	if cfg.KeepImages > 0 { // what an earlier life left unused goes when it has been so for that long
+		a.cache.due = time.Now().Add(cfg.KeepImages)
+	}
 	a.becomeKnown = sync.OnceFunc(func() { close(a.known) })
 	return a
 }
@@ -218,7 +223,14 @@ func (a *Agent) hand(ctx context.Context, order orders.GuestOrder) {
 		}
 		a.guests[order.ServerID] = g
 	}
-	if g.give(order) {
+	before := g.images()
+	start := g.give(order)
+	for _, image := range before {
+		if !slices.Contains(g.images(), image) {
+			a.cache.unused(image, time.Now(), a.cfg.KeepImages)
+		}
+	}
+	if start {
 		a.workers.Go(func() { g.work(ctx) })
 	}
 }
@@ -229,34 +241,7 @@ func (a *Agent) forget(g *guest) {
 	defer a.mu.Unlock()
 	if a.guests[g.id] == g && g.idle() {
 		delete(a.guests, g.id)
-		a.pruneDue = true
-	}
-}
-
-func (a *Agent) pruneIsDue() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.pruneDue
-}
-
-// prune removes cached images that no guest needs; which ones are wanted is what the orders say.
-func (a *Agent) prune(ctx context.Context) {
-	a.mu.Lock()
-	due := a.pruneDue
-	a.pruneDue = false
-	var keep []string
-	for _, g := range a.guests {
-		keep = append(keep, g.images()...)
-	}
-	a.mu.Unlock()
-	if !due {
-		return
-	}
-	if _, err := a.cfg.Driver.PruneImages(ctx, keep); err != nil && ctx.Err() == nil {
-		a.cfg.Log.Warn("prune cached images", "host", a.cfg.Host, "error", err)
-		a.mu.Lock()
-		a.pruneDue = true
-		a.mu.Unlock()
+		a.cache.unused("", time.Now(), a.cfg.KeepImages)
 	}
 }
 

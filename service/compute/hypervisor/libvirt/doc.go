@@ -7,6 +7,8 @@
 //	images/ID.DIGEST.FORMAT       images cached once per host, as transferred
 //	guests/ID/guest.json          what the guest was last asked to be
 //	guests/ID/root.qcow2          its disk, copy-on-write on top of the cached image
+//	guests/ID/snapshot-IMAGE.qcow2  a flat copy of it on its way to the image service
+//	guests/ID/aside/              its former disks, until it is sure that they are not wanted back
 //	guests/ID/ephemeral.raw, swap.raw, config.iso, console.log
 //
 // and in libvirt the domains named virga-ID. A domain without a guest directory here is somebody else's and is never listed.
