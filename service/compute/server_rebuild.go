@@ -118,6 +118,7 @@ func (s *Service) rebuildAnswer(ctx context.Context, r *api.Request, row *server
 	}
 	if r.Version.AtLeast(vNoPersonality) {
 		body.Server["user_data"] = orNull(after.UserData)
+		delete(body.Server, "OS-EXT-SRV-ATTR:user_data") // what administrators see elsewhere, everybody sees here
 	}
 	return &api.Response{Status: http.StatusAccepted, Body: body}, nil
 }
