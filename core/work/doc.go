@@ -24,7 +24,7 @@
 //     as the kind keeps them.
 //   - A step is carried by a process that has its role.
 //
-// The package owns the tables operations and operation_events of each service's
-// database. It knows nothing of any service. Services import it; it imports core/db,
-// core/bus and core/clock.
+// The package owns the tables operations, operation_events and operation_carriers of each
+// service's database. It knows nothing of any service. Services import it; it imports
+// core/db, core/bus and core/clock.
 package work
