@@ -212,7 +212,7 @@ func tellingErrors(t *testing.T, s *scene) {
 func openPages(t *testing.T, s *scene) {
 	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/vars", "/internal", "/.git/config", "/clouds.yaml", "/db/identity.sqlite"} {
 		a := s.Anonymous().Do(t, "GET", path, nil)
-		for _, secret := range []string{marker, s.victim.owner.ProjectID, s.victim.owner.UserID, s.victim.ids["server_id"], s.victim.owner.Name, s.DataDir, "gAAAA", "password"} {
+		for _, secret := range []string{marker, s.victim.owner.ProjectID, s.victim.owner.UserID, s.victim.ids["server_id"], s.victim.owner.Name, s.DataDir, "gAAAA", cloud.AdminPassword, s.victim.owner.Password, "password:", "password="} {
 			if bytes.Contains(a.Body, []byte(secret)) {
 				t.Errorf("GET %s has %q: %s", path, secret, a)
 			}
