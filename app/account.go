@@ -96,6 +96,8 @@ type remote struct {
 	identity string
 	// roots are the addresses of the services, without versions, in order.
 	roots []string
+	// types are the roots by the types of services.
+	types map[string]string
 }
 
 const (
@@ -133,6 +135,7 @@ func (a Account) logIn(ctx context.Context) (*remote, error) {
 	var answer struct {
 		Token struct {
 			Catalog []struct {
+				Type      string
 				Endpoints []struct{ Interface, Region, URL string }
 			}
 		}
@@ -140,12 +143,13 @@ func (a Account) logIn(ctx context.Context) (*remote, error) {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxCatalog)).Decode(&answer); err != nil {
 		return nil, fmt.Errorf("log in at %s: read the catalog: %w", base, err)
 	}
-	r := &remote{http: client, token: token.Secret(resp.Header.Get("X-Subject-Token")), identity: base}
+	r := &remote{http: client, token: token.Secret(resp.Header.Get("X-Subject-Token")), identity: base, types: map[string]string{}}
 	for _, service := range answer.Token.Catalog {
 		for _, e := range service.Endpoints {
 			root := versionSuffix.ReplaceAllString(strings.TrimSuffix(e.URL, "/"), "")
 			if e.Interface == entry.endpointInterface() && (entry.RegionName == "" || e.Region == entry.RegionName) && !slices.Contains(r.roots, root) {
 				r.roots = append(r.roots, root)
+				r.types[service.Type] = root
 			}
 		}
 	}

@@ -207,11 +207,13 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Images:    neighbour.NewImages(cl.client("image", nil, http.Header{"Accept": {"application/json"}})),
 		Networks:  neighbour.NewNetworks(cl.client("network", nil, nil)),
 		Placement: neighbour.NewPlacement(cl.client("placement", nil, nil)),
+		Limits:    neighbour.NewLimits(cl.client("identity", nil, nil), "compute"),
 		Self:      serviceIdentity("compute"),
 		Roles:     cl.workRoles(),
 
 		ResizeConfirmWindow: cl.conf.ResizeConfirmWindow,
 		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload,
+		RateLimits: cl.conf.RateLimits,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,12 @@ import (
 	"virga/service/compute"
 )
 
+// VisibleNetworks implements compute.NetworkProxies.
+func (n *Networks) VisibleNetworks(ctx context.Context) ([]compute.Network, error) {
+	found, err := list(ctx, &n.client, "networks", url.Values{}, networkID)
+	return each(found, networkView.network), err
+}
+
 // ExternalNetworks implements compute.NetworkProxies.
 func (n *Networks) ExternalNetworks(ctx context.Context) ([]compute.Network, error) {
 	found, err := list(ctx, &n.client, "networks", url.Values{"router:external": {"true"}}, networkID)

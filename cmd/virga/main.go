@@ -26,6 +26,7 @@ type commands struct {
 	Join    join         `cmd:"" help:"Make this machine a node of a cloud, and run it."`
 	Token   joinTokens   `cmd:"" help:"Let machines join."`
 	Member  members      `cmd:"" help:"See and remove the machines of a cloud."`
+	Status  status       `cmd:"" help:"Tell whether the services and hosts of a running cloud are up, and what to mend before and after an upgrade."`
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
 	Sim     sim          `cmd:"" help:"Simulate a cloud of many hosts and measure it."`
 	Host    host         `cmd:"" help:"Empty compute hosts of a running cloud."`

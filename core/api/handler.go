@@ -136,6 +136,11 @@ func (s *server) handle(w http.ResponseWriter, r *Request) (any, error) {
 	if r.Identity != nil { // calls to neighbours are made as the caller
 		ctx = token.WithIdentity(ctx, r.Identity)
 	}
+	if s.table.Admit != nil {
+		if err := s.table.Admit(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.authorize(ctx, r); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,9 @@ type Table struct {
 	// MethodsByVersion answers 404 to a method that a path has in other versions only, as Nova
 	// does; without it the answer is 405.
 	MethodsByVersion bool
+	// Admit, if set, is asked before anything of a request but who it is from is looked at: to
+	// limit how many there are.
+	Admit func(ctx context.Context, r *Request) error
 	// CheckQuery, if set, refuses parameters of a query that the row does not have in the
 	// request's version.
 	CheckQuery func(row *Route, r *Request) error

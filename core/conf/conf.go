@@ -65,6 +65,8 @@ type Config struct {
 	// ShelvedOffload is nova's shelved_offload_time.
 	ShelvedOffload time.Duration `name:"shelved-offload-time" env:"VIRGA_SHELVED_OFFLOAD_TIME" help:"How long a shelved server stays on its host; default: it leaves at once, a negative time: it stays."`
 
+	RateLimits []string `name:"compute-rate-limit" env:"VIRGA_COMPUTE_RATE_LIMIT" placeholder:"METHOD PATH COUNT/UNIT" help:"Bound how many requests of a project the compute API takes: 'POST /servers 10/minute', '* * 100/second'; in a path * stands for anything. All processes count together. Default: no limits."`
+
 	// ReclaimAfter is nova's reclaim_instance_interval.
 	ReclaimAfter time.Duration `name:"reclaim-instance-interval" env:"VIRGA_RECLAIM_INSTANCE_INTERVAL" help:"How long a deleted server waits, powered off, to be restored, before it really goes; default: it goes at once."`
 

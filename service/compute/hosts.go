@@ -99,6 +99,9 @@ func (s *Service) hostUpdate(ctx context.Context, r *api.Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
+	if _, err := s.loadHost(ctx, r); err != nil {
+		return nil, err
+	}
 	if in.Maintenance != nil {
 		return nil, api.BadRequest("The requested functionality is not supported: disable the host instead.")
 	}
@@ -113,6 +116,9 @@ func (s *Service) hostUpdate(ctx context.Context, r *api.Request) (any, error) {
 
 // hostPower answers GET /os-hosts/{host_name}/{reboot|shutdown|startup}, which nova's libvirt
 // driver cannot do either.
-func (s *Service) hostPower(context.Context, *api.Request) (any, error) {
+func (s *Service) hostPower(ctx context.Context, r *api.Request) (any, error) {
+	if _, err := s.loadHost(ctx, r); err != nil {
+		return nil, err
+	}
 	return nil, api.Errorf(http.StatusNotImplemented, "The requested functionality is not supported.")
 }

@@ -152,7 +152,7 @@ func (s *Service) keypairCreate(ctx context.Context, r *api.Request) (any, error
 		if err != nil {
 			return err
 		}
-		limits, err := quotaLimits(tx, r.ProjectID())
+		limits, err := s.quotaLimits(tx, r.ProjectID())
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *Service) serverRestore() work.Registrable {
 
 func (s *Service) actionRestore(ctx context.Context, r *api.Request, _ *server, _ json.RawMessage) (any, error) {
 	_, err := s.start(ctx, r, "restore", opRestore, powerParams{}, inStates("restore", vmSoft), func(tx *db.Tx, row *server) error {
-		limits, err := quotaLimits(tx, row.ProjectID)
+		limits, err := s.quotaLimits(tx, row.ProjectID)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 // NetworkProxies is what compute passes on to the network service for clients of before
 // microversion 2.36, as their own callers. Refusals are *api.Error as everywhere.
 type NetworkProxies interface {
+	// VisibleNetworks returns all networks that the caller may see.
+	VisibleNetworks(ctx context.Context) ([]Network, error)
 	// ExternalNetworks returns the external networks that the caller may see.
 	ExternalNetworks(ctx context.Context) ([]Network, error)
 	// SecurityGroup returns a group with its rules; status 404 when the caller sees none.

@@ -38,7 +38,7 @@ func viewProjectNetwork(_ *api.Request, n Network) map[string]any {
 type networkViewer func(r *api.Request, n Network) map[string]any
 
 func (s *Service) listNetworks(ctx context.Context, r *api.Request, view networkViewer) (any, error) {
-	networks, err := s.deps.Networks.UsableNetworks(as(ctx, r), r.ProjectID())
+	networks, err := s.deps.Networks.VisibleNetworks(as(ctx, r))
 	if err != nil {
 		return nil, passedOn("network", err)
 	}

@@ -30,6 +30,8 @@ func TestSecurityGroupsAreKeptByTheNetworkService(t *testing.T) {
 	} {
 		do("POST", "/os-security-group-rules", `{"security_group_rule": `+body+`}`).want(want, "")
 	}
+	again := `{"security_group_rule": {"parent_group_id": "` + id + `", "ip_protocol": "tcp", "from_port": 22, "to_port": 23, "cidr": "10.1.2.3/8"}}`
+	do("POST", "/os-security-group-rules", again).want(400, "This rule already exists in group "+id)
 	rules := do("GET", "/os-security-groups/"+id, "").want(200, `"cidr":"10.0.0.0/8"`)
 	do("DELETE", "/os-security-group-rules/"+rules.str("security_group", "rules", 0, "id"), "").want(202, "")
 	do("DELETE", "/os-security-group-rules/"+publicID, "").want(404, "")

@@ -12,6 +12,16 @@ import (
 
 // What the network and the image service do for clients of before they had APIs of their own.
 
+func (w networks) VisibleNetworks(ctx context.Context) ([]compute.Network, error) {
+	leave, err := w.enter(ctx, "networks")
+	defer leave()
+	var found []compute.Network
+	for _, id := range slices.Sorted(maps.Keys(w.networks)) {
+		found = append(found, w.networks[id])
+	}
+	return found, err
+}
+
 func (w networks) ExternalNetworks(ctx context.Context) ([]compute.Network, error) {
 	leave, err := w.enter(ctx, "external networks")
 	defer leave()

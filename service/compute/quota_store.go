@@ -39,9 +39,18 @@ type quotaRow struct {
 	Value     int64  `db:"value"`
 }
 
-// quotaLimits are the limits in force for a project: its own, else the default class's,
-// else the built-in ones.
-func quotaLimits(tx *db.Tx, projectID string) (map[string]int64, error) {
+// quotaLimits are the limits in force for a project: identity's, else its own, else the
+// default class's, else the built-in ones.
+func (s *Service) quotaLimits(tx *db.Tx, projectID string) (map[string]int64, error) {
+	limits, err := ownLimits(tx, projectID)
+	if err != nil {
+		return nil, err
+	}
+	return s.withUnified(projectID, limits), nil
+}
+
+// ownLimits are the limits that compute itself keeps for a project.
+func ownLimits(tx *db.Tx, projectID string) (map[string]int64, error) {
 	limits := defaultQuotas()
 	for _, owner := range []struct{ kind, id string }{{quotaOfClass, defaultClass}, {quotaOfProject, projectID}} {
 		rows, err := quotasOf(tx, owner.kind, owner.id)

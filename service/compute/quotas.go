@@ -70,8 +70,11 @@ func viewQuotas(limits map[string]int64, names []string, id string) map[string]a
 }
 
 func (s *Service) readLimits(ctx context.Context, projectID string) (limits map[string]int64, used usedByProject, err error) {
+	if err := s.learnLimits(ctx, projectID); err != nil {
+		return nil, used, err
+	}
 	err = s.db.Read(ctx, func(tx *db.Tx) error {
-		if limits, err = quotaLimits(tx, projectID); err != nil {
+		if limits, err = s.quotaLimits(tx, projectID); err != nil {
 			return err
 		}
 		used, err = sumProject(tx, projectID)
@@ -164,7 +167,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 		if err != nil {
 			return err
 		}
-		before, err := quotaLimits(tx, id)
+		before, err := ownLimits(tx, id)
 		if err != nil {
 			return err
 		}
@@ -177,7 +180,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 				return err
 			}
 		}
-		if limits, err = quotaLimits(tx, id); err != nil {
+		if limits, err = s.quotaLimits(tx, id); err != nil {
 			return err
 		}
 		return s.record(tx, r, feed.Change{Kind: "quota", ID: id, Action: "update", OwnerProjectID: id, Before: before, After: limits})
@@ -191,7 +194,7 @@ func (s *Service) quotaUpdate(ctx context.Context, r *api.Request) (any, error) 
 func (s *Service) quotaDelete(ctx context.Context, r *api.Request) (any, error) {
 	id := r.Param("project_id")
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		before, err := quotaLimits(tx, id)
+		before, err := ownLimits(tx, id)
 		if err != nil {
 			return err
 		}
@@ -225,7 +228,7 @@ func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, er
 	}
 	var limits map[string]int64
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		before, err := quotaLimits(tx, "")
+		before, err := ownLimits(tx, "")
 		if err != nil {
 			return err
 		}
@@ -234,7 +237,7 @@ func (s *Service) quotaClassUpdate(ctx context.Context, r *api.Request) (any, er
 				return err
 			}
 		}
-		if limits, err = quotaLimits(tx, ""); err != nil {
+		if limits, err = s.quotaLimits(tx, ""); err != nil {
 			return err
 		}
 		return s.record(tx, r, feed.Change{Kind: "quota_class", ID: defaultClass, Action: "update", Before: before, After: limits})
@@ -280,5 +283,13 @@ func (s *Service) limitsShow(ctx context.Context, r *api.Request) (any, error) {
 	if r.Version.Before(vNoPersonality) {
 		absolute["maxPersonality"], absolute["maxPersonalitySize"] = limits[quotaFiles], limits[quotaFileBytes]
 	}
-	return map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": absolute}}, nil
+	owner := id
+	if owner == "" {
+		owner = rateOwner(r)
+	}
+	rates, err := s.viewRates(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"limits": map[string]any{"rate": rates, "absolute": absolute}}, nil
 }

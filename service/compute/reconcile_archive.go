@@ -12,7 +12,7 @@ import (
 const keepDeleted = 90 * 24 * time.Hour
 
 // reconcileArchive forgets servers that were deleted long ago and migrations that ended
-// then, in small transactions.
+// then, and what means nothing any more of rate limits, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
 	const batch = 200
 	for ctx.Err() == nil {
@@ -23,7 +23,11 @@ func (s *Service) reconcileArchive(ctx context.Context) error {
 				return err
 			}
 			moves, err := purgeMigrations(tx, before, batch)
-			gone = max(gone, moves)
+			if err != nil {
+				return err
+			}
+			rates, err := purgeRateLimits(tx, s.clock.Now(), batch)
+			gone = max(gone, moves, rates)
 			return err
 		})
 		if err != nil || gone < batch {

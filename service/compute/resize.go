@@ -190,7 +190,7 @@ func (s *Service) admitMove(tx *db.Tx, m *newMigration, row *server) error {
 	m.Detail.SourceProvider, m.Detail.SourceNode = source.HypervisorID, source.Facts.HostName
 	m.reserve(&m.Detail.Old, &m.Detail.New)
 	if m.ExtraVCPUs > 0 || m.ExtraMemoryMiB > 0 {
-		limits, err := quotaLimits(tx, row.ProjectID)
+		limits, err := s.quotaLimits(tx, row.ProjectID)
 		if err != nil {
 			return err
 		}

@@ -104,11 +104,26 @@ func (s *Service) securityGroupRuleCreate(ctx context.Context, r *api.Request) (
 			return nil, fromGroups(err, id)
 		}
 	}
+	if slices.ContainsFunc(names[parent].Rules, rule.same) {
+		return nil, api.BadRequest("This rule already exists in group %s", parent)
+	}
 	made, err := s.deps.Networks.CreateSecurityGroupRule(ctx, parent, rule)
 	if err != nil {
 		return nil, fromGroups(err, parent)
 	}
 	return map[string]any{"security_group_rule": viewGroupRule(parent, made, names)}, nil
+}
+
+// same tells whether another rule lets the same through.
+func (rule SecurityGroupRule) same(other SecurityGroupRule) bool {
+	port := func(p *int) int {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	return rule.Direction == other.Direction && rule.EtherType == other.EtherType && rule.Protocol == other.Protocol && rule.RemotePrefix == other.RemotePrefix &&
+		rule.RemoteGroupID == other.RemoteGroupID && port(rule.PortMin) == port(other.PortMin) && port(rule.PortMax) == port(other.PortMax)
 }
 
 // securityGroupRuleDelete answers DELETE /os-security-group-rules/{rule_id}.
@@ -162,7 +177,7 @@ func (rule *SecurityGroupRule) readSource(text string) error {
 	if source.Addr().Is6() {
 		rule.EtherType = "IPv6"
 	}
-	rule.RemotePrefix = source.String()
+	rule.RemotePrefix = source.Masked().String()
 	return nil
 }
 

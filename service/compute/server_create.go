@@ -140,7 +140,7 @@ func (s *Service) readCreate(ctx context.Context, r *api.Request, body *serverBo
 		func() error { return checkServerName(in.Name) },
 		func() error { return request.readCounts(in) },
 		func() error { return request.readTags(in.Tags) },
-		func() error { return request.readFiles(in) },
+		func() error { return s.readFiles(ctx, in, request) },
 		func() error { return request.readHostName(r, in) },
 		func() error { return request.readHints(body) },
 		func() error { return checkDeviceVersions(r, in.Devices) },
@@ -214,25 +214,31 @@ func (c *createRequest) readTags(tags []string) error {
 }
 
 // readFiles reads user data and personality.
-func (c *createRequest) readFiles(in *serverFields) error {
+func (s *Service) readFiles(ctx context.Context, in *serverFields, c *createRequest) error {
 	if in.UserData != nil {
 		if _, err := base64.StdEncoding.DecodeString(*in.UserData); err != nil {
 			return api.BadRequest("Invalid input for field/attribute user_data. It is not of the format 'base64'")
 		}
 		c.userData = *in.UserData
 	}
-	limits := defaultQuotas()
-	if int64(len(in.Personality)) > limits[quotaFiles] {
-		return api.Forbidden("Personality file limit exceeded")
+	var limits map[string]int64
+	if len(in.Personality) > 0 {
+		var err error
+		if limits, _, err = s.readLimits(ctx, c.row.ProjectID); err != nil {
+			return err
+		}
+		if over(limits[quotaFiles], 0, int64(len(in.Personality))) {
+			return api.Forbidden("Personality file limit exceeded")
+		}
 	}
 	for _, file := range in.Personality {
 		contents, err := base64.StdEncoding.DecodeString(file.Contents)
 		switch {
 		case err != nil:
 			return api.BadRequest("Personality content for %s cannot be decoded", oneLine(file.Path, 60))
-		case int64(len(contents)) > limits[quotaFileBytes]:
+		case over(limits[quotaFileBytes], 0, int64(len(contents))):
 			return api.Forbidden("Personality file content too long")
-		case file.Path == "" || int64(len(file.Path)) > limits[quotaPathBytes]:
+		case file.Path == "" || over(limits[quotaPathBytes], 0, int64(len(file.Path))):
 			return api.Forbidden("Personality file path too long")
 		}
 		c.row.Detail.Files = append(c.row.Detail.Files, injectedFile{file.Path, contents})
@@ -570,7 +576,7 @@ func (s *Service) admitServer(tx *db.Tx, r *api.Request, c *createRequest, row *
 // takeQuota tells how many of the servers the quota allows: as many as are asked for at
 // most, and not less than the least.
 func (s *Service) takeQuota(tx *db.Tx, c *createRequest) (int, error) {
-	limits, err := quotaLimits(tx, c.row.ProjectID)
+	limits, err := s.quotaLimits(tx, c.row.ProjectID)
 	if err != nil {
 		return 0, err
 	}

@@ -111,7 +111,7 @@ func (s *Service) groupCreate(ctx context.Context, r *api.Request) (any, error) 
 	}
 	group.ID, group.CreatedAt = s.clock.ID(), s.clock.Now()
 	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		limits, err := quotaLimits(tx, group.ProjectID)
+		limits, err := s.quotaLimits(tx, group.ProjectID)
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s *Service) checkGroup(tx *db.Tx, r *api.Request, c *createRequest, count 
 	if err != nil {
 		return err
 	}
-	limits, err := quotaLimits(tx, r.ProjectID())
+	limits, err := s.quotaLimits(tx, r.ProjectID())
 	if err != nil {
 		return err
 	}

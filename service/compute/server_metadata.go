@@ -37,7 +37,7 @@ func (s *Service) changeMetadata(ctx context.Context, r *api.Request, change fun
 		if err := change(metadata); err != nil {
 			return err
 		}
-		limits, err := quotaLimits(tx, row.ProjectID)
+		limits, err := s.quotaLimits(tx, row.ProjectID)
 		if err != nil {
 			return err
 		}

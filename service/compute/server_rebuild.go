@@ -136,7 +136,7 @@ func (s *Service) rebuiltAs(ctx context.Context, r *api.Request, row *server, in
 	for _, check := range []func() error{
 		func() error { return rebuildNames(r, in, given, &after) },
 		func() error { return s.rebuildMetadata(ctx, row, in, &after) },
-		func() error { return rebuildFiles(in, given, &after) },
+		func() error { return s.rebuildFiles(ctx, row.ProjectID, in, given, &after) },
 		func() error { return s.rebuildKey(ctx, r, in, given, &after) },
 		func() error { return s.rebuildImage(ctx, r, row, *in.ImageRef, &after) },
 	} {
@@ -201,7 +201,7 @@ func (s *Service) rebuildMetadata(ctx context.Context, row *server, in *rebuildB
 	}
 	after.Metadata = in.Metadata
 	return s.db.Read(ctx, func(tx *db.Tx) error {
-		limits, err := quotaLimits(tx, row.ProjectID)
+		limits, err := s.quotaLimits(tx, row.ProjectID)
 		if err != nil {
 			return err
 		}
@@ -215,10 +215,10 @@ func (s *Service) rebuildMetadata(ctx context.Context, row *server, in *rebuildB
 // maxUserData is how many characters of base64 user data has at most.
 const maxUserData = 65535
 
-func rebuildFiles(in *rebuildBody, given map[string]json.RawMessage, after *rebuilt) error {
+func (s *Service) rebuildFiles(ctx context.Context, projectID string, in *rebuildBody, given map[string]json.RawMessage, after *rebuilt) error {
 	if in.Personality != nil {
-		read := &createRequest{}
-		if err := read.readFiles(&serverFields{Personality: in.Personality}); err != nil {
+		read := &createRequest{row: server{ProjectID: projectID}}
+		if err := s.readFiles(ctx, &serverFields{Personality: in.Personality}, read); err != nil {
 			return err
 		}
 		after.Files = read.row.Detail.Files

@@ -20,6 +20,11 @@ func (s *Service) loadServer(ctx context.Context, r *api.Request) (api.Target, e
 	if err != nil {
 		return nil, err
 	}
+	if row.ProjectID != r.ProjectID() && r.HTTP.Method == http.MethodPost { // an administrator's action may use up the owner's quota
+		if err := s.learnLimits(ctx, row.ProjectID); err != nil {
+			return nil, err
+		}
+	}
 	return serverTarget{row}, nil
 }
 

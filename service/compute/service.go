@@ -49,6 +49,8 @@ type Deps struct {
 	PolicyOverrides map[string]string
 	// Compiled keeps the compiled schemas of the API for the next life of the service; nil: for this one alone.
 	Compiled *api.Compiled
+	// RateLimits are rules METHOD PATH COUNT/UNIT of how many requests a project may make.
+	RateLimits []string
 	// Owner names this process in leases.
 	Owner string
 
@@ -65,6 +67,8 @@ type Deps struct {
 	Images    Images
 	Networks  Networks
 	Placement Placement
+	// Limits are identity's unified limits; nil: there are none.
+	Limits Limits
 	// Self is the identity under which operations speak to the neighbours; it needs the
 	// roles admin and service. Nil: one that is known in this process alone.
 	Self *token.Identity
@@ -103,6 +107,8 @@ type Service struct {
 	deciding   prometheus.Histogram
 	pulse      *pulse.Keeper
 	specs      specBook
+	rates      []rateRule
+	unified    unified
 }
 
 // New migrates the database and builds the API; nothing runs before Run.
@@ -123,6 +129,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
 			Help:    "Time that the scheduler takes to learn what changed, look at all hosts and choose one.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 1.25, 40)})}
+	if s.rates, err = readRateRules(deps.RateLimits); err != nil {
+		return nil, err
+	}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(s.deciding); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
@@ -149,7 +158,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.table = &api.Table{
 		Service: "compute", Type: "compute", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: microversions(), SlashCounts: true, MethodsByVersion: true, CheckQuery: checkQuery,
-		Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Compiled: deps.Compiled, Policy: policy,
+		Admit: s.admit, Errors: errorStyle, RequestIDHeader: "X-Compute-Request-Id", Schemas: schemas, Compiled: deps.Compiled, Policy: policy,
 		Auth: deps.Auth, AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
 	}
 	inner, err := api.NewHandler(s.table)
