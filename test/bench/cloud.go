@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"virga/test/process"
 )
 
 // password is given to each cloud that is measured.
@@ -23,85 +21,55 @@ const password = "only-for-the-measurement"
 
 // cloud is the process under measurement, and a client of it.
 type cloud struct {
-	process *exec.Cmd
-	base    string
-	token   string
-	client  *http.Client
+	*process.Cloud
+	token  string
+	client *http.Client
 }
 
-// start runs the binary and waits until it is ready.
+// start runs the binary, waits until it is ready and logs in.
 func start(ctx context.Context, binary, data string) (*cloud, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	running, err := process.Start(ctx, process.Options{Binary: binary, DataDir: data, AdminPassword: password})
 	if err != nil {
 		return nil, err
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return nil, err
+	c := &cloud{Cloud: running, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	if c.token, err = c.login(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
 	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, err
-	}
-	log, err := os.OpenFile(filepath.Join(data, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	c := &cloud{
-		process: exec.CommandContext(ctx, binary, "up", "--virt", "fake", "--data-dir", data, "--listen", address, "--log-level", "warn"),
-		base:    "http://" + address,
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
-	}
-	c.process.Env = append(os.Environ(), "VIRGA_ADMIN_PASSWORD="+password)
-	c.process.Stderr = log
-	if err := c.process.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
-	}
-	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); time.Sleep(time.Millisecond) {
-		resp, err := c.client.Get(c.base + "/readyz")
-		if err != nil {
-			continue
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
-			c.token, err = c.login(ctx)
-			return c, err
-		}
-	}
-	text, _ := os.ReadFile(filepath.Join(data, "log"))
-	return nil, fmt.Errorf("the cloud does not become ready: %s", text)
+	return c, nil
 }
 
-// stop ends the process and waits for it.
-func (c *cloud) stop() error {
-	if c.process == nil {
-		return nil
-	}
-	_ = c.process.Process.Signal(syscall.SIGTERM)
-	err := c.process.Wait()
-	c.process = nil
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return fmt.Errorf("the cloud ended with %w", err)
-	}
-	return nil
-}
-
-// memory is the process's proportional set size.
-func (c *cloud) memory() string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", c.process.Process.Pid))
+// memory is the process's proportional set size in bytes, 0 where the kernel does not tell.
+func (c *cloud) memory() int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", c.PID))
 	if err != nil {
-		return err.Error()
+		return 0
 	}
-	for line := range strings.SplitSeq(string(text), "\n") {
+	for line := range strings.Lines(string(text)) {
 		if rest, found := strings.CutPrefix(line, "Pss:"); found {
-			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-			if err == nil {
-				return fmt.Sprintf("%.1f MB", float64(kib)*1024/1e6)
-			}
+			kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kib << 10
 		}
 	}
-	return "not told by the kernel"
+	return 0
+}
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+
+// memoryWhile looks at the memory again and again while do runs and gives the most it was.
+func (c *cloud) memoryWhile(do func() error) (most int64, err error) {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		most = max(most, c.memory())
+		select {
+		case err := <-done:
+			return most, err
+		case <-tick.C:
+		}
+	}
 }
 
 // passwordBody asks for a token of the admin's project by password, tokenBody by token.
@@ -125,7 +93,7 @@ func (c *cloud) login(ctx context.Context) (string, error) {
 
 // send sends a request and fails on a status of 300 or more.
 func (c *cloud) send(ctx context.Context, method, path string, body io.Reader, header map[string]string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@
 // binary with simulated guests, puts load on it over loopback, and prints medians,
 // rates and ratios to plain work on the same machine in the same run.
 //
-// It owns no thresholds: absolute times on a shared machine are noise, so it prints the
-// goal beside each figure and leaves the judgement to the reader.
+// It owns no thresholds: absolute times on a shared machine are noise, so it prints what is
+// wanted beside each figure and leaves the judgement to the reader.
 package main
 
 import (
@@ -30,7 +30,7 @@ type settings struct {
 func main() {
 	var s settings
 	flag.StringVar(&s.binary, "binary", "bin/virga", "the program to measure")
-	flag.IntVar(&s.servers, "servers", 1000, "how many servers the list is measured with")
+	flag.IntVar(&s.servers, "servers", 1000, "how many servers a simulation creates, and its lists have")
 	flag.IntVar(&s.clients, "clients", 8, "how many clients work at once where a rate is measured")
 	flag.IntVar(&s.hosts, "hosts", 10_000, "how many hosts the largest simulation has; 0: no simulations")
 	flag.IntVar(&s.stock, "stock", 100_000, "how many servers the lists of a simulation have")
@@ -58,18 +58,16 @@ func run(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	row("start to ready, new data folder", since(began), "")
-	defer func() { err = errors.Join(err, c.stop()) }()
-	if err := c.stop(); err != nil {
+	if err := c.Stop(); err != nil {
 		return err
 	}
 	began = time.Now()
-	again, err := start(ctx, s.binary, data)
-	if err != nil {
+	if c, err = start(ctx, s.binary, data); err != nil {
 		return err
 	}
-	*c = *again
+	defer func() { err = errors.Join(err, c.Stop()) }()
 	row("start to ready, existing data folder", since(began), "1 s")
-	row("memory when idle (PSS)", c.memory(), "100 MB")
+	row("memory when idle (PSS)", megabytes(c.memory()), "100 MB")
 	for _, measure := range []func(context.Context, *cloud, settings) error{
 		tokens, lists, imageContent, networks, servers, placementCandidates,
 	} {
@@ -77,16 +75,16 @@ func run(ctx context.Context, s settings) (err error) {
 			return err
 		}
 	}
-	row("memory at the end (PSS)", c.memory(), "")
+	row("memory at the end (PSS)", megabytes(c.memory()), "")
 	return nil
 }
 
 // row prints one figure.
 func row(what, figure, goal string) {
 	if goal != "" {
-		goal = "goal: " + goal
+		goal = "wanted: " + goal
 	}
-	fmt.Printf("%-52s %-34s %s\n", what, figure, goal)
+	fmt.Printf("%-58s %-38s %s\n", what, figure, goal)
 }
 
 func since(t time.Time) string { return time.Since(t).Round(time.Millisecond).String() }
