@@ -448,7 +448,11 @@ func (s *Service) serverList(ctx context.Context, r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.readServers(ctx, q, briefColumns)
+	columns := namedColumns
+	if len(q.match) > 0 {
+		columns = briefColumns
+	}
+	rows, err := s.readServers(ctx, q, columns)
 	if err != nil {
 		return nil, err
 	}
