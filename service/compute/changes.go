@@ -63,7 +63,7 @@ type portDocument struct {
 
 func documentOfServer(row *server) *serverDocument {
 	d := &row.Detail
-	doc := &serverDocument{ID: row.ID, Name: row.Name, HostName: row.HostName, TenantID: row.ProjectID, UserID: row.UserID, VMState: row.VMState,
+	doc := &serverDocument{ID: row.ID, Name: row.Name, HostName: row.HostName, TenantID: row.ProjectID, UserID: row.UserID, VMState: shownState(row.VMState),
 		PowerState: row.PowerState, Host: row.Host, ReservationID: row.ReservationID, Zone: row.Zone, ImageID: row.ImageID,
 		ImageMeta: d.Image.Properties, Flavor: d.Flavor, KeyName: row.KeyName, ConfigDrive: row.ConfigDrive, Locked: row.Locked,
 		LockedReason: d.LockedReason, Description: d.Description, Metadata: nonNil(d.Metadata), Addresses: viewAddresses(row.NICs),

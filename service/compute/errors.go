@@ -39,7 +39,7 @@ func errorStyle(e *api.Error, _ *api.Request) (contentType string, body []byte) 
 
 // stateConflict is Nova's answer to an action in the wrong state.
 func stateConflict(action, serverID, what, state string) error {
-	return api.Conflict("Cannot '%s' instance %s while it is in %s %s", action, serverID, what, state)
+	return api.Conflict("Cannot '%s' instance %s while it is in %s %s", action, serverID, what, shownState(state))
 }
 
 // refusalText is the sentence of a neighbour's refusal.

@@ -108,7 +108,7 @@ var serverFilters = map[string]struct {
 	"config_drive":      {since: vMoreFilters, apply: flagFilter("config_drive")},
 	"key_name":          {since: vMoreFilters, apply: equals("key_name")},
 	"user_id":           {since: vMoreFilters, apply: equals("user_id")},
-	"vm_state":          {since: vMoreFilters, apply: equals("vm_state")},
+	"vm_state":          {since: vMoreFilters, apply: stateFilter},
 	"power_state":       {since: vMoreFilters, apply: powerFilter},
 	"task_state":        {since: vMoreFilters, apply: taskFilter},
 	"hostname":          {memberNever: true, apply: equals("hostname")},
@@ -193,6 +193,16 @@ func equals(column string) func(*serverQuery, []string, *api.Request) error {
 		q.and(column+" IN "+marks, args...)
 		return nil
 	}
+}
+
+func stateFilter(q *serverQuery, values []string, r *api.Request) error {
+	states := slices.Clone(values)
+	for i, state := range states {
+		if state == shownOffloaded {
+			states[i] = vmOffloaded
+		}
+	}
+	return equals("vm_state")(q, states, r)
 }
 
 func flagFilter(column string) func(*serverQuery, []string, *api.Request) error {

@@ -82,7 +82,7 @@ func (s *Service) actionUnshelve(ctx context.Context, r *api.Request, row *serve
 		}
 		if (params.Pin || params.Host != "") && row.VMState != vmOffloaded && t.state == "" {
 			return api.Conflict(`Specifying an availability zone or a host when unshelving server "%s" with status "%s" is not supported. `+
-				`The server status must be SHELVED_OFFLOADED.`, row.ID, row.VMState)
+				`The server status must be SHELVED_OFFLOADED.`, row.ID, shownState(row.VMState))
 		}
 		params.Offloaded = row.VMState == vmOffloaded
 		return nil

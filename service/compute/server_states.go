@@ -141,6 +141,7 @@ func moveTask(step string) string {
 
 // statusOf is the status that users see, from vm_state and task (nova/api/openstack/common.py).
 func statusOf(vmState string, t task) string {
+	vmState = shownState(vmState)
 	switch vmState {
 	case vmBuilding:
 		return "BUILD"
@@ -169,7 +170,7 @@ func statusOf(vmState string, t task) string {
 		}
 		return "VERIFY_RESIZE"
 	}
-	return map[string]string{vmActive: "ACTIVE", vmShelved: "SHELVED", vmOffloaded: "SHELVED_OFFLOADED", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmSoft: "SOFT_DELETED", vmDeleted: "DELETED"}[vmState]
+	return map[string]string{vmActive: "ACTIVE", vmShelved: "SHELVED", shownOffloaded: "SHELVED_OFFLOADED", vmPaused: "PAUSED", vmSuspended: "SUSPENDED", vmRescued: "RESCUE", vmStopped: "SHUTOFF", vmError: "ERROR", vmSoft: "SOFT_DELETED", vmDeleted: "DELETED"}[vmState]
 }
 
 // vmStateOf is the vm_state that is shown: a server that is building has an operation that
@@ -178,7 +179,18 @@ func vmStateOf(row *server, t task) string {
 	if row.VMState == vmBuilding && !t.building && t.state != "deleting" {
 		return vmError
 	}
-	return row.VMState
+	return shownState(row.VMState)
+}
+
+// shownOffloaded is how the API calls vmOffloaded.
+const shownOffloaded = "shelved_offloaded"
+
+// shownState is how the API calls a vm_state.
+func shownState(vmState string) string {
+	if vmState == vmOffloaded {
+		return shownOffloaded
+	}
+	return vmState
 }
 
 // secondTime is the form of times in server views: no fractions.

@@ -19,7 +19,7 @@ const (
 	vmRescued   = "rescued"
 	vmStopped   = "stopped"
 	vmShelved   = "shelved"
-	vmOffloaded = "shelved_offloaded"
+	vmOffloaded = "offloaded" // so that the column holds it; see shownState
 	vmResized   = "resized"
 	vmError     = "error"
 	vmSoft      = "soft-delete"

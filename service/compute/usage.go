@@ -132,7 +132,7 @@ func (u *usageReport) links(r *api.Request) []linkView {
 
 // add counts the time that a server ran within the period.
 func (p *projectUsage) add(row *server, start, end, now time.Time) {
-	from, to, until, state := row.LaunchedAt, end, now, row.VMState
+	from, to, until, state := row.LaunchedAt, end, now, shownState(row.VMState)
 	if from.Before(start) {
 		from = start
 	}
