@@ -106,3 +106,48 @@ func (r *region) live(t *testing.T) {
 		t.Errorf("the migrations are %v", rows)
 	}
 }
+
+// evacuate cuts ada's host off and has her made anew on the other one. When her old host is back, what runs there of her is ended.
+func (r *region) evacuate(t *testing.T) {
+	from, ada := r.hostOf(t, "ada"), r.servers["ada"]
+	plug := r.nodes[from].machine.Plug()
+	set := func(state string) {
+		if out, err := exec.Command("ip", "link", "set", plug, state).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	set("down")
+	r.admin.openstack(t, "compute", "service", "set", "--down", from, "nova-compute")
+	// Debian 12's client asks for it well and then stumbles over what to print.
+	if _, err := r.admin.shell.run(t.Context(), []string{"server", "evacuate", ada.id}); err != nil && !strings.Contains(err.Error(), "TupleWithMeta") {
+		t.Fatal(err)
+	}
+	if host := r.status(t, "ada", "ACTIVE"); host != r.other(from) {
+		t.Fatalf("ada is on %s and was on %s: %v", host, from, r.rows(t, "Server UUID", ada.id, "server", "migration", "list"))
+	}
+	await(t, "ada has booted anew", bootPatience, func() error {
+		if log := r.admin.openstack(t, "console", "log", "show", ada.id); !strings.Contains(log, "login:") {
+			return fmt.Errorf("her console says %q", log[max(0, len(log)-300):])
+		}
+		return nil
+	})
+	if n := len(qemusOf(ada.id)); n != 2 {
+		t.Errorf("ada runs %d times while her old host knows nothing of her move", n)
+	}
+	set("up")
+	r.admin.openstack(t, "compute", "service", "set", "--up", from, "nova-compute")
+	r.awaitSeen(t, from, true)
+	// What its agents asked before the plug was pulled they give up after half a minute.
+	await(t, "nothing of ada is on "+from, 2*bootPatience, func() error {
+		if found := r.traces(t, from, "ada"); len(found) > 0 {
+			return fmt.Errorf("there are %s", strings.Join(found, ", "))
+		}
+		return nil
+	})
+	if n := len(qemusOf(ada.id)); n != 1 {
+		t.Errorf("ada runs %d times", n)
+	}
+	if rows := r.rows(t, "Status", "done", "server", "migration", "list"); len(rows) != 1 || rows[0]["Source Compute"] != from {
+		t.Errorf("the migrations are %v", rows)
+	}
+}

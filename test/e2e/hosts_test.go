@@ -60,6 +60,7 @@ func TestHosts(t *testing.T) {
 		{"a move is taken back", r.revert},
 		{"a server is resized", r.resize},
 		{"a node is cut off", r.cutOff},
+		{"a server is evacuated", r.evacuate},
 		{"delete leaves nothing", r.delete},
 	} {
 		began := time.Now()
