@@ -91,7 +91,11 @@ func (s *Service) bindPorts(ctx context.Context, serverID, hostName string) erro
 	}
 	for _, p := range ports {
 		if p.HostID != hostName {
-			if p, err = s.deps.Networks.UpdatePort(ctx, p.ID, PortChange{HostID: &hostName}); err != nil {
+			change := PortChange{HostID: &hostName}
+			if at := expectedAt(p); at != "" && at != hostName { // it arrived where it leaves now
+				change.Profile = expecting(p, "")
+			}
+			if p, err = s.deps.Networks.UpdatePort(ctx, p.ID, change); err != nil {
 				return err
 			}
 		}
