@@ -117,9 +117,7 @@ type Driver interface {
 	// powered on, or nothing when it never ran. Output of earlier runs is not kept. ErrNotFound when there is no such guest.
 	ConsoleLog(ctx context.Context, id string, maxBytes int) ([]byte, error)
 
-	// OpenDisplay connects to the running guest's VNC server; ErrNotFound when the guest is not running or the driver has no
-	// display to offer. The caller closes the stream.
-	OpenDisplay(ctx context.Context, id string) (io.ReadWriteCloser, error)
+	Consoles
 
 	// Watch reports changes of state until ctx ends or the driver is closed, then the channel is closed. The first event is always a
 	// Resync. Events are hints: a slow reader and a lost connection cost events, and the gap is reported by another Resync, upon which the

@@ -3,7 +3,6 @@ package fake
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -51,6 +50,7 @@ type Driver struct {
 	turns   turns.Turns
 	events  fanout.Fanout
 	flights flight.Flights
+	viewers viewers
 
 	mu     sync.Mutex
 	closed bool
@@ -176,13 +176,6 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 	return facts, err
 }
 
-// OpenDisplay implements hypervisor.Driver; a simulated guest has no display.
-func (d *Driver) OpenDisplay(ctx context.Context, id string) (io.ReadWriteCloser, error) {
-	return nil, d.call(ctx, "OpenDisplay", id, func() error {
-		return fmt.Errorf("open display: %w: simulated guest %s has none", hypervisor.ErrNotFound, id)
-	})
-}
-
 // Watch implements hypervisor.Driver.
 func (d *Driver) Watch(ctx context.Context) (<-chan hypervisor.Event, error) {
 	var events <-chan hypervisor.Event
@@ -202,6 +195,7 @@ func (d *Driver) Close() error {
 	if closed {
 		return nil
 	}
+	d.viewers.close()
 	d.events.Close()
 	d.flights.Close()
 	if d.files != nil {

@@ -130,6 +130,7 @@ func (d *Driver) RemoveGuest(ctx context.Context, id string, generation int64) e
 		d.mu.Lock()
 		delete(d.guests, id)
 		d.mu.Unlock()
+		d.viewers.end(id)
 		if r.Power == hypervisor.Running {
 			d.publish(id, hypervisor.Shutdown)
 		}
@@ -248,6 +249,9 @@ func (d *Driver) enter(next *record) error {
 		return err
 	}
 	d.publish(next.Guest.ID, next.Power)
+	if !isActive(next.Power) {
+		d.viewers.end(next.Guest.ID)
+	}
 	return nil
 }
 

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -60,6 +58,7 @@ type Driver struct {
 	turns   turns.Turns
 	events  fanout.Fanout
 	flights flight.Flights
+	serials serialLines
 	// departures and arrivals are the migrations at work.
 	departures departures
 	arrivals   arrivals
@@ -178,44 +177,6 @@ func powerAfter(event rpc.DomainEventLifecycleMsg) (power hypervisor.PowerState,
 		return hypervisor.NoState, true
 	}
 	return hypervisor.NoState, false
-}
-
-// OpenDisplay implements hypervisor.Driver.
-func (d *Driver) OpenDisplay(ctx context.Context, id string) (io.ReadWriteCloser, error) {
-	domain, err := d.lookup(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	live, err := d.describe(ctx, domain)
-	if err != nil {
-		return nil, err
-	}
-	if path := vncSocket(live); path != "" {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "unix", path)
-		if err != nil {
-			return nil, fmt.Errorf("open display of guest %s: %w", id, err)
-		}
-		return conn, nil
-	}
-	return nil, fmt.Errorf("open display: %w: guest %s has none now", hypervisor.ErrNotFound, id)
-}
-
-func vncSocket(live *libvirtxml.Domain) string {
-	if live.Devices == nil {
-		return ""
-	}
-	for _, graphic := range live.Devices.Graphics {
-		if graphic.VNC == nil {
-			continue
-		}
-		for _, listener := range graphic.VNC.Listeners {
-			if listener.Socket != nil && listener.Socket.Socket != "" {
-				return listener.Socket.Socket
-			}
-		}
-	}
-	return ""
 }
 
 // lookup returns the guest's domain; ErrNotFound when there is none.

@@ -76,6 +76,8 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 		{"DisksAreMadeAnew", disksAreMadeAnew},
 		{"FormerDisksComeBack", formerDisksComeBack},
 		{"ConsoleKeepsTheEnd", consoleKeepsTheEnd},
+		{"DisplaySpeaksRFB", displaySpeaksRFB},
+		{"SerialPortBelongsToOne", serialPortBelongsToOne},
 		{"GuestsSideBySide", guestsSideBySide},
 		{"RestartAdoptsGuests", restartAdoptsGuests},
 		{"ClosedDriverRefuses", closedDriverRefuses},
