@@ -36,11 +36,11 @@ func (c *Credentials) Server() *tls.Config {
 	return config
 }
 
-// ServerOf is Server for listeners that want certificates of one kind from all clients.
-func (c *Credentials) ServerOf(client Kind) *tls.Config {
+// ServerOf is Server for listeners that want certificates of certain kinds from all clients.
+func (c *Credentials) ServerOf(clients ...Kind) *tls.Config {
 	config := c.Server()
 	config.ClientAuth = tls.RequireAndVerifyClientCert
-	config.VerifyConnection = demand(client)
+	config.VerifyConnection = demand(clients...)
 	return config
 }
 
@@ -64,10 +64,10 @@ func (c *Credentials) settings() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, Time: c.clock.Now, SessionTicketsDisabled: true}
 }
 
-func demand(kind Kind) func(tls.ConnectionState) error {
+func demand(kinds ...Kind) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
-		if peer, ok := Peer(&state); !ok || peer.Kind != kind {
-			return fmt.Errorf("the other side is no %s of this cloud", kind)
+		if peer, ok := Peer(&state); !ok || !slices.Contains(kinds, peer.Kind) {
+			return fmt.Errorf("the other side is none of %q of this cloud", kinds)
 		}
 		return nil
 	}
