@@ -12,6 +12,7 @@ GUEST_RECIPE := packaging/guest/build packaging/guest/fetch packaging/guest/modu
 	$(shell find packaging/guest/rootfs -type f)
 SCRIPTS := .ci/run $(wildcard packaging/make/*) packaging/guest/build packaging/guest/fetch packaging/guest/test
 GUEST_SCRIPTS := packaging/guest/initramfs-init $(filter-out %.awk,$(wildcard packaging/guest/rootfs/usr/lib/virga/*))
+CONSOLE := service/compute/console/page
 GOLANGCI_VERSION := v2.15.0
 LINTER := bin/tools/golangci-lint
 
@@ -30,8 +31,11 @@ up: ## install what lacks, build, start the cloud, boot a first server (VIRT=fak
 down: ## stop the cloud; GUESTS=1 shuts its guests down, too
 	@packaging/make/down
 
-build: ## build bin/virga
+build: $(CONSOLE)/dist/vnc.js ## build bin/virga
 	$(GO) build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/virga ./cmd/virga
+
+$(CONSOLE)/dist/vnc.js: $(CONSOLE)/package-lock.json $(wildcard $(CONSOLE)/*.js $(CONSOLE)/*.html $(CONSOLE)/*.css)
+	cd $(CONSOLE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
 
 guest: $(GUEST_IMAGE) ## make the tiny guest image, when its recipe has changed
 

@@ -61,6 +61,8 @@ type cloud struct {
 	fleet *fleet.Service
 	// others reaches services of other processes; nil where there are none.
 	others *others
+	// hosts are the agents of this process by their host's name.
+	hosts map[string]*computeagent.Agent
 	// public serves clients, internal (nil where there are no other processes) the cloud's own.
 	public, internal net.Listener
 	// parts and jobs run until the end; seeds are sown before clients are served; closers
@@ -76,7 +78,8 @@ func newCloud(c *conf.Config, version string, log *slog.Logger) (*cloud, error) 
 	if err := makeDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
-	cl := &cloud{conf: c, version: version, log: log, metrics: obs.NewRegistry(), health: &obs.Health{}, bus: bus.NewLocal(), clock: clock.System{}}
+	cl := &cloud{conf: c, version: version, log: log, metrics: obs.NewRegistry(), health: &obs.Health{}, bus: bus.NewLocal(), clock: clock.System{},
+		hosts: map[string]*computeagent.Agent{}}
 	used, err := folder.Open(c.DataDir, folder.Use{Alone: c.Server() == "", Node: c.Roles.Node, NewID: cl.clock.ID})
 	if err != nil {
 		return nil, err

@@ -91,5 +91,6 @@ func (cl *cloud) neighbourly(config computeagent.Config) *computeagent.Agent {
 	config.TransferURL, config.Transfers = cl.exchange.URL(config.Host), cl.exchange.Client(config.Host)
 	a := computeagent.New(config)
 	cl.exchange.Add(config.Host, a)
+	cl.hosts[config.Host] = a
 	return a
 }

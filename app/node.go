@@ -106,9 +106,13 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 	}
 	if listener != nil {
 		cl.onRun(func(ctx context.Context) error {
-			return cl.serveNodes(ctx, listener, computing.TransferHandler(peerHost))
+			mux := http.NewServeMux()
+			mux.Handle("/console/", computing.ConsoleHandler(isController))
+			mux.Handle("/", computing.TransferHandler(peerHost))
+			return cl.serveNodes(ctx, listener, mux)
 		})
 	}
+	cl.hosts[config.Host] = computing
 	cl.health.Add("node", computing.Ready)
 	cl.jobs = append(cl.jobs, networking.Run, computing.Run)
 	return nil

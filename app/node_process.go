@@ -82,19 +82,20 @@ func (cl *cloud) serveNode(ctx context.Context, tell func()) error {
 	return group.Wait()
 }
 
-// listenToNodes opens the address where other nodes fetch disks from this one.
+// listenToNodes opens the address where other nodes fetch disks from this one and controllers
+// reach consoles.
 func (cl *cloud) listenToNodes(ctx context.Context) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cl.conf.NodeListen)
 	if err != nil {
 		return nil, fmt.Errorf("listen to other nodes: %w", err)
 	}
 	cl.onClose(func() error { return ignore(listener.Close(), net.ErrClosed) })
-	settings := cl.nodeCredentials.ServerOf(pki.Node)
+	settings := cl.nodeCredentials.ServerOf(pki.Node, pki.Controller)
 	settings.NextProtos = []string{"http/1.1"}
 	return tls.NewListener(listener, settings), nil
 }
 
-// serveNodes serves a handler to other nodes until ctx ends.
+// serveNodes serves a handler to other nodes and to controllers until ctx ends.
 func (cl *cloud) serveNodes(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	group, ctx := errgroup.WithContext(ctx)
 	cl.serveHTTP(ctx, group, &http.Server{Handler: handler, ConnState: newNewcomers(maxNewcomers).observe}, listener)

@@ -203,7 +203,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 	}
 	s, err := compute.New(ctx, compute.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
-		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("compute"), ImageEndpoint: cl.endpoint("image"),
+		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("compute"), ConsoleEndpoint: cl.endpoint("console"), ImageEndpoint: cl.endpoint("image"),
 		Images:    neighbour.NewImages(cl.client("image", nil, http.Header{"Accept": {"application/json"}})),
 		Networks:  neighbour.NewNetworks(cl.client("network", nil, nil)),
 		Placement: neighbour.NewPlacement(cl.client("placement", nil, nil)),
@@ -219,10 +219,11 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		return err
 	}
 	cl.add("compute", s)
-	if cl.conf.Roles.Serves("compute") {
-		cl.seed(s.Seed)
+	if !cl.conf.Roles.Serves("compute") {
+		return nil
 	}
-	return nil
+	cl.seed(s.Seed)
+	return cl.addConsoles(s)
 }
 
 // adminProject finds the project admin by the identity API.

@@ -47,6 +47,8 @@ const (
 	ruleInjectNetwork        = prefix + "os-admin-actions:inject_network_info"
 	ruleDiagnostics          = prefix + "os-server-diagnostics"
 	ruleExtendedAttributes   = prefix + "os-extended-server-attributes"
+	ruleRemoteConsoles       = prefix + "os-remote-consoles"
+	ruleConsoleTokens        = prefix + "os-console-auth-tokens"
 	ruleConsoleOutput        = prefix + "os-console-output"
 	ruleLock                 = prefix + "os-lock-server:lock"
 	ruleUnlock               = prefix + "os-lock-server:unlock"
@@ -196,6 +198,8 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Read the meters of a running server.", ruleDiagnostics)
 	add(checkAdmin, "See a server's host, names on it and user data.", ruleExtendedAttributes)
 	add(checkMember, "Read a server's console output.", ruleConsoleOutput)
+	add(checkMember, "Connect to a server's display and serial port.", ruleRemoteConsoles)
+	add(checkAdmin, "Show what a console's token is for.", ruleConsoleTokens)
 	add(checkMember, "Lock and unlock servers.", ruleLock, ruleUnlock)
 	add(checkAdmin, "Go past somebody else's lock.", ruleUnlockOverride)
 	add(checkMember, "Give a server another flavor, and confirm that or take it back.", ruleResize, ruleResizeConfirm, ruleResizeRevert)

@@ -105,7 +105,7 @@ func (r *rig) begin() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
 	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
-		Auth: &r.badges, Endpoint: "http://cloud/compute", ReclaimAfter: r.reclaim, Owner: "test", OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
+		Auth: &r.badges, Endpoint: "http://cloud/compute", ConsoleEndpoint: "http://console.test", ReclaimAfter: r.reclaim, Owner: "test", OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
 		Placement: placement{r.world}, ResizeConfirmWindow: r.confirmWindow, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()
 			hook := r.hook

@@ -18,7 +18,7 @@ const (
 // routes is the API: every route as one row, in URL order.
 func (s *Service) routes() []api.Route {
 	desk := operations.Desk{Service: "compute", DB: s.db, Clock: s.clock, Engine: s.engine}
-	return slices.Concat(s.routesOfServers(), s.routesOfFlavors(), s.routesOfTheRest(), s.routesOfProxies(), s.routesGone(), desk.Routes(), s.events.Routes())
+	return slices.Concat(s.routesOfServers(), s.routesOfConsoles(), s.routesOfFlavors(), s.routesOfTheRest(), s.routesOfProxies(), s.routesGone(), desk.Routes(), s.events.Routes())
 }
 
 func (s *Service) routesOfServers() []api.Route {

@@ -31,6 +31,10 @@ func (s *Service) actions() map[string]serverAction {
 		"rebuild":             {ruleRebuild, s.actionRebuild},
 		"createImage":         {ruleCreateImage, s.actionCreateImage},
 		"createBackup":        {ruleCreateBackup, s.actionCreateBackup},
+		"os-getVNCConsole":    {ruleRemoteConsoles, s.actionOldConsole("vnc")},
+		"os-getSPICEConsole":  {ruleRemoteConsoles, s.actionOldConsole("spice")},
+		"os-getRDPConsole":    {ruleRemoteConsoles, s.actionOldConsole("rdp")},
+		"os-getSerialConsole": {ruleRemoteConsoles, s.actionOldConsole("serial")},
 		"reboot":              {ruleReboot, s.actionReboot},
 		"os-start":            {ruleStart, s.actionStart},
 		"os-stop":             {ruleStop, s.actionStop},
@@ -65,9 +69,6 @@ func (s *Service) actions() map[string]serverAction {
 	}
 }
 
-// notImplementedActions exist in Nova and not here.
-var notImplementedActions = []string{"os-getVNCConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getRDPConsole"}
-
 func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error) {
 	var body map[string]json.RawMessage
 	if err := r.Decode(&body); err != nil {
@@ -80,8 +81,6 @@ func (s *Service) serverAction(ctx context.Context, r *api.Request) (any, error)
 		switch {
 		case len(body) > 1:
 			return nil, api.BadRequest("There is no such action: several keys were given")
-		case slices.Contains(notImplementedActions, name):
-			return nil, api.BadRequest("The action %s is not supported here.", name)
 		case !known:
 			return nil, api.BadRequest("There is no such action: %s", oneLine(name, 60))
 		}

@@ -44,6 +44,8 @@ type Deps struct {
 	AuthenticateURI string
 	// Endpoint is the public address of this service without a slash at its end.
 	Endpoint string
+	// ConsoleEndpoint is the public address of the consoles, without a slash at its end.
+	ConsoleEndpoint string
 	// ImageEndpoint is the public address of the image service, for links to images.
 	ImageEndpoint   string
 	PolicyOverrides map[string]string

@@ -97,6 +97,11 @@ func changes() []change {
 		{74, "servers ask for a host", "POST", "/v2.1/servers", `{"server":{` + oneServer + `,"networks":"none","host":"host1"}}`, true, said{400, "host", ""}, said{202, "", ""}},
 		{75, "unknown filters are refused", "GET", "/v2.1/servers?colour=red", "", false, said{200, "{server}", ""}, said{400, "'colour' was unexpected", ""}},
 		{75, "unknown parameters are refused", "GET", "/v2.1/flavors?colour=red", "", false, said{200, "m1.tiny", ""}, said{400, "'colour' was unexpected", ""}},
+		{6, "consoles are made", "POST", serverPath + "/remote-consoles", `{"remote_console":{"protocol":"vnc","type":"novnc"}}`, false, said{404, "", ""}, said{200, "vnc.html", ""}},
+		{6, "consoles are no action", "POST", serverPath + "/action", `{"os-getVNCConsole":{"type":"novnc"}}`, false, said{200, "vnc.html", ""}, said{404, "", ""}},
+		{8, "VMware's consoles have a name", "POST", serverPath + "/remote-consoles", `{"remote_console":{"protocol":"mks","type":"webmks"}}`, false, said{400, "does not know", ""}, said{400, "Unavailable console type webmks.", ""}},
+		{31, "tokens of all consoles are shown", "GET", "/v2.1/os-console-auth-tokens/{group}", "", true, said{404, "", "Token not found"}, said{404, "Token not found", ""}},
+		{99, "SPICE is reached directly", "POST", serverPath + "/remote-consoles", `{"remote_console":{"protocol":"spice","type":"spice-direct"}}`, false, said{400, "does not know", ""}, said{400, "Unavailable console type spice-direct.", ""}},
 		{75, "updates answer with all attributes", "PUT", serverPath, `{"server":{"name":"vm"}}`, false, said{200, `"name":"vm"`, "OS-EXT-STS"}, said{200, `"OS-EXT-STS:vm_state":"active"`, ""}},
 		{75, "no swap is a number", "GET", "/v2.1/flavors/1", "", false, said{200, `"swap":""`, ""}, said{200, `"swap":0`, ""}},
 		{76, "bare metal tells of its power", "POST", "/v2.1/os-server-external-events", `{"events":[{"name":"power-update","server_uuid":"{server}","tag":"POWER_ON"}]}`, true, said{400, "power-update", ""}, said{200, "completed", ""}},
@@ -131,14 +136,14 @@ func changes() []change {
 // sameHere are versions in which nothing differs here, with the reason; those that belong to an
 // action have their tests with it.
 var sameHere = map[int]string{
-	4: "os-fixed-ips is gone", 6: "remote consoles", 8: "consoles of VMware's", 12: "os-virtual-interfaces is gone", 14: "evacuate", 17: "trigger_crash_dump",
+	4: "os-fixed-ips is gone", 12: "os-virtual-interfaces is gone", 14: "evacuate", 17: "trigger_crash_dump",
 	18: "addresses are understood with and without a project in all versions", 20: "there are no volumes to attach to shelved servers", 22: "force_complete",
 	24: "abort of live migrations", 25: "os-migrateLive", 27: "both headers are understood in all versions", 29: "evacuate", 30: "os-migrateLive",
-	31: "console tokens", 34: "os-migrateLive", 41: "host aggregates", 44: "actions on addresses", 45: "createImage and createBackup",
+	34: "os-migrateLive", 41: "host aggregates", 44: "actions on addresses", 45: "createImage and createBackup",
 	46: "both headers have the request's id in all versions", 48: "diagnostics", 54: "rebuild", 60: "there are no volumes to attach twice", 65: "abort of live migrations",
 	68: "os-migrateLive and evacuate", 69: "no server is in a part of the database that could be away", 72: "ports with requests are taken in all versions",
 	77: "unshelve", 80: "migrations have an owner once they are there", 81: "host aggregates", 85: "there are no volumes whose attachment could change",
-	87: "rescue", 89: "there are no attached volumes", 91: "unshelve", 95: "evacuate", 99: "SPICE consoles", 101: "there are no volumes to attach",
+	87: "rescue", 89: "there are no attached volumes", 91: "unshelve", 95: "evacuate", 101: "there are no volumes to attach",
 }
 
 func TestEveryVersionDiffersAsItSays(t *testing.T) {

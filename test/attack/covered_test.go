@@ -33,7 +33,7 @@ func knownAttacks() []known {
 		linux, responder, agent        = "service/network/fabric/linux", "service/network/responder", "service/network/agent"
 		identity, compute, core        = "service/identity", "service/compute", "core/api"
 		libvirt                        = "service/compute/hypervisor/libvirt"
-		consoles, noDashboard          = "service/compute/routes.go remote-consoles", "dashboard"
+		consoles, noDashboard          = "service/compute/console", "dashboard"
 	)
 	return []known{
 		{1, "qcow2 whose data is a file of the host", "OSSA-2024-001 CVE-2024-32498 OSSA-2024-002 CVE-2024-40767",
@@ -56,9 +56,10 @@ func knownAttacks() []known {
 		{10, "uploads and images without end", "OSSA-2014-028 CVE-2014-5356 OSSN-0057",
 			[]string{"a length that is not the length", "images without end", images + " TestImagesOfAProjectAreBounded", images + " TestRefusedUploads"}, nil},
 		{11, "new data for an active image", "OSSA-2016-006 CVE-2016-0757 OSSN-0065", []string{"new data for an image that is in use", images + " TestLocationsWhoseDataChanges"}, nil},
-		{12, "console by a page of somebody else", "OSSA-2015-005 CVE-2015-0259", nil, []string{consoles}},
+		{12, "console by a page of somebody else", "OSSA-2015-005 CVE-2015-0259", []string{consoles + " TestForeignPagesAreRefused"}, nil},
 		{13, "header Host that poisons", "OSSN-0101", []string{"another name in the header Host"}, nil},
-		{14, "console token that is used again", "OSSA-2013-006 OSSN-0044", nil, []string{consoles}},
+		{14, "console token that is used again", "OSSA-2013-006 OSSN-0044",
+			[]string{consoles + " TestTokenIsGoodOnce", compute + " TestConsoleTokenIsBoundAndGoodOnce"}, nil},
 		{15, "tokens and secrets in logs", "OSSA-2020-001 CVE-2015-9543 OSSN-0023 OSSA-2017-002", []string{"test/attack TestAttacks", "core/token TestSecretsDoNotShow"}, nil},
 		{16, "redirects that lead elsewhere", "OSSA-2021-002 CVE-2021-3654 OSSA-2020-008 CVE-2020-29565 OSSA-2012-012", []string{"a path that leads elsewhere"}, nil},
 		{17, "metadata with forged headers", "OSSN-0074 OSSA-2013-033 OSSA-2014-024 CVE-2014-3517",

@@ -148,6 +148,9 @@ func (e *estate) furnishCompute(t *testing.T, c *cloud.Cloud) {
 	e.ids["group_id"] = e.owner.Must(t, "POST", "/compute/v2.1/os-server-groups", object{"server_group": object{"name": e.word, "policy": "anti-affinity"}}, "server_group.id")
 	e.ids["server_id"] = e.server(t, c, object{"key_name": "key", "description": e.word, "tags": []string{e.word},
 		"user_data": base64.StdEncoding.EncodeToString([]byte(e.word)), "metadata": object{e.word: e.word}})
+	address := e.owner.Must(t, "POST", "/compute/v2.1/servers/"+e.ids["server_id"]+"/remote-consoles", object{"remote_console": object{"protocol": "serial", "type": "serial"}},
+		"remote_console.url", "OpenStack-API-Version", "compute 2.6")
+	_, e.ids["token"], _ = strings.Cut(address, "token=")
 	e.ids["port_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-interface", nil, "interfaceAttachments.0.port_id")
 	e.ids["request_id"] = e.owner.Must(t, "GET", "/compute/v2.1/servers/"+e.ids["server_id"]+"/os-instance-actions", nil, "instanceActions.0.request_id")
 	e.ids["migration_id"] = "1" // there are no live ones, and that is all that this row knows
