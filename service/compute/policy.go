@@ -110,9 +110,11 @@ const (
 	ruleZones       = prefix + "os-availability-zone:"
 	ruleGroups      = prefix + "os-server-groups:"
 	ruleUsage       = prefix + "os-simple-tenant-usage:"
-	ruleAggregates  = prefix + "os-aggregates:index"
-	ruleMigrations  = prefix + "os-migrations:index"
-	ruleExtensions  = prefix + "extensions"
+	ruleAggregates  = prefix + "os-aggregates:"
+	// ruleAggregateAction stands before the rules of the actions.
+	ruleAggregateAction = "compute:aggregates:action"
+	ruleMigrations      = prefix + "os-migrations:index"
+	ruleExtensions      = prefix + "extensions"
 
 	// ruleGone stands before what the API no longer has, ruleImageProxies before what the image
 	// service enforces itself; nova has no rules for either.
@@ -170,7 +172,8 @@ func policyRules() []authz.Rule {
 	add(checkMember, "Make and remove server groups.", ruleGroups+"create", ruleGroups+"delete")
 	add(checkReader, "Show a project's usage.", ruleUsage+"show")
 	add(checkAdmin, "Show the usage of all projects.", ruleUsage+"list")
-	add(checkAdmin, "List migrations and host aggregates.", ruleMigrations, ruleAggregates)
+	add(checkAdmin, "List migrations.", ruleMigrations)
+	addAggregateRules(add)
 	add(checkAnybody, "List extensions.", ruleExtensions)
 	addProxyRules(add)
 	return rules
@@ -229,6 +232,13 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkReader, "Show a server's NUMA nodes.", ruleTopology+"index")
 	add(checkMember, "Add and remove a server's security groups.", ruleGroupAdd, ruleGroupRemove)
 	add(checkReader, "Show a project's security groups, and a server's.", ruleGroupList, ruleSecurityGroups+"get", ruleSecurityGroups+"show")
+}
+
+func addAggregateRules(add func(check, description string, names ...string)) {
+	add(checkAdmin, "Show host aggregates.", ruleAggregates+"index", ruleAggregates+"show")
+	add(checkAdmin, "Make, change and remove host aggregates.", ruleAggregates+"create", ruleAggregates+"update", ruleAggregates+"delete")
+	add(checkAdmin, "Change what hosts and metadata an aggregate has.", ruleAggregates+"add_host", ruleAggregates+"remove_host", ruleAggregates+"set_metadata")
+	add(checkAnybody, "Act on a host aggregate; each action has a rule of its own besides.", ruleAggregateAction)
 }
 
 func addFlavorRules(add func(check, description string, names ...string)) {

@@ -199,6 +199,9 @@ func (s *Service) serviceDelete(ctx context.Context, r *api.Request) (any, error
 		if err := deleteHost(tx, gone.Name); err != nil {
 			return err
 		}
+		if err := leaveAggregates(tx, gone.Name); err != nil {
+			return err
+		}
 		return s.record(tx, r, feed.Change{Kind: "host", ID: gone.Name, Action: "delete", Before: documentOfHost(&gone)})
 	})
 	return nil, err
@@ -241,11 +244,6 @@ func (s *Service) zones(ctx context.Context, detail bool) (any, error) {
 		}
 	}
 	return map[string]any{"availabilityZoneInfo": views}, nil
-}
-
-// aggregateList answers that there are no host aggregates, which is the truth.
-func (s *Service) aggregateList(context.Context, *api.Request) (any, error) {
-	return map[string]any{"aggregates": []any{}}, nil
 }
 
 // loadHypervisor finds a host by the id of its hypervisor.

@@ -38,6 +38,7 @@ var (
 	vStatusChecked      = api.V(2, 38)
 	vNoImageMeta        = api.V(2, 39)
 	vUsagePaging        = api.V(2, 40)
+	vAggregateUUID      = api.V(2, 41)
 	vDeviceTags         = api.V(2, 42)
 	vNoHosts            = api.V(2, 43)
 	vImageID            = api.V(2, 45)
