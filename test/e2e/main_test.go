@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	isolated.Main(m, isolated.Options{
 		Libvirt:  true,
-		Commands: []string{"openstack", "nft", "ip", "virsh", "ping"},
+		Commands: []string{"openstack", "nft", "ip", "virsh", "ping", "chromium"},
 		Files:    []string{binaryVariable, guestImageVariable},
 	})
 }

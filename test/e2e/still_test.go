@@ -15,6 +15,7 @@ func TestStandingStill(t *testing.T) {
 	o := &outage{cloud: startCloud(t), key: newKeyPair(t)}
 	o.prepare(t)
 	o.bootWatcher(t)
+	o.step(t, "consoles in a browser", o.consoles)
 	o.step(t, "pause", o.pause)
 	o.step(t, "paused past the cloud", o.pausedByVirsh)
 	o.step(t, "suspend, over a restart of libvirtd", o.suspend)
