@@ -103,6 +103,11 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 	}
 	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
+		if w.Group != nil {
+			if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
+				return err
+			}
+		}
 		return s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) { row.Host = run.Frame.Host })
 	})
 	return nil

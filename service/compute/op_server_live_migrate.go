@@ -80,6 +80,9 @@ func (s *Service) liveSchedule(ctx context.Context, run *liveRun) error {
 		return work.Fail(errors.New(d.explain()))
 	}
 	run.InCommit(func(tx *db.Tx) error {
+		if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
+			return err
+		}
 		dest, err := findHost(tx, d.Chosen)
 		if err != nil {
 			return fmt.Errorf("find host %s: %w", d.Chosen, err)

@@ -102,6 +102,9 @@ func (s *Service) moveSchedule(ctx context.Context, run *moveRun) error {
 		return work.Fail(errors.New(d.explain()))
 	}
 	run.InCommit(func(tx *db.Tx) error {
+		if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
+			return err
+		}
 		dest, err := findHost(tx, d.Chosen)
 		if err != nil {
 			return fmt.Errorf("find host %s: %w", d.Chosen, err)

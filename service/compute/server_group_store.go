@@ -97,9 +97,21 @@ func groupWishOf(tx *db.Tx, serverID string) (*groupWish, error) {
 	}
 	err = tx.Select(&rows, "SELECT host, COUNT(*) AS members FROM servers WHERE deleted_at = 0 AND host <> '' AND id <> ? AND id IN"+
 		" (SELECT server_id FROM server_group_members WHERE group_id = ?) GROUP BY host", serverID, g.ID)
+	if err != nil {
+		return nil, err
+	}
 	w := &groupWish{Policy: g.Policy, MaxPerHost: g.MaxPerHost, Hosts: map[string]int{}}
 	for _, row := range rows {
 		w.Hosts[row.Host] = row.Count
+	}
+	// Those that are on their way to a host count there as well.
+	marks, ended := db.In(endedMigrations())
+	rows = nil
+	err = tx.Select(&rows, "SELECT m.dest_host AS host, COUNT(*) AS members FROM server_group_members g JOIN servers s ON s.id = g.server_id"+
+		" JOIN migrations m ON m.server_id = s.id WHERE g.group_id = ? AND s.id <> ? AND s.deleted_at = 0 AND m.dest_host <> '' AND m.dest_host <> s.host"+
+		" AND m.status NOT IN "+marks+" GROUP BY m.dest_host", append([]any{g.ID, serverID}, ended...)...)
+	for _, row := range rows {
+		w.Hosts[row.Host] += row.Count
 	}
 	return w, err
 }
