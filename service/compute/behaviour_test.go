@@ -208,7 +208,7 @@ func TestPowerActions(t *testing.T) {
 		return s.node.reboot[s.id] == 1
 	})
 	s.do(member(projectID), latest, "POST", path, `{"reboot":{"type":"warm"}}`).want(400, "reboot")
-	s.do(member(projectID), latest, "POST", path, `{"os-getRDPConsole":{"type":"rdp-html5"}}`).want(400, "not supported here")
+	s.do(member(projectID), latest, "POST", path, `{"os-getRDPConsole":{"type":"rdp-html5"}}`).want(404, "not supported on this method")
 	s.do(member(projectID), latest, "POST", path, `{"dance":null}`).want(400, "There is no such action: dance")
 	s.do(member(projectID), latest, "POST", path, `{"os-stop":null,"os-start":null}`).want(400, "")
 	s.do(member(projectID), latest, "POST", path, `{"os-getConsoleOutput":{"length":2}}`).want(200, `{"output":"two\nthree\n"}`)

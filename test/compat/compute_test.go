@@ -134,8 +134,8 @@ func walkServer(t *testing.T, c *cloud.Cloud, client *gophercloud.ServiceClient,
 	made := need(servers.Create(ctx, client, keypairs.CreateOptsExt{KeyName: "key", CreateOptsBuilder: servers.CreateOpts{Name: "ada", ImageRef: image, FlavorRef: flavor,
 		Networks: []servers.Network{{UUID: network}}, Metadata: map[string]string{"role": "web"}, UserData: []byte("#!/bin/sh\n"), ConfigDrive: gophercloud.Enabled,
 		AdminPass: "open sesame"}}, nil).Extract())(t)
-	if made.AdminPass != "" {
-		t.Errorf("a new server tells its password %q", made.AdminPass)
+	if made.AdminPass != "open sesame" {
+		t.Errorf("a new server has the password %q", made.AdminPass)
 	}
 	server := awaitStatus(t, c, client, made.ID, "ACTIVE")
 	if server.PowerState != servers.RUNNING || server.KeyName != "key" || server.Image["id"] != image || server.Metadata["role"] != "web" || len(server.Addresses["private"].([]any)) != 1 ||
