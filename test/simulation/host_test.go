@@ -93,9 +93,9 @@ func (h *host) run(l *life, exchange *computeagent.Exchange) error {
 		return (&wire{sim: s, from: l, host: h, to: s.services[name], identity: node}).client()
 	}
 	networking := networkagent.New(networkagent.Config{Host: h.name, VTEP: tunnelAddress(h.address), Driver: h.fabric, Bus: bells{s.bus, l}, Log: s.log,
-		StartedAt: l.clock.Now(), Controller: &networkagent.HTTPController{Client: to("network")}, Metadata: noDocuments{}, Chance: l.clock.chance})
+		StartedAt: l.clock.Now(), Controller: &networkagent.HTTPController{Client: to("network")}, Metadata: noDocuments{}, Chance: l.clock.chanceOf("network")})
 	computing := computeagent.New(computeagent.Config{Host: h.name, HostIP: tunnelAddress(h.address).String(), Driver: h.virt, Bus: bells{s.bus, l}, Log: s.log,
-		Controller: &computeagent.HTTPController{Client: to("compute")}, Images: s.gallery.of(h.name), Uploads: s.gallery.of(h.name), Chance: l.clock.chance,
+		Controller: &computeagent.HTTPController{Client: to("compute")}, Images: s.gallery.of(h.name), Uploads: s.gallery.of(h.name), Chance: l.clock.chanceOf("compute"), Strain: func() (int64, [3]float64) { return 0, [3]float64{} },
 		TransferURL: exchange.URL(h.name), Transfers: &http.Client{Transport: cable{h, l, exchange.Client(h.name).Transport}}})
 	exchange.Add(h.name, computing)
 	var agents sync.WaitGroup

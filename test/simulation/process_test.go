@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -111,6 +112,7 @@ func (l *life) broken(ctx context.Context) error {
 type clock struct {
 	mu     sync.Mutex
 	source *rand.ChaCha8
+	key    [32]byte
 }
 
 func newClock(seed uint64, name string, life int) *clock {
@@ -120,7 +122,7 @@ func newClock(seed uint64, name string, life int) *clock {
 	}
 	key[8] = byte(life)
 	copy(key[9:], name)
-	return &clock{source: rand.NewChaCha8(key)}
+	return &clock{source: rand.NewChaCha8(key), key: key}
 }
 
 func (c *clock) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
@@ -135,11 +137,14 @@ func (c *clock) ID() string {
 	return id.String()
 }
 
-// chance draws what agents draw by chance.
-func (c *clock) chance(below time.Duration) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Duration(c.source.Uint64() % uint64(below))
+// chanceOf is what an agent draws by chance: it comes of the moment and of what is asked for,
+// so that it does not matter who of those that go on at the same moment asks first.
+func (c *clock) chanceOf(agent string) func(below time.Duration) time.Duration {
+	return func(below time.Duration) time.Duration {
+		h := fnv.New64a()
+		_, _ = fmt.Fprint(h, c.key, agent, time.Now().UnixNano(), below)
+		return time.Duration(h.Sum64() % uint64(below))
+	}
 }
 
 // errandKey is the context's key of what a goroutine is about, by which the turns of one

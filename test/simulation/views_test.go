@@ -94,7 +94,7 @@ func (s *sim) unrest() string {
 		return fmt.Sprint("operations are alive: ", alive)
 	}
 	for _, row := range s.stored() {
-		if !slices.Contains([]string{"active", "stopped", "paused", "suspended", "rescued", "error", "resized", "shelved", "shelved_offloaded"}, row.VMState) {
+		if !slices.Contains([]string{"active", "stopped", "paused", "suspended", "rescued", "error", "resized", "shelved", "offloaded"}, row.VMState) {
 			return fmt.Sprintf("server %s is %s and nobody works on it", row.ID, row.VMState)
 		}
 	}

@@ -63,6 +63,9 @@ type Config struct {
 	// Chance draws a duration below the one given, for pauses that must not be the same on all
 	// hosts; nil: by chance. A simulation that is to run again the same way gives its own.
 	Chance func(below time.Duration) time.Duration
+	// Strain tells for how long the machine is up, in seconds, and its load averages of 1, 5 and 15 minutes;
+	// nil: as proc(5) has it. A simulation gives its own here, too.
+	Strain func() (seconds int64, load [3]float64)
 }
 
 const (
