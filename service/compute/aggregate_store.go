@@ -138,3 +138,18 @@ func countServersOfHosts(tx *db.Tx, names []string) (int64, error) {
 	err := tx.Get(&n, "SELECT COUNT(*) FROM servers WHERE deleted_at = 0 AND host IN "+marks, args...)
 	return n, err
 }
+
+// hostsOfServers are the hosts of those of the servers that are a project's.
+func hostsOfServers(tx *db.Tx, projectID string, ids []string) (map[string]bool, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var names []string
+	marks, args := db.In(ids)
+	err := tx.Select(&names, "SELECT DISTINCT host FROM servers WHERE project_id = ? AND deleted_at = 0 AND host <> '' AND id IN "+marks, append([]any{projectID}, args...)...)
+	hosts := map[string]bool{}
+	for _, name := range names {
+		hosts[name] = true
+	}
+	return hosts, err
+}

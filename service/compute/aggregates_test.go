@@ -2,6 +2,7 @@ package compute_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -99,4 +100,30 @@ func TestHostIsInOneZone(t *testing.T) {
 	if statuses[0]+statuses[1] != 200+409 {
 		t.Errorf("statuses %v", statuses)
 	}
+}
+
+func TestSchedulerHeedsAggregatesAndHints(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.startNode("host1", 1<<20) // preferred as long as nothing else is said
+	r.startNode("host2", 16_384)
+	hinted := func(hints string) string {
+		body := strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":` + hints + `}`
+		return r.do(member(projectID), latest, "POST", "/v2.1/servers", body).want(202, "").str("server", "id")
+	}
+	on := func(id, host string) {
+		t.Helper()
+		r.waitStatus(id, "ACTIVE").want(200, `"OS-EXT-SRV-ATTR:host":"`+host+`"`)
+	}
+	first := r.create("")
+	on(first, "host1")
+	on(hinted(`{"different_host":"`+first+`"}`), "host2")
+	on(hinted(`{"same_host":["`+first+`"],"build_near_host_ip":"192.0.2.200"}`), "host1")
+	on(hinted(`{"query":"[\"<\",\"$free_ram_mb\",20000]"}`), "host2")
+	path := r.aggregate("kept", "null")
+	r.do(admin(), latest, "POST", path+"/action", `{"set_metadata":{"metadata":{"filter_tenant_id":"`+otherID+`"}}}`).want(200, "")
+	r.do(admin(), latest, "POST", path+"/action", `{"add_host":{"host":"host1"}}`).want(200, "")
+	on(r.create(""), "host2")
+	r.do(admin(), latest, "POST", path+"/action", `{"set_metadata":{"metadata":{"filter_tenant_id":null}}}`).want(200, "")
+	on(r.create(""), "host1")
 }

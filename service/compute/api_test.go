@@ -138,7 +138,10 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 		"fixed address of none":   {latest, body(`{"uuid":"`+networkID+`"}`, `{"uuid":"`+networkID+`","fixed_ip":"10.0.0.900"}`), 400, "not a valid ip address"},
 		"address is taken":        {latest, body(`{"uuid":"`+networkID+`"}`, `{"uuid":"`+networkID+`","fixed_ip":"10.0.9.9"}`), 400, "Fixed IP 10.0.9.9 is already in use by port " + taken.ID},
 		"no such port":            {latest, body(`{"uuid":"`+networkID+`"}`, `{"port":"`+ownPortID+`"}`), 400, "Port id " + ownPortID + " could not be found."},
-		"unsupported hint":        {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"same_host":["x"]}}`, 400, "same_host"},
+		"unsupported hint":        {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"target_cell":"x"}}`, 400, "target_cell"},
+		"hint of no server":       {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"same_host":["x"]}}`, 400, "same_host"},
+		"hint of no network":      {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"build_near_host_ip":"192.0.2.1","cidr":"/99"}}`, 400, "build_near_host_ip"},
+		"hint of no query":        {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"query":"x"}}`, 400, "query"},
 		"no such server group":    {latest, strings.TrimSuffix(createBody(""), "}") + `,"os:scheduler_hints":{"group":"` + imageID + `"}}`, 400, "Instance group"},
 	} {
 		a := r.do(member(projectID), c.version, "POST", "/v2.1/servers", c.body)

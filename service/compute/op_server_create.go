@@ -115,7 +115,7 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 
 // wishOf is what a server's row asks of the scheduler.
 func wishOf(row *server) *wish {
-	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties)}
+	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row)}
 	for _, specs := range []map[string]string{row.Detail.Flavor.ExtraSpecs, row.Detail.Image.Properties} {
 		for key, value := range specs {
 			trait, ok := strings.CutPrefix(key, "trait:")

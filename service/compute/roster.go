@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -51,6 +52,8 @@ type roster struct {
 	// promised are servers that got a host and have not claimed it yet, by server.
 	promised map[string]promise
 	traits   map[string][]string
+	// terms are what aggregates say of hosts, by name.
+	terms map[string]*terms
 }
 
 // provided is what placement has of one host.
@@ -76,6 +79,11 @@ func newRoster() *roster {
 // released is called, or some seconds have passed.
 func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*decision, error) {
 	w.Seed = serverID
+	if len(w.Same)+len(w.Different) > 0 {
+		if err := s.db.Read(ctx, func(tx *db.Tx) error { return findPlaces(tx, &w.placeWish) }); err != nil {
+			return nil, fmt.Errorf("find the hosts of servers: %w", err)
+		}
+	}
 	r := s.roster
 	asked := r.refreshes.Load()
 	if err := r.turn.Acquire(ctx, 1); err != nil {
@@ -219,6 +227,7 @@ func (r *roster) place(providerID string) {
 func (r *roster) readHosts(ctx context.Context, s *Service) error {
 	var rows []host
 	var signs []hostSign
+	var aggregates []aggregate
 	whole, now := false, s.clock.Now()
 	revision, removed := r.revision, r.removed
 	err := s.db.Read(ctx, func(tx *db.Tx) error {
@@ -235,7 +244,15 @@ func (r *roster) readHosts(ctx context.Context, s *Service) error {
 		case at.Revision != r.revision:
 			rows, err = hostsSince(tx, r.revision)
 		}
-		if err != nil || whole || now.Sub(r.seenRead) < seenEvery {
+		if err != nil {
+			return err
+		}
+		if whole || at.Revision != r.revision {
+			if aggregates, err = listAggregates(tx); err != nil {
+				return err
+			}
+		}
+		if whole || now.Sub(r.seenRead) < seenEvery {
 			return err
 		}
 		signs, err = signsSince(tx, r.seen.Add(-seenOverlap))
@@ -249,6 +266,12 @@ func (r *roster) readHosts(ctx context.Context, s *Service) error {
 	}
 	for i := range rows {
 		r.put(&rows[i])
+	}
+	if whole || revision != r.revision {
+		r.terms = termsOf(aggregates)
+		for i := range r.hosts {
+			r.hosts[i].terms = r.terms[r.hosts[i].name]
+		}
 	}
 	for i := range signs {
 		if at, there := r.at[signs[i].HypervisorID]; there {
@@ -279,7 +302,8 @@ func (r *roster) put(row *host) {
 		r.at[row.HypervisorID] = i
 	}
 	r.hosts[i] = candidate{name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
-		seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), hash: hashOf(row.Name)}
+		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), hash: hashOf(row.Name)}
+	r.hosts[i].ip, _ = netip.ParseAddr(row.Facts.HostIP) // one that cannot be read is near nothing
 	r.note(row.LastSeen)
 	r.place(row.HypervisorID)
 }

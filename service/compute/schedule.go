@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type wish struct {
 	// Excluded are hosts that failed before, with why.
 	Excluded map[string]string
 	Group    *groupWish
+	placeWish
 	// Seed decides between hosts of the same weight, so that servers that are placed at the
 	// same time do not all meet on one.
 	Seed string
@@ -56,6 +58,9 @@ type candidate struct {
 	forcedDown, disabled   bool
 	seen, downAt           time.Time
 	archs                  []string
+	hostName               string
+	ip                     netip.Addr
+	terms                  *terms // nil without aggregates
 	// placed is false while placement knows nothing of the host; traits are sorted.
 	placed bool
 	traits []string

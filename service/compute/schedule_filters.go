@@ -22,6 +22,13 @@ const (
 	whyArch
 	whyGroupFull
 	whyGroupElsewhere
+	whyAggregateSpec
+	whyAggregateProject
+	whyAggregateImage
+	whyNotSame
+	whyNotDifferent
+	whyFar
+	whyQuery
 	whyUnplaced
 	whyTraitMissing
 	whyTraitForbidden
@@ -32,7 +39,7 @@ const (
 // miss is why a host does not fit, in numbers; it is put into words only when it is shown.
 type miss struct {
 	why   why
-	class string // of a resource, or the trait
+	class string // of a resource, the trait, or the key of an aggregate's metadata
 	// needed and free are of a resource; free is a count of members for groups.
 	needed, free, capacity int64
 	// lost says of a silent host that it has been so for long.
@@ -70,6 +77,9 @@ func judge(c *candidate, q *question, now time.Time) miss {
 		return miss{why: whyArch}
 	}
 	if m := groupFilter(c, q.Group); m.why != whyNone {
+		return m
+	}
+	if m := placeFilter(c, &q.placeWish); m.why != whyNone {
 		return m
 	}
 	if !c.placed {
@@ -171,6 +181,8 @@ func (k countKey) text() string {
 		return "it runs members of the server group already"
 	case whyGroupElsewhere:
 		return "it runs no member of the server group"
+	case whyAggregateSpec, whyAggregateProject, whyAggregateImage, whyNotSame, whyNotDifferent, whyFar, whyQuery:
+		return k.placeText()
 	case whyUnplaced:
 		return "placement has no inventory of it"
 	case whyTraitMissing:

@@ -301,7 +301,7 @@ func hostNameFrom(name, id string) string {
 
 // unsupportedHints are hints of Nova that this scheduler does not know; to ignore them would
 // be to break a promise.
-var unsupportedHints = []string{"same_host", "different_host", "query", "build_near_host_ip", "cidr", "target_cell"}
+var unsupportedHints = []string{"target_cell", "different_cell"}
 
 func (c *createRequest) readHints(body *serverBody) error {
 	hints := body.Hints
@@ -312,6 +312,14 @@ func (c *createRequest) readHints(body *serverBody) error {
 	for _, name := range unsupportedHints {
 		if _, given := hints[name]; given {
 			return api.BadRequest("The scheduler hint %s is not supported.", name)
+		}
+	}
+	if _, err := nearHint(c.row.Detail.Hints); err != nil {
+		return api.BadRequest("Invalid input for field/attribute build_near_host_ip. With cidr it is no network: %s", oneLine(err.Error(), 100))
+	}
+	if query := c.row.Detail.Hints["query"]; len(query) > 0 {
+		if _, err := parseHostQuery(query[0]); err != nil {
+			return api.BadRequest("Invalid input for field/attribute query: %s.", oneLine(err.Error(), 100))
 		}
 	}
 	if raw, given := hints["group"]; given {
