@@ -355,6 +355,42 @@ func TestErrorsAreClassifiedForTheOwner(t *testing.T) {
 	}
 }
 
+// TestFailureOutlivesWhatTheGuestDoes has the guest go down after its order was given up: who waits for the order hears of nothing else.
+func TestFailureOutlivesWhatTheGuestDoes(t *testing.T) {
+	var mu sync.Mutex
+	broken := false
+	r := newRig(t, fake.Options{Faults: func(verb, _ string) fake.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if verb == "RebootGuest" && broken {
+			return fake.Fault{Before: fmt.Errorf("reboot: %w: no such machine", hypervisor.ErrInvalid)}
+		}
+		return fake.Fault{}
+	}})
+	r.order(func(o *orders.GuestOrder) { o.Desired = orders.Running })
+	r.until("running", state(1, orders.StateRunning))
+	mu.Lock()
+	broken = true
+	mu.Unlock()
+	r.order(func(o *orders.GuestOrder) { o.Desired, o.Reboot = orders.Running, &orders.Reboot{Seq: 1, Hard: true} })
+	r.until("failed", state(2, orders.StateFailed))
+	if err := r.driver.SetPower(t.Context(), server, hypervisor.Shutdown); err != nil {
+		t.Fatal(err)
+	}
+	failures := 0
+	r.until("of the failure again", func(report orders.Report) bool {
+		if report.Generation != 2 {
+			failures = 0 // the reports are looked at from the first on
+			return false
+		}
+		if report.State != orders.StateFailed {
+			t.Fatalf("after the failure the agent says %+v", report)
+		}
+		failures++
+		return failures == 2
+	})
+}
+
 // TestNewLifeAdoptsGuests restarts agent and driver: the settled guest is reported, not touched.
 func TestNewLifeAdoptsGuests(t *testing.T) {
 	r := newRig(t, fake.Options{})

@@ -37,6 +37,8 @@ type guest struct {
 	met bool
 	// said is the last report that the controller took.
 	said orders.Report
+	// failure is the report of the order that was given up last.
+	failure *orders.Report
 	// copied is how far this agent has come with the snapshot of which generation.
 	copied copied
 	// doubtful is when a report was last sent of which nobody knows whether it arrived.
@@ -135,6 +137,10 @@ func (g *guest) work(parent context.Context) {
 
 // watch reports the guest's state as soon as the driver can tell it.
 func (g *guest) watch(ctx context.Context, order orders.GuestOrder) {
+	if failure := g.failureOf(order); failure != nil {
+		_ = g.report(ctx, *failure) // it ends with ctx alone; whoever waits for the order must not take what is there for its end
+		return
+	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := g.observe(ctx, order, false)
 		if err == nil || ctx.Err() != nil {
@@ -170,13 +176,34 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 			return // a newer order is on its way
 		}
 		if said.Class != orders.Retry {
-			err := g.report(ctx, orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said})
+			failure := orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said}
+			if order.Desired != orders.Absent {
+				g.fail(&failure)
+			}
+			err := g.report(ctx, failure)
 			if err != nil || order.Desired != orders.Absent {
 				return
 			}
 		}
 		waitFor(ctx, nil, pause)
 	}
+}
+
+// fail notes that an order was given up.
+func (g *guest) fail(report *orders.Report) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failure = report
+}
+
+// failureOf is what was said when the order was given up, or nil.
+func (g *guest) failureOf(order orders.GuestOrder) *orders.Report {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failure == nil || g.failure.Generation != order.Generation {
+		return nil
+	}
+	return g.failure
 }
 
 // progressed notes that the order at hand has got further.
