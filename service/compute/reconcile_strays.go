@@ -83,7 +83,7 @@ func (s *Service) removeStrays(ctx context.Context, ids []string) error {
 		}
 	}
 	for _, id := range ids {
-		if row := live[id]; len(busy[id]) > 0 || row != nil && (row.Host != "" || row.VMState != "error") {
+		if row := live[id]; len(busy[id]) > 0 || row != nil && (row.Host != "" || row.VMState != vmError && row.VMState != vmOffloaded) {
 			continue
 		}
 		if err := s.deps.Placement.Release(ctx, id); err != nil {
