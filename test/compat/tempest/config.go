@@ -98,8 +98,8 @@ func simulated() featureSwitches {
 			// What Tempest asks of Xen alone, others have, too: changes of metadata while a server runs.
 			on("personality", "hostname_fqdn_sanitization", "xenapi_apis"),
 			off("attach_encrypted_volume"),
-			// Tests of other filters run only where they are named.
-			[][2]string{{"scheduler_enabled_filters", "ServerGroupAffinityFilter,ServerGroupAntiAffinityFilter"}}),
+			// Tests of filters run only where these are named.
+			[][2]string{{"scheduler_enabled_filters", "ServerGroupAffinityFilter,ServerGroupAntiAffinityFilter,SameHostFilter,DifferentHostFilter"}}),
 		image:   on("api_v2", "os_glance_reserved", "manage_locations"),
 		network: on("ipv6", "ipv6_subnet_attributes", "floating_ips"),
 	}
