@@ -68,7 +68,7 @@ func (p *process) start(t *testing.T) {
 	defer log.Close()
 	arguments := p.arguments
 	if arguments == nil {
-		arguments = []string{"up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt"}
+		arguments = []string{"up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt", "--image-cache-age", "0"} // what is left over is looked for
 	}
 	p.command = exec.Command(os.Getenv(binaryVariable), arguments...)
 	p.command.Stdout, p.command.Stderr = log, log

@@ -19,15 +19,16 @@ type world struct {
 	image, flavor, network, project string
 }
 
-// furnish makes an image and lifts the quotas.
+// furnish makes an image and a network with addresses for thousands, and lifts the quotas.
 func furnish(c *client) world {
 	c.t.Helper()
 	w := world{
 		image:   c.must("POST", "/image/v2/images", fields{"name": "x", "disk_format": "raw", "container_format": "bare"})["id"].(string),
 		flavor:  c.list("/compute/v2.1/flavors", "flavors")[0]["id"].(string),
-		network: c.list("/network/v2.0/networks?name=private", "networks")[0]["id"].(string),
+		network: c.must("POST", "/network/v2.0/networks", fields{"network": fields{"name": "wide"}})["network"].(map[string]any)["id"].(string),
 		project: c.list("/identity/v3/projects?name=admin", "projects")[0]["id"].(string),
 	}
+	c.must("POST", "/network/v2.0/subnets", fields{"subnet": fields{"network_id": w.network, "ip_version": 4, "cidr": "10.64.0.0/18"}})
 	c.must("PUT", "/image/v2/images/"+w.image+"/file", make([]byte, 1<<20))
 	c.must("PUT", "/compute/v2.1/os-quota-sets/"+w.project, fields{"quota_set": fields{"instances": -1, "cores": -1, "ram": -1}})
 	c.must("PUT", "/network/v2.0/quotas/"+w.project, fields{"quota": fields{"port": -1}})
