@@ -210,22 +210,7 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 	if err := s.learnLimits(ctx, img.Owner); err != nil {
 		return nil, err
 	}
-	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error {
-		used, err := imageIDUsed(tx, img.ID)
-		if err != nil {
-			return err
-		}
-		if used {
-			return api.Conflict("Image ID %s already exists!", img.ID)
-		}
-		if err := s.admit(tx, img.Owner); err != nil {
-			return err
-		}
-		if err := insertImage(tx, img); err != nil {
-			return err
-		}
-		return s.record(tx, r, feed.Change{ID: img.ID, Action: "create", OwnerProjectID: img.Owner, After: s.imageView(img)})
-	})
+	err = s.deps.DB.Write(ctx, func(tx *db.Tx) error { return s.insertAdmitted(tx, r, img) })
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +219,24 @@ func (s *Service) imageCreate(ctx context.Context, r *api.Request) (any, error) 
 		header.Set("Openstack-Image-Import-Methods", strings.Join(s.deps.ImportMethods, ","))
 	}
 	return &api.Response{Header: header, Body: s.imageViewFor(r, img)}, nil
+}
+
+// insertAdmitted inserts a new image where its id is free and its owner may have one more.
+func (s *Service) insertAdmitted(tx *db.Tx, r *api.Request, img *image) error {
+	used, err := imageIDUsed(tx, img.ID)
+	if err != nil {
+		return err
+	}
+	if used {
+		return api.Conflict("Image ID %s already exists!", img.ID)
+	}
+	if err := s.admit(tx, img.Owner); err != nil {
+		return err
+	}
+	if err := insertImage(tx, img); err != nil {
+		return err
+	}
+	return s.record(tx, r, feed.Change{ID: img.ID, Action: "create", OwnerProjectID: img.Owner, After: s.imageView(img)})
 }
 
 // newImage makes the image that the body of a create request describes.

@@ -93,15 +93,20 @@ func (s *Service) imageImport(ctx context.Context, r *api.Request) (any, error) 
 				return err
 			}
 		}
-		if body.Method.Name != importCopy {
-			img.Status = statusImporting
-		}
-		img.ImportState, img.ImportingTo, img.ImportFailed = "", strings.Join(slices.Sorted(slices.Values(stores)), ","), ""
-		_, err := s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
-			Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores, ContainerFormat: img.ContainerFormat, Inject: s.injected(r, body), Token: s.sealToken(r, body)}})
+		_, err := s.startImport(tx, r, img, body, stores)
 		return err
 	})
 	return nil, err
+}
+
+// startImport starts the operation that brings an image its data, and says so in the image.
+func (s *Service) startImport(tx *db.Tx, r *api.Request, img *image, body importBody, stores []string) (operation string, err error) {
+	if body.Method.Name != importCopy {
+		img.Status = statusImporting
+	}
+	img.ImportState, img.ImportingTo, img.ImportFailed = "", strings.Join(slices.Sorted(slices.Values(stores)), ","), ""
+	return s.engine.Start(tx, work.Order{Kind: opImport, ResourceKind: "image", ResourceID: img.ID, ProjectID: img.Owner, UserID: r.UserID(), RequestID: r.ID,
+		Params: importParams{Request: body, DiskFormat: img.DiskFormat, StagedID: staged(img), Stores: stores, ContainerFormat: img.ContainerFormat, Inject: s.injected(r, body), Token: s.sealToken(r, body)}})
 }
 
 // staged is the content that was staged for an image.

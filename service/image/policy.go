@@ -77,7 +77,7 @@ func rules() []authz.Rule {
 		{Name: "copy_image", Check: checkAdmin,
 			Description: "Copy an image's data to more stores.", Operations: ops("POST", "/v2/images/{image_id}/import")},
 		{Name: "tasks_api_access", Check: checkAdmin,
-			Description: "See the tasks of all projects.", Operations: append(ops("GET", "/v2/tasks"), ops("GET", "/v2/tasks/{task_id}")...)},
+			Description: "See the tasks of all projects, and make tasks that import images.", Operations: append(ops("GET", "/v2/tasks"), append(ops("POST", "/v2/tasks"), ops("GET", "/v2/tasks/{task_id}")...)...)},
 		{Name: "image:delegate_upload", Check: "role:service",
 			Description: "Let a node upload an image's data.",
 			Operations:  append(ops("PUT", "/internal/images/{image_id}/uploader"), ops("DELETE", "/internal/images/{image_id}/uploader")...)},

@@ -72,6 +72,7 @@ func (s *Service) ownRoutes() []api.Route {
 		{Method: "DELETE", Path: "/internal/images/{image_id}/uploader", Policy: "image:delegate_upload", Load: s.loadImage, Handle: s.uploaderUnset, Doc: "takes that right away"},
 
 		{Method: "GET", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: s.taskList, Doc: "lists the tasks of all projects"},
+		{Method: "POST", Path: "/v2/tasks", Policy: "tasks_api_access", Handle: s.taskCreate, Body: "task_create", Status: 201, Doc: "makes an image and imports its data"},
 		{Method: "GET", Path: "/v2/tasks/{task_id}", Policy: "tasks_api_access", Handle: s.taskShow, Doc: "shows a task"},
 	}
 }

@@ -53,6 +53,7 @@ var examples = map[string][]string{
 	"/image metadef_property":        {`{"name": "w", "title": "P", "type": "string", "description": "d", "enum": ["a", "b"], "default": "a", "operators": ["<in>"], "readonly": false, "minLength": 1, "maxLength": 9, "pattern": "^a"}`},
 	"/image metadef_tag":             {`{"name": "w"}`},
 	"/image metadef_tags":            {`{"tags": [{"name": "a"}, {"name": "b"}]}`},
+	"/image task_create":             {`{"type": "import", "input": {"import_from": "http://192.0.2.1/x", "import_from_format": "raw", "image_properties": {"name": "w", "visibility": "private"}}}`},
 	"/image member_create":           {`{"member": "${unknown}"}`},
 	"/image member_update":           {`{"status": "accepted"}`},
 	"/image uploader":                {`{"user_id": "node:host"}`},
