@@ -31,6 +31,7 @@ var tour = map[string]string{
 	`openstack server create two --image virga-guest --flavor m1.nano --network blue --key-name virga --wait`: `(?s)addresses +\| blue=10\.20\.0\.\d+.*key_name +\| virga .*status +\| ACTIVE`,
 	`openstack floating ip create public --port "$(openstack port list --server two -f value -c ID)"`:         `(?s)fixed_ip_address +\| 10\.20\.0\.\d+ .*floating_ip_address +\| 172\.24\.4\.`,
 	`openstack console log show two`:                                                                          `\S`,
+	`openstack console url show two`:                                                                          `http://.*/console/vnc.html\?path=console`,
 	`openstack server event list two`:                                                                         `create`,
 	`openstack server reboot two --wait`:                                                                      `^Complete\s*$`,
 	`openstack server delete two --wait`:                                                                      `^\s*$`,
