@@ -49,8 +49,9 @@ func (s *Service) reconcileStrays(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// removeStrays removes the ports and allocations that the servers do not have. What is at work
-// is left alone: it ends some time and is looked at then.
+// removeStrays removes the ports and allocations that the servers do not have, and brings back
+// ports that were sent after a server that is elsewhere. What is at work is left alone: it ends
+// some time and is looked at then.
 func (s *Service) removeStrays(ctx context.Context, ids []string) error {
 	ctx = s.self(ctx)
 	// The ports come first: what an operation makes that begins later is not among them.
@@ -74,7 +75,16 @@ func (s *Service) removeStrays(ctx context.Context, ids []string) error {
 		live[row.ID] = row
 	}
 	for _, p := range ports {
-		if len(busy[p.DeviceID]) > 0 || !strays(p, live[p.DeviceID]) {
+		if len(busy[p.DeviceID]) > 0 {
+			continue
+		}
+		if row := live[p.DeviceID]; !strays(p, row) {
+			if row.Host != "" && p.HostID != "" && p.HostID != row.Host {
+				s.log.WarnContext(ctx, "a port was sent late to another host", "server", row.ID, "port", p.ID, "host", p.HostID)
+				if err := s.bindPorts(ctx, row.ID, row.Host); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		s.log.WarnContext(ctx, "a port came late", "server", p.DeviceID, "port", p.ID)

@@ -185,8 +185,11 @@ func (m *Machine) awaitSocket(path string) error {
 	}
 }
 
-// Close ends the machine's daemons. Its namespaces go with the last process in them.
+// Close takes the cable away and ends the machine's daemons. Its namespaces go with the last process in them, some time later.
 func (m *Machine) Close() {
+	if cable, err := netlink.LinkByName(m.Plug()); err == nil {
+		_ = netlink.LinkDel(cable) // it may go by itself at this very moment
+	}
 	for _, daemon := range m.daemons {
 		_ = daemon.Process.Signal(syscall.SIGKILL) // it may have ended
 		_ = daemon.Wait()
