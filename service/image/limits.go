@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 
@@ -68,7 +67,7 @@ func (s *Service) learnLimits(ctx context.Context, project string) error {
 		if known {
 			return nil
 		}
-		return api.Errorf(http.StatusServiceUnavailable, "The limits of project %s cannot be read at the moment.", project).Because(err)
+		return api.Unavailable("The limits of project %s cannot be read at the moment.", project).Because(err)
 	}
 	l := s.ownLimits()
 	l.at = now

@@ -89,7 +89,7 @@ func (s *Service) openPlaces(ctx context.Context, img *image, offset, length int
 	}
 	if slices.ContainsFunc(s.places(img), func(p place) bool { return p.URL != "" }) {
 		s.deps.Log.WarnContext(ctx, "data at a URL cannot be read", "image", img.ID, "error", causeOf(failed))
-		return nil, api.Errorf(http.StatusServiceUnavailable, "The data of image %s cannot be read where it is at the moment.", img.ID).Because(failed)
+		return nil, api.Unavailable("The data of image %s cannot be read where it is at the moment.", img.ID).Because(failed)
 	}
 	return nil, failed
 }
