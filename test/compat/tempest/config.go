@@ -94,10 +94,11 @@ func simulated() featureSwitches {
 		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
 			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
 		compute: slices.Concat(on("resize", "cold_migration", "live_migration", "block_migration_for_live_migration", "live_migrate_paused_instances", "live_migrate_back_and_forth"),
-			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password", "snapshot", "shelve", "vnc_console", "serial_console"),
+			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password", "snapshot", "shelve", "vnc_console"),
 			// What Tempest asks of Xen alone, others have, too: changes of metadata while a server runs.
 			on("personality", "hostname_fqdn_sanitization", "xenapi_apis"),
-			off("attach_encrypted_volume"),
+			// Tempest's test of serial consoles sends text where Python 3 wants bytes: it passes nowhere.
+			off("serial_console", "attach_encrypted_volume"),
 			// Tests of filters run only where these are named.
 			[][2]string{{"scheduler_enabled_filters", "ServerGroupAffinityFilter,ServerGroupAntiAffinityFilter,SameHostFilter,DifferentHostFilter"}}),
 		image:   on("api_v2", "os_glance_reserved", "manage_locations"),
