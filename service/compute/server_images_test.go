@@ -18,6 +18,7 @@ import (
 // inEstate runs a test in a bubble with an estate that has one server.
 func inEstate(t *testing.T, run func(t *testing.T, e *estate, id string)) {
 	t.Helper()
+	t.Setenv(dbtest.EnginesVariable, "sqlite") // a server has a time of its own; the proofs are for that
 	synctest.Test(t, func(t *testing.T) {
 		e := newEstate(t, dbtest.Open(t))
 		e.active()

@@ -6,12 +6,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"virga/core/db/dbtest"
 	"virga/service/compute"
 )
 
 // TestWhatCameLateIsRemoved has ports and allocations appear of which compute knows nothing,
 // as when a request arrives that was believed to be lost.
 func TestWhatCameLateIsRemoved(t *testing.T) {
+	t.Setenv(dbtest.EnginesVariable, "sqlite") // a server has a time of its own
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.perform()
