@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"virga/core/api"
 	"virga/core/db"
 	"virga/core/work"
 	"virga/service/compute/orders"
@@ -22,8 +21,6 @@ const (
 	opCreate = "server_create"
 	// maxHostsTried is on how many hosts a server is tried before its create fails.
 	maxHostsTried = 3
-	// maxLostRaces is how often a claim may lose against others before its create fails.
-	maxLostRaces = 20
 	// comeBack is when a server without a host asks again while one that was there a short
 	// while ago may come back.
 	comeBack = 2 * time.Second
@@ -95,11 +92,8 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
 	run.Frame.Decision = d
-	switch {
-	case d.Chosen == "" && d.hopeful:
-		return work.Wait(comeBack)
-	case d.Chosen == "":
-		return work.Fail(errors.New(d.explain()))
+	if err := d.found(); err != nil {
+		return err
 	}
 	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
@@ -148,18 +142,7 @@ func (s *Service) createClaim(ctx context.Context, run *createRun) error {
 	}
 	err = s.deps.Placement.Claim(s.self(ctx), Claim{ConsumerID: row.ID, ProviderID: run.Frame.ProviderID,
 		ProjectID: row.ProjectID, UserID: row.UserID, Resources: resourcesOf(row)})
-	if err == nil {
-		s.roster.claimed(row.ID)
-		return nil
-	}
-	s.roster.released(row.ID)
-	if api.StatusOf(err) == 409 {
-		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
-			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
-		}
-		return work.Back("schedule", errors.New("another server took the resources"))
-	}
-	return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	return s.afterClaim(ctx, run.Operation, &run.Frame.LostRaces, err)
 }
 
 func (s *Service) createUnclaim(ctx context.Context, run *createRun) error {

@@ -66,20 +66,7 @@ func (s *Service) evacuatePrepared(ctx context.Context, run *moveRun) error {
 	if err != nil {
 		return err
 	}
-	order, up, err := s.awaitOrder(ctx, run.Operation.ResourceID, m.DestHost)
-	switch {
-	case err != nil:
-		return err
-	case order.settled():
-		return nil
-	case order.failed() && order.ErrorClass == orders.Fail:
-		return work.Fail(errors.New(order.ErrorMessage))
-	case order.failed() && order.ErrorClass == orders.Elsewhere:
-		return s.moveElsewhere(run, m, errors.New(order.ErrorMessage))
-	case !up:
-		return s.moveElsewhere(run, m, errors.New("the host stopped reporting"))
-	}
-	return work.Wait(lookAgain)
+	return s.awaitElsewhere(ctx, run.Operation.ResourceID, m.DestHost, func(why error) error { return s.moveElsewhere(run, m, why) })
 }
 
 // evacuateFinish makes the server the new host's, unless the old one is back.

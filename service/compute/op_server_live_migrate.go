@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 
-	"virga/core/api"
 	"virga/core/db"
 	"virga/core/work"
 	"virga/service/compute/orders"
@@ -73,11 +72,8 @@ func (s *Service) liveSchedule(ctx context.Context, run *liveRun) error {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
 	run.Frame.Decision = d
-	switch {
-	case d.Chosen == "" && d.hopeful:
-		return work.Wait(comeBack)
-	case d.Chosen == "":
-		return work.Fail(errors.New(d.explain()))
+	if err := d.found(); err != nil {
+		return err
 	}
 	run.InCommit(func(tx *db.Tx) error {
 		if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
@@ -107,18 +103,7 @@ func (s *Service) liveClaim(ctx context.Context, run *liveRun) error {
 		return err
 	}
 	err = s.deps.Placement.Reallocate(s.self(ctx), []Claim{m.claimOfSource(row, m.ID), m.claimOfDest(row)})
-	if err == nil {
-		s.roster.claimed(row.ID)
-		return nil
-	}
-	s.roster.released(row.ID)
-	if api.StatusOf(err) == 409 {
-		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
-			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
-		}
-		return work.Back("schedule", errors.New("another server took the resources"))
-	}
-	return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	return s.afterClaim(ctx, run.Operation, &run.Frame.LostRaces, err)
 }
 
 func (s *Service) liveUnclaim(ctx context.Context, run *liveRun) error {
@@ -193,20 +178,7 @@ func (s *Service) livePrepared(ctx context.Context, run *liveRun) error {
 	if err != nil {
 		return err
 	}
-	order, up, err := s.awaitOrder(ctx, m.ServerID, m.DestHost)
-	switch {
-	case err != nil:
-		return err
-	case order.settled():
-		return nil
-	case order.failed() && order.ErrorClass == orders.Fail:
-		return work.Fail(errors.New(order.ErrorMessage))
-	case order.failed() && order.ErrorClass == orders.Elsewhere:
-		return s.liveElsewhere(run, m, errors.New(order.ErrorMessage))
-	case !up:
-		return s.liveElsewhere(run, m, errors.New("the host stopped reporting"))
-	}
-	return work.Wait(lookAgain)
+	return s.awaitElsewhere(ctx, m.ServerID, m.DestHost, func(why error) error { return s.liveElsewhere(run, m, why) })
 }
 
 // liveElsewhere has another host chosen, unless one was asked for or enough were tried.

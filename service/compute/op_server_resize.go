@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"virga/core/api"
 	"virga/core/db"
 	"virga/core/work"
 	"virga/service/compute/orders"
@@ -95,11 +94,8 @@ func (s *Service) moveSchedule(ctx context.Context, run *moveRun) error {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
 	run.Frame.Decision = d
-	switch {
-	case d.Chosen == "" && d.hopeful:
-		return work.Wait(comeBack)
-	case d.Chosen == "":
-		return work.Fail(errors.New(d.explain()))
+	if err := d.found(); err != nil {
+		return err
 	}
 	run.InCommit(func(tx *db.Tx) error {
 		if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
@@ -155,18 +151,7 @@ func (s *Service) moveClaim(ctx context.Context, run *moveRun) error {
 		return err
 	}
 	err = s.deps.Placement.Reallocate(s.self(ctx), []Claim{m.claimOfSource(row, m.ID), m.claimOfDest(row)})
-	if err == nil {
-		s.roster.claimed(row.ID)
-		return nil
-	}
-	s.roster.released(row.ID)
-	if api.StatusOf(err) == 409 {
-		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
-			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
-		}
-		return work.Back("schedule", errors.New("another server took the resources"))
-	}
-	return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	return s.afterClaim(ctx, run.Operation, &run.Frame.LostRaces, err)
 }
 
 // claimOfSource is what the server had before the move, held by the server or the migration.

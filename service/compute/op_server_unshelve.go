@@ -112,11 +112,8 @@ func (s *Service) unshelveSchedule(ctx context.Context, run *unshelveRun) error 
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
 	run.Frame.Decision = d
-	switch {
-	case d.Chosen == "" && d.hopeful:
-		return work.Wait(comeBack)
-	case d.Chosen == "":
-		return work.Fail(errors.New(d.explain()))
+	if err := d.found(); err != nil {
+		return err
 	}
 	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
@@ -152,18 +149,7 @@ func (s *Service) unshelveClaim(ctx context.Context, run *unshelveRun) error {
 	}
 	err = s.deps.Placement.Claim(s.self(ctx), Claim{ConsumerID: row.ID, ProviderID: run.Frame.ProviderID, ProjectID: row.ProjectID, UserID: row.UserID,
 		Resources: resourcesOf(row)})
-	if err == nil {
-		s.roster.claimed(row.ID)
-		return nil
-	}
-	s.roster.released(row.ID)
-	if api.StatusOf(err) == 409 {
-		if run.Frame.LostRaces++; run.Frame.LostRaces > maxLostRaces {
-			return work.Failf("No valid host was found. Others took the free resources %d times.", run.Frame.LostRaces)
-		}
-		return work.Back("schedule", errors.New("another server took the resources"))
-	}
-	return s.neighbourTrouble(ctx, run.Operation, "placement", err)
+	return s.afterClaim(ctx, run.Operation, &run.Frame.LostRaces, err)
 }
 
 func (s *Service) unshelveUnclaim(ctx context.Context, run *unshelveRun) error {
