@@ -91,6 +91,8 @@ type verdict struct {
 	Host   string `json:"host"`
 	Fits   bool   `json:"fits"`
 	Reason string `json:"reason,omitempty"`
+	// Filter is what refused the host, by nova's name of it.
+	Filter string `json:"filter,omitempty"`
 	// Class, Needed, Free and Capacity are set when a resource is what failed.
 	Class    string `json:"class,omitempty"`
 	Needed   int64  `json:"needed,omitempty"`
@@ -100,10 +102,11 @@ type verdict struct {
 	Weight int64 `json:"weight,omitempty"`
 }
 
-// tally counts the hosts that failed for one reason.
+// tally counts the hosts that a filter refused for one reason.
 type tally struct {
 	Reason string `json:"reason"`
 	Hosts  int    `json:"hosts"`
+	Filter string `json:"filter,omitempty"`
 }
 
 // decision is the scheduler's answer. Every host is counted: in Fitting or in one of
@@ -295,7 +298,7 @@ func (p *pick) decision(now time.Time) decision {
 		d.Hosts = append(d.Hosts, misses[i].verdict(&p.question, now))
 	}
 	for key, n := range p.counts {
-		d.Refused = append(d.Refused, tally{key.text(), n})
+		d.Refused = append(d.Refused, tally{Reason: key.text(), Hosts: n, Filter: key.why.filter()})
 	}
 	slices.SortFunc(d.Refused, func(a, b tally) int {
 		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), strings.Compare(a.Reason, b.Reason))

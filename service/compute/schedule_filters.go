@@ -36,6 +36,42 @@ const (
 	whyShortage
 )
 
+// filter is the name of the filter that refuses for a reason: nova's where it has one, else that of what asks for
+// it in nova's request.
+func (w why) filter() string {
+	switch w {
+	case whyForcedDown, whySilent, whyDisabled:
+		return "ComputeFilter"
+	case whyZone:
+		return "availability_zone"
+	case whyOtherHost:
+		return "force_hosts"
+	case whyExcluded:
+		return "ignore_hosts"
+	case whyArch:
+		return "ImagePropertiesFilter"
+	case whyGroupFull:
+		return "ServerGroupAntiAffinityFilter"
+	case whyGroupElsewhere:
+		return "ServerGroupAffinityFilter"
+	case whyAggregateSpec:
+		return "AggregateInstanceExtraSpecsFilter"
+	case whyAggregateProject:
+		return "AggregateMultiTenancyIsolation"
+	case whyAggregateImage:
+		return "AggregateImagePropertiesIsolation"
+	case whyNotSame:
+		return "SameHostFilter"
+	case whyNotDifferent:
+		return "DifferentHostFilter"
+	case whyFar:
+		return "SimpleCIDRAffinityFilter"
+	case whyQuery:
+		return "JsonFilter"
+	}
+	return "placement"
+}
+
 // miss is why a host does not fit, in numbers; it is put into words only when it is shown.
 type miss struct {
 	why   why
@@ -136,7 +172,7 @@ func resourceFilter(c *candidate, amounts []amountOf) miss {
 
 func (r *refused) verdict(q *question, now time.Time) verdict {
 	m := &r.miss
-	v := verdict{Host: r.host.name}
+	v := verdict{Host: r.host.name, Filter: m.why.filter()}
 	switch m.why {
 	case whySilent:
 		v.Reason = fmt.Sprintf("its compute service has not reported for %d seconds", int(now.Sub(r.host.seen).Seconds()))

@@ -77,7 +77,7 @@ func TestShortageHasItsNumbers(t *testing.T) {
 	w := small()
 	w.Resources[classMemory] = 4096
 	d := decide([]candidate{roomy("h", 1024)}, w, noon)
-	want := verdict{Host: "h", Reason: "4096 MB of memory needed, 1024 free (3072 too few)", Class: classMemory, Needed: 4096, Free: 1024, Capacity: 2048}
+	want := verdict{Host: "h", Reason: "4096 MB of memory needed, 1024 free (3072 too few)", Filter: "placement", Class: classMemory, Needed: 4096, Free: 1024, Capacity: 2048}
 	if diff := cmp.Diff(want, d.Hosts[0]); diff != "" {
 		t.Error(diff)
 	}
@@ -95,7 +95,7 @@ func TestOfManyHostsTheNearestAreListedAndAllAreCounted(t *testing.T) {
 	if d.Chosen != "" || d.Considered != 1000 || d.Fitting != 0 || len(d.Hosts) != maxListed {
 		t.Fatalf("decision %+v", d)
 	}
-	want := []tally{{"it has too few MB of memory", 500}, {"its compute service is disabled", 500}}
+	want := []tally{{"it has too few MB of memory", 500, "placement"}, {"its compute service is disabled", 500, "ComputeFilter"}}
 	if diff := cmp.Diff(want, d.Refused); diff != "" {
 		t.Error(diff)
 	}
