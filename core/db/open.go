@@ -141,11 +141,29 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	if err := write.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, write); err != nil {
 		_, _ = write.Close(), read.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return newDB(sqlite{}, write, read), nil
+}
+
+// sqlitePatience is how long opening goes on while others hold the file.
+const sqlitePatience = 10 * time.Second
+
+// pingSQLite makes the first connection, by which a new file gets its write-ahead log. Of several processes that do so at
+// the same moment SQLite refuses all but one at once, whatever the busy timeout, lest they wait for each other.
+func pingSQLite(ctx context.Context, pool *sql.DB) error {
+	began := time.Now()
+	for attempt := 1; ; attempt++ {
+		err := pool.PingContext(ctx)
+		if err == nil || !(sqlite{}).busy(err) || time.Since(began) > sqlitePatience {
+			return err
+		}
+		if err := wait(ctx, pauseAfter(min(attempt, attempts))); err != nil {
+			return err
+		}
+	}
 }
 
 // OpenMemory opens an empty database that is nowhere but in memory, on one connection, and

@@ -111,11 +111,17 @@ func sortedPools(pools []pool) []pool {
 
 // parseCIDR reads a prefix and takes the host bits off it.
 func parseCIDR(text string) (netip.Prefix, error) {
+	p, err := parsePrefix(text)
+	return p.Masked(), err
+}
+
+// parsePrefix reads a prefix with the host bits that it may have.
+func parsePrefix(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil || p.Addr().Zone() != "" || p.Addr().Is4In6() {
 		return netip.Prefix{}, fmt.Errorf("'%.60s' is not a valid IP subnet", text)
 	}
-	return p.Masked(), nil
+	return p, nil
 }
 
 // parseAddress reads an address without zone.

@@ -234,7 +234,7 @@ func (c *hostContent) securityGroups() []desired.SecurityGroup {
 		wire := desired.GroupRule{RemoteGroupID: rule.RemoteGroupID, Rule: desired.Rule{ID: rule.ID, Direction: rule.Direction,
 			EtherType: rule.EtherType, Protocol: rule.Protocol, PortMin: rule.Min, PortMax: rule.Max}}
 		if prefix, err := netip.ParsePrefix(rule.RemotePrefix); err == nil {
-			wire.Remotes = []netip.Prefix{prefix}
+			wire.Remotes = []netip.Prefix{prefix.Masked()}
 		} else {
 			wire.AnyRemote = rule.RemoteGroupID == "" && rule.RemotePrefix == ""
 		}

@@ -206,6 +206,12 @@ func TestSecurityGroups(t *testing.T) {
 	if len(rules.list("security_group_rules")) != 4 {
 		t.Errorf("rules %v", rules)
 	}
+	cut := c.want(201, alice, "POST", "/v2.0/security-group-rules", `{"security_group_rule":{"security_group_id":"`+g+`","direction":"egress","remote_ip_prefix":"10.2.3.124/24"}}`)
+	if prefix, network := cut.text("security_group_rule.remote_ip_prefix"), cut.text("security_group_rule.normalized_cidr"); prefix != "10.2.3.124/24" || network != "10.2.3.0/24" {
+		t.Errorf("the prefix is %s, its network %s", prefix, network)
+	}
+	c.refused(409, "SecurityGroupRuleExists", alice, "POST", "/v2.0/security-group-rules",
+		`{"security_group_rule":{"security_group_id":"`+g+`","direction":"egress","remote_ip_prefix":"10.2.3.0/24"}}`)
 	rule := "/v2.0/security-group-rules/" + rules.text("security_group_rules.0.id")
 	c.refused(404, "SecurityGroupRuleNotFound", bob, "DELETE", rule, "")
 	c.want(204, alice, "DELETE", rule, "")

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,7 +191,7 @@ func (g *groupRule) setRemote(text string) error {
 		}
 		text = fmt.Sprintf("%s/%d", a, a.BitLen())
 	}
-	prefix, err := parseCIDR(text)
+	prefix, err := parsePrefix(text)
 	if err != nil {
 		return badValue("remote_ip_prefix", "%s", err)
 	}
@@ -260,6 +261,15 @@ func (g *groupRule) compiled() fabric.Rule {
 		PortMin: g.Min, PortMax: g.Max, AnyRemote: g.RemoteGroupID == "" && g.RemotePrefix == ""}
 }
 
+// remoteNetwork is the remote prefix without its host bits, which say nothing; empty without one.
+func (g *groupRule) remoteNetwork() string {
+	prefix, err := netip.ParsePrefix(g.RemotePrefix)
+	if err != nil {
+		return ""
+	}
+	return prefix.Masked().String()
+}
+
 // identity is the same for rules of the same meaning; protocol is its number, -1 for any.
 func (g *groupRule) identity(protocol int) string {
 	number := func(n *int) string {
@@ -268,7 +278,7 @@ func (g *groupRule) identity(protocol int) string {
 		}
 		return strconv.Itoa(*n)
 	}
-	remote := g.RemotePrefix
+	remote := g.remoteNetwork()
 	if remote == "0.0.0.0/0" || remote == "::/0" {
 		remote = ""
 	}

@@ -52,7 +52,7 @@ func showGroup(g *securityGroup) groupView {
 func showRule(rule *groupRule) ruleView {
 	return ruleView{
 		standardView: rule.view(), GroupID: rule.GroupID, Direction: rule.Direction, EtherType: rule.EtherType, Protocol: orNull(rule.Protocol),
-		Min: rule.Min, Max: rule.Max, RemotePrefix: orNull(rule.RemotePrefix), NormalizedCIDR: orNull(rule.RemotePrefix),
+		Min: rule.Min, Max: rule.Max, RemotePrefix: orNull(rule.RemotePrefix), NormalizedCIDR: orNull(rule.remoteNetwork()),
 		RemoteGroupID: orNull(rule.RemoteGroupID),
 	}
 }

@@ -187,7 +187,7 @@ func imports(t *testing.T, s *scene) {
 		if a.Status == http.StatusAccepted { // a name or an address is looked at when it is dialled
 			awaitNoImport(t, u, id)
 		}
-		refused(t, address, u.Do(t, "POST", "/image/v2/tasks", object{"type": "import", "input": object{"import_from": address, "import_from_format": "raw", "image_properties": object{}}}), http.StatusMethodNotAllowed)
+		refused(t, address, u.Do(t, "POST", "/image/v2/tasks", object{"type": "import", "input": object{"import_from": address, "import_from_format": "raw", "image_properties": object{}}}), http.StatusForbidden)
 	}
 }
 
