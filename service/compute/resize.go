@@ -64,8 +64,13 @@ func checkResize(row *server, f *flavor) error {
 	case row.ImageID == "":
 		return nil
 	}
-	return checkImage(&Image{ID: row.ImageID, Status: "active", DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize, MinDisk: image.MinDisk,
+	err := checkImage(&Image{ID: row.ImageID, Status: "active", DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize, MinDisk: image.MinDisk,
 		MinRAM: image.MinRAM}, f)
+	if err != nil {
+		return err
+	}
+	wanted := f.snapshot()
+	return checkGuest(&wanted, image)
 }
 
 // actionMigrate admits a cold migration; since 2.56 the host may be named.

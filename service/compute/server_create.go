@@ -403,7 +403,7 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 	row.DiskGiB = diskOf(f, image.VirtualSize)
 	row.Detail.Flavor = f.snapshot()
 	row.Detail.Image = snapshotOf(&image)
-	return nil
+	return checkGuest(&row.Detail.Flavor, &row.Detail.Image)
 }
 
 // unavailable is the answer when a neighbour cannot be asked now.
@@ -411,13 +411,13 @@ func unavailable(neighbour string, err error) error {
 	return api.Unavailable("The %s service cannot be reached now.", neighbour).Because(err)
 }
 
-// checkImage tells whether a server of the flavor can run from the image.
 // snapshotOf is an image as a server remembers it.
 func snapshotOf(image *Image) imageSnapshot {
 	return imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
 		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
 }
 
+// checkImage tells whether a server of the flavor can run from the image.
 func checkImage(image *Image, f *flavor) error {
 	disk := f.RootGiB * gib
 	switch {

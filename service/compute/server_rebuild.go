@@ -277,5 +277,5 @@ func (s *Service) rebuildImage(ctx context.Context, r *api.Request, row *server,
 	}
 	after.ImageID, after.Image, after.Disk, after.GrownGiB = image.ID, snapshotOf(&image), nil, 0
 	after.DiskGiB = diskOf(f, image.VirtualSize)
-	return nil
+	return checkGuest(&row.Detail.Flavor, &after.Image)
 }
