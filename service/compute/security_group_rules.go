@@ -122,7 +122,11 @@ func (rule SecurityGroupRule) same(other SecurityGroupRule) bool {
 		}
 		return *p
 	}
-	return rule.Direction == other.Direction && rule.EtherType == other.EtherType && rule.Protocol == other.Protocol && rule.RemotePrefix == other.RemotePrefix &&
+	network := func(prefix string) netip.Prefix {
+		p, _ := netip.ParsePrefix(prefix) // none is the zero prefix
+		return p.Masked()
+	}
+	return rule.Direction == other.Direction && rule.EtherType == other.EtherType && rule.Protocol == other.Protocol && network(rule.RemotePrefix) == network(other.RemotePrefix) &&
 		rule.RemoteGroupID == other.RemoteGroupID && port(rule.PortMin) == port(other.PortMin) && port(rule.PortMax) == port(other.PortMax)
 }
 
@@ -177,7 +181,7 @@ func (rule *SecurityGroupRule) readSource(text string) error {
 	if source.Addr().Is6() {
 		rule.EtherType = "IPv6"
 	}
-	rule.RemotePrefix = source.Masked().String()
+	rule.RemotePrefix = source.String()
 	return nil
 }
 
