@@ -22,13 +22,13 @@ import (
 
 // arrival is a guest that is expected. As long as its connection stands libvirtd keeps the half-made guest, and no longer.
 type arrival struct {
-	own   *rpc.Libvirt
+	own   *link
 	dir   *socketDir
 	flags rpc.DomainMigrateFlags
 }
 
 func (a *arrival) end() {
-	_ = a.own.Disconnect() // it is given up in any case
+	a.own.hangUp()
 	a.dir.remove()
 }
 
@@ -184,7 +184,7 @@ func (d *Driver) expect(ctx context.Context, id, text string, o *offer) ([]byte,
 	}
 	dir, err := d.newSocketDir(ctx)
 	if err != nil {
-		_ = own.Disconnect()
+		own.hangUp()
 		return nil, err
 	}
 	expected := &arrival{own: own, dir: dir, flags: flagsFor(o.Disks)}

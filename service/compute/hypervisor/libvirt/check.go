@@ -2,15 +2,13 @@ package libvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	rpc "github.com/digitalocean/go-libvirt"
-	"github.com/digitalocean/go-libvirt/socket/dialers"
 )
 
 // Level grades a finding.
@@ -55,35 +53,27 @@ func Check(ctx context.Context, config Config) []Finding {
 func checkLibvirt(ctx context.Context, config Config) Finding {
 	finding := Finding{Name: "libvirt", Level: Fail,
 		Mend: "apt-get install libvirt-daemon-system and start libvirtd (systemctl start libvirtd, or libvirtd -d); run Virga as root"}
-	type answer struct {
-		version uint64
-		err     error
+	var v uint64
+	l, err := openLink(ctx, config.Socket, config.URI, checkPatience)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, checkPatience)
+		defer cancel()
+		defer l.hangUp()
+		err = l.bounded(ctx, func() (err error) {
+			v, err = l.ConnectGetLibVersion()
+			return err
+		})
 	}
-	done := make(chan answer, 1)
-	l := rpc.NewWithDialer(dialers.NewLocal(dialers.WithSocket(config.Socket), dialers.WithLocalTimeout(dialTimeout)))
-	go func() {
-		var a answer
-		if a.err = l.ConnectToURI(rpc.ConnectURI(config.URI)); a.err == nil {
-			a.version, a.err = l.ConnectGetLibVersion()
-			_ = l.Disconnect() // it has served its purpose
-		}
-		done <- a
-	}()
-	ctx, cancel := context.WithTimeout(ctx, checkPatience)
-	defer cancel()
-	select {
-	case a := <-done:
-		if a.err != nil {
-			finding.Detail = fmt.Sprintf("%s at %s: %v", config.URI, config.Socket, a.err)
-			return finding
-		}
-		v := a.version
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		finding.Detail = fmt.Sprintf("libvirtd at %s does not answer", config.Socket)
+	case err != nil:
+		finding.Detail = fmt.Sprintf("%s at %s: %v", config.URI, config.Socket, err)
+	default:
 		return Finding{Name: "libvirt", Level: OK,
 			Detail: fmt.Sprintf("version %d.%d.%d answers at %s", v/1000000, v/1000%1000, v%1000, config.Socket)}
-	case <-ctx.Done():
-		finding.Detail = fmt.Sprintf("libvirtd at %s does not answer", config.Socket)
-		return finding
 	}
+	return finding
 }
 
 func checkProgram(ctx context.Context, name, program, mend string) Finding {

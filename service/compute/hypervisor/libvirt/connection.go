@@ -9,23 +9,23 @@ import (
 	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
-	"github.com/digitalocean/go-libvirt/socket/dialers"
 
 	"virga/service/compute/hypervisor"
 )
 
 const (
-	dialTimeout     = 5 * time.Second
 	connectPatience = 3 * time.Second // how long a call waits for a connection to come back
-	callPatience    = 2 * time.Minute // after which libvirtd counts as hung
+	callPatience    = 2 * time.Minute // how long libvirtd may take for one call while it answers others
 	firstBackoff    = 50 * time.Millisecond
 	lastBackoff     = 5 * time.Second
 )
 
-// connection keeps one connection to libvirtd, makes it anew when it is lost, and passes lifecycle events on.
+// connection keeps one connection to libvirtd, makes it anew when it is lost, and passes lifecycle events on. It knows all links to
+// libvirtd, and ends them when libvirtd does not answer.
 type connection struct {
 	socket  string
 	uri     string
+	pulse   pulse
 	log     *slog.Logger
 	onEvent func(rpc.DomainEventLifecycleMsg)
 	onGap   func() // events may have been missed
@@ -34,7 +34,8 @@ type connection struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	current *rpc.Libvirt  // nil while there is none
+	current *link // nil while there is none
+	links   map[*link]bool
 	changed chan struct{} // closed and replaced when current changes
 	reason  error         // why there is none
 	closed  bool
@@ -44,7 +45,7 @@ type connection struct {
 func (c *connection) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	c.changed, c.reason = make(chan struct{}), errors.New("not connected yet")
+	c.changed, c.reason, c.links = make(chan struct{}), errors.New("not connected yet"), map[*link]bool{}
 	c.work.Go(func() { c.keep(ctx) })
 }
 
@@ -54,6 +55,7 @@ func (c *connection) close() {
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
+	c.hangUp() // upon which calls that wait for an answer fail
 	c.work.Wait()
 }
 
@@ -83,23 +85,34 @@ func (c *connection) keep(ctx context.Context) {
 
 // session connects, offers the connection and pumps its events until it is lost or ctx ends.
 func (c *connection) session(ctx context.Context) error {
-	l := rpc.NewWithDialer(dialers.NewLocal(dialers.WithSocket(c.socket), dialers.WithLocalTimeout(dialTimeout)))
-	if err := l.ConnectToURI(rpc.ConnectURI(c.uri)); err != nil {
-		return fmt.Errorf("connect to libvirt at %s: %w", c.socket, err)
-	}
-	defer func() { _ = l.Disconnect() }() // the connection is given up in any case
-	listening, stop := context.WithCancel(ctx)
-	events, err := l.LifecycleEvents(listening)
+	l, err := c.open(ctx)
 	if err != nil {
-		stop()
-		return fmt.Errorf("subscribe to libvirt's events: %w", err)
+		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var events <-chan rpc.DomainEventLifecycleMsg
+	subscribing, subscribed := context.WithTimeout(ctx, c.pulse.greeting)
+	err = l.bounded(subscribing, func() (err error) {
+		events, err = l.LifecycleEvents(context.Background()) // the subscription ends with the link
+		return err
+	})
+	subscribed()
 	// The library blocks on an event nobody takes, so the channel is drained until it closes.
 	defer func() {
-		stop()
-		for range events {
+		l.hangUp()
+		if events != nil {
+			for range events {
+			}
 		}
 	}()
+	if err != nil {
+		return fmt.Errorf("subscribe to libvirt's events: %w", err)
+	}
+	listening := sync.WaitGroup{}
+	defer listening.Wait()
+	defer stop()
+	listening.Go(func() { c.listen(ctx, l) })
 	c.set(l, nil)
 	c.onGap()
 	for {
@@ -109,7 +122,7 @@ func (c *connection) session(ctx context.Context) error {
 				return errors.New("connection lost")
 			}
 			c.onEvent(event)
-		case <-l.Disconnected():
+		case <-l.gone:
 			return errors.New("connection lost")
 		case <-ctx.Done():
 			return ctx.Err()
@@ -117,7 +130,7 @@ func (c *connection) session(ctx context.Context) error {
 	}
 }
 
-func (c *connection) set(l *rpc.Libvirt, reason error) {
+func (c *connection) set(l *link, reason error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current, c.reason = l, reason
@@ -126,7 +139,7 @@ func (c *connection) set(l *rpc.Libvirt, reason error) {
 }
 
 // get returns the connection, waiting a moment for one that is being made.
-func (c *connection) get(ctx context.Context) (*rpc.Libvirt, error) {
+func (c *connection) get(ctx context.Context) (*link, error) {
 	patience := time.NewTimer(connectPatience)
 	defer patience.Stop()
 	for {
@@ -136,7 +149,7 @@ func (c *connection) get(ctx context.Context) (*rpc.Libvirt, error) {
 		switch {
 		case closed:
 			return nil, hypervisor.ErrClosed
-		case l != nil && l.IsConnected():
+		case l != nil && l.alive():
 			return l, nil
 		}
 		select {
@@ -150,7 +163,7 @@ func (c *connection) get(ctx context.Context) (*rpc.Libvirt, error) {
 }
 
 // call performs one RPC. The library knows no contexts, so the RPC runs aside and is abandoned when ctx ends; one that libvirtd does
-// not answer at all costs the connection.
+// not answer in time costs the connection.
 func call[T any](ctx context.Context, c *connection, what string, do func(*rpc.Libvirt) (T, error)) (T, error) {
 	return callWithin(ctx, c, callPatience, what, do)
 }
@@ -168,7 +181,7 @@ func callWithin[T any](ctx context.Context, c *connection, within time.Duration,
 	}
 	done := make(chan result, 1)
 	aside := func() {
-		value, err := do(l)
+		value, err := do(l.Libvirt)
 		done <- result{value, err}
 	}
 	if !c.spawn(aside) {
@@ -182,7 +195,7 @@ func callWithin[T any](ctx context.Context, c *connection, within time.Duration,
 	case <-ctx.Done():
 		return none, fmt.Errorf("%s: %w", what, ctx.Err())
 	case <-patience.C:
-		c.spawn(func() { _ = l.Disconnect() })
+		l.hangUp()
 		return none, fmt.Errorf("%s: %w: no answer in %s", what, hypervisor.ErrUnavailable, within)
 	}
 }

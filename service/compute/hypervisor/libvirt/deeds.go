@@ -53,10 +53,10 @@ func (d *Driver) SetPassword(ctx context.Context, id, user, password string) err
 	if !hasAgent(live) {
 		return fmt.Errorf("set password of guest %s: %w", id, hypervisor.ErrNoAgent)
 	}
-	err = run(ctx, d.conn, "set password of guest "+id, func(l *rpc.Libvirt) error {
+	err = d.byAgent(ctx, domain, "set password of guest "+id, func(l *rpc.Libvirt) error {
 		return l.DomainSetUserPassword(domain, rpc.OptString{user}, rpc.OptString{password}, 0)
 	})
-	if isAnswer(err, rpc.ErrAgentUnresponsive) {
+	if isAnswer(err, rpc.ErrAgentUnresponsive) || isAnswer(err, rpc.ErrAgentCommandTimeout) {
 		return fmt.Errorf("%w: %w", hypervisor.ErrAgentSilent, err)
 	}
 	return err
@@ -84,8 +84,22 @@ func (d *Driver) InjectNMI(ctx context.Context, id string) error {
 	return run(ctx, d.conn, "inject NMI into guest "+id, func(l *rpc.Libvirt) error { return l.DomainInjectNmi(domain, 0) })
 }
 
-// agentPatience is how long the guest agent may take for something that nobody waits for.
-const agentPatience = 10 * time.Second
+// The patience with the guest agent: for its answer, in seconds, and for something that nobody waits for.
+const (
+	agentAnswer   = 30
+	agentPatience = 10 * time.Second
+)
+
+// byAgent makes a call that libvirt passes to the guest's agent. An agent that has greeted may stay silent ever after, and a call that
+// waits for it is one of the few that libvirtd takes at once from one connection; so libvirt is told to give up.
+func (d *Driver) byAgent(ctx context.Context, domain rpc.Domain, what string, do func(*rpc.Libvirt) error) error {
+	return run(ctx, d.conn, what, func(l *rpc.Libvirt) error {
+		if _, err := l.DomainAgentSetResponseTimeout(domain, agentAnswer, 0); err != nil {
+			return err
+		}
+		return do(l)
+	})
+}
 
 // setTime has a guest that stood still see the present time, if it has an agent. Whether it does changes nothing else.
 func (d *Driver) setTime(ctx context.Context, domain rpc.Domain, guest hypervisor.Guest) {
@@ -95,7 +109,7 @@ func (d *Driver) setTime(ctx context.Context, domain rpc.Domain, guest hyperviso
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
 	now := d.config.Clock.Now()
-	err := run(ctx, d.conn, "set the time of guest "+guest.ID, func(l *rpc.Libvirt) error {
+	err := d.byAgent(ctx, domain, "set the time of guest "+guest.ID, func(l *rpc.Libvirt) error {
 		return l.DomainSetTime(domain, now.Unix(), uint32(now.Nanosecond()), 0)
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func New(config Config) (*Driver, error) {
 		layout.close()
 		return nil, fmt.Errorf("open libvirt driver: %w", err)
 	}
-	d.conn = &connection{socket: config.Socket, uri: config.URI, log: config.Log, onEvent: d.onEvent, onGap: d.onGap}
+	d.conn = &connection{socket: config.Socket, uri: config.URI, log: config.Log, pulse: usualPulse(), onEvent: d.onEvent, onGap: d.onGap}
 	d.conn.start()
 	return d, nil
 }

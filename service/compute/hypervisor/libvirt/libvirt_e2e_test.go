@@ -364,3 +364,59 @@ func TestLibvirtsDeathIsSurvived(t *testing.T) {
 		t.Fatalf("QEMU processes were %q and are %q", before, after)
 	}
 }
+
+// TestLibvirtsStandstillIsSurvived stops libvirtd as a disk that does not answer, or a debugger, would.
+func TestLibvirtsStandstillIsSurvived(t *testing.T) {
+	driver := open(t, t.TempDir())
+	disk := suite.BootDisk(consoleText)
+	wanted := guest(cache(t, driver, disk, "raw", int64(len(disk))))
+	if err := driver.EnsureGuest(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	defer remove(t, driver, wanted.ID)
+	before := qemuProcesses(t)
+	events, err := driver.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-events
+	daemons := processes(t, "libvirtd")
+	signal := func(name string) {
+		for _, pid := range daemons {
+			if output, err := exec.Command("kill", "-"+name, pid).CombinedOutput(); err != nil {
+				t.Fatalf("kill -%s libvirtd: %v: %s", name, err, output)
+			}
+		}
+	}
+	signal("STOP")
+	began := time.Now()
+	for what, ask := range map[string]func() error{
+		"a look at the guests": func() error { _, err := driver.ListGuests(t.Context()); return err },
+		"facts":                func() error { _, err := driver.Facts(t.Context()); return err },
+		"an order":             func() error { return driver.RebootGuest(t.Context(), wanted.ID, true) },
+	} {
+		if err := ask(); !errors.Is(err, hypervisor.ErrUnavailable) {
+			t.Errorf("%s of a libvirtd that stands still: %v", what, err)
+		}
+	}
+	if took := time.Since(began); took > 90*time.Second {
+		t.Errorf("three calls failed after %s", took)
+	}
+	signal("CONT")
+	deadline := time.After(time.Minute)
+	for resynced := false; !resynced; {
+		select {
+		case event := <-events:
+			resynced = event.Resync
+		case <-deadline:
+			t.Fatal("no Resync after libvirtd went on")
+		}
+	}
+	state, err := driver.GetGuest(t.Context(), wanted.ID)
+	if err != nil || state.Power != hypervisor.Running {
+		t.Fatalf("guest is %+v, %v", state, err)
+	}
+	if after := qemuProcesses(t); !slices.Equal(before, after) {
+		t.Fatalf("QEMU processes were %q and are %q", before, after)
+	}
+}

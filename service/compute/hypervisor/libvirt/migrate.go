@@ -10,7 +10,6 @@ import (
 	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
-	"github.com/digitalocean/go-libvirt/socket/dialers"
 
 	"virga/service/compute/hypervisor"
 )
@@ -192,7 +191,7 @@ type departure struct {
 	power    hypervisor.PowerState // before
 	peer     hypervisor.Peer
 	progress func(hypervisor.Progress)
-	own      *rpc.Libvirt
+	own      *link
 	dir      *socketDir
 }
 
@@ -200,7 +199,7 @@ func (m *departure) run(ctx context.Context) (err error) {
 	if m.own, err = m.driver.ownConnection(ctx); err != nil {
 		return fmt.Errorf("migrate guest %s: %w", m.id, err)
 	}
-	defer func() { _ = m.own.Disconnect() }() // given up in any case
+	defer m.own.hangUp()
 	if m.dir, err = m.driver.newSocketDir(ctx); err != nil {
 		return err
 	}
@@ -424,14 +423,12 @@ func (d *departures) get(id string) *departure {
 }
 
 // ownConnection opens a connection to libvirtd for one migration.
-func (d *Driver) ownConnection(ctx context.Context) (*rpc.Libvirt, error) {
-	return aside(ctx, connectPatience, func() (*rpc.Libvirt, error) {
-		l := rpc.NewWithDialer(dialers.NewLocal(dialers.WithSocket(d.config.Socket), dialers.WithLocalTimeout(dialTimeout)))
-		if err := l.ConnectToURI(rpc.ConnectURI(d.config.URI)); err != nil {
-			return nil, fmt.Errorf("%w: %w", hypervisor.ErrUnavailable, err)
-		}
-		return l, nil
-	})
+func (d *Driver) ownConnection(ctx context.Context) (*link, error) {
+	l, err := d.conn.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", hypervisor.ErrUnavailable, err)
+	}
+	return l, nil
 }
 
 // aside performs a call that knows no contexts and is abandoned when ctx or patience ends.

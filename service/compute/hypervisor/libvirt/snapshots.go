@@ -178,7 +178,7 @@ func (d *Driver) rootDevice(ctx context.Context, domain rpc.Domain, id string) (
 
 // freeze brings the guest's file systems to rest until thaw is called.
 func (d *Driver) freeze(ctx context.Context, domain rpc.Domain, how hypervisor.Quiesce) (thaw func(), err error) {
-	err = run(ctx, d.conn, "freeze file systems of "+domain.Name, func(l *rpc.Libvirt) error {
+	err = d.byAgent(ctx, domain, "freeze file systems of "+domain.Name, func(l *rpc.Libvirt) error {
 		_, err := l.DomainFsfreeze(domain, nil, 0)
 		return err
 	})
@@ -195,7 +195,7 @@ func (d *Driver) freeze(ctx context.Context, domain rpc.Domain, how hypervisor.Q
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), jobAbort)
 		defer cancel()
-		err := run(ctx, d.conn, "thaw file systems of "+domain.Name, func(l *rpc.Libvirt) error {
+		err := d.byAgent(ctx, domain, "thaw file systems of "+domain.Name, func(l *rpc.Libvirt) error {
 			_, err := l.DomainFsthaw(domain, nil, 0)
 			return err
 		})
