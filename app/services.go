@@ -212,7 +212,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Roles:     cl.workRoles(),
 
 		ResizeConfirmWindow: cl.conf.ResizeConfirmWindow,
-		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload,
+		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload, CachingHosts: cl.conf.CachingHosts,
 		RateLimits: cl.conf.RateLimits,
 	})
 	if err != nil {

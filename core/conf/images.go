@@ -16,6 +16,8 @@ type Images struct {
 	ImageCache  int64    `name:"image-cache" env:"VIRGA_IMAGE_CACHE" default:"10240" placeholder:"MIB" help:"MiB of images that this process keeps a copy of in the data folder: of those whose data is at a URL, and those that an administrator queues; what was not read for longest makes room. 0: no cache."`
 	// DelayedDelete 0 removes the data at once.
 	DelayedDelete time.Duration `name:"image-delayed-delete" env:"VIRGA_IMAGE_DELAYED_DELETE" default:"0" placeholder:"DURATION" help:"How long the data of deleted images is kept, so that an administrator can restore them (virga image); it counts as the project's until then. 0: it is removed at once."`
+	// CachingHosts is nova's precache_concurrency.
+	CachingHosts int `name:"image-precache-concurrency" env:"VIRGA_IMAGE_PRECACHE_CONCURRENCY" default:"1" help:"How many hosts fetch images at the same time when an administrator has those of an aggregate brought to its hosts beforehand."`
 	// ImageIdle 0 stands for the service's own default, which is the same.
 	ImageIdle time.Duration `name:"image-idle-timeout" env:"VIRGA_IMAGE_IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"How long a client that uploads or downloads an image may stand still before it is cut off."`
 
@@ -55,6 +57,9 @@ func (i *Images) complete() error {
 	}
 	if i.DelayedDelete < 0 {
 		return fmt.Errorf("image-delayed-delete: %s is less than nothing", i.DelayedDelete)
+	}
+	if i.CachingHosts < 0 {
+		return fmt.Errorf("image-precache-concurrency: %d is less than nothing", i.CachingHosts)
 	}
 	if i.ImageCache < 0 || i.ImageCache > maxQuotaMiB {
 		return fmt.Errorf("image-cache: %d is no number of MiB", i.ImageCache)

@@ -30,6 +30,9 @@ type node struct {
 	// disks are what the guests have written, which goes with them to another host.
 	disks  map[string]string
 	reboot map[string]int64
+	// images are what the host has in its cache; it never gets the broken one there.
+	images map[string]bool
+	broken string
 	// fail, if set, says why an order cannot be carried out.
 	fail func(order orders.GuestOrder) *orders.Error
 	// deeds are the questions about guests that were answered well; refusal, if set, is how all are answered.
@@ -45,7 +48,7 @@ type node struct {
 // startNode registers a host and has its agent work until the test ends or stop is called.
 func (r *rig) startNode(name string, memoryMiB int64) *node {
 	r.t.Helper()
-	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, disks: map[string]string{}, reboot: map[string]int64{},
+	n := &node{rig: r, name: name, guests: map[string]orders.GuestOrder{}, power: map[string]int{}, disks: map[string]string{}, reboot: map[string]int64{}, images: map[string]bool{},
 		facts: orders.Host{HostName: name + ".example", HypervisorType: "fake", HypervisorVersion: 1000, VCPUs: 1 << 20, MemoryMiB: memoryMiB, LocalGiB: 1 << 20,
 			HostIP: "192.0.2.7", TransferURL: "http://" + name, CPU: orders.CPU{Arch: "x86_64", Model: "test"}, Virt: orders.Virt{Kind: "fake"}, UptimeSeconds: 90_000}}
 	r.mu.Lock()
@@ -170,7 +173,30 @@ func (n *node) once() {
 		report := n.carryOut(order, disk)
 		n.say(order.ServerID, report, report) // repeats are harmless
 	}
+	for _, order := range list.Caches {
+		n.cacheImages(order)
+	}
 	n.since = list.Generation
+}
+
+// cacheImages brings images to the host, the broken one excepted.
+func (n *node) cacheImages(order orders.CacheOrder) {
+	report := orders.CacheReport{Images: map[string]orders.CacheStatus{}, Errors: map[string]string{}}
+	n.mu.Lock()
+	for _, image := range order.Images {
+		switch {
+		case image.ID == n.broken:
+			report.Images[image.ID], report.Errors[image.ID] = orders.CacheFailed, "It is broken."
+		case n.images[image.ID]:
+			report.Images[image.ID] = orders.CacheExisting
+		default:
+			report.Images[image.ID], n.images[image.ID] = orders.CacheDone, true
+		}
+	}
+	n.mu.Unlock()
+	for range 2 { // repeats are harmless
+		n.call("PUT", "/internal/hosts/"+n.name+"/caches/"+order.ID, report, nil)
+	}
 }
 
 // say sends reports of a guest, and nobody's in between.

@@ -188,6 +188,9 @@ func (s *Service) hostGuests(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		}
 		answer.Generation = h.Generation
+		if answer.Caches, err = imageCachesOfHost(tx, name, since); err != nil {
+			return err
+		}
 		list, err := ordersOfHost(tx, name, since)
 		if err != nil {
 			return err

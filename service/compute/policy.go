@@ -113,6 +113,8 @@ const (
 	ruleAggregates  = prefix + "os-aggregates:"
 	// ruleAggregateAction stands before the rules of the actions.
 	ruleAggregateAction = "compute:aggregates:action"
+	// ruleAggregateImages is of nova's newer way of naming rules.
+	ruleAggregateImages = "compute:aggregates:images"
 	ruleMigrations      = prefix + "os-migrations:index"
 	ruleExtensions      = prefix + "extensions"
 
@@ -238,6 +240,7 @@ func addAggregateRules(add func(check, description string, names ...string)) {
 	add(checkAdmin, "Show host aggregates.", ruleAggregates+"index", ruleAggregates+"show")
 	add(checkAdmin, "Make, change and remove host aggregates.", ruleAggregates+"create", ruleAggregates+"update", ruleAggregates+"delete")
 	add(checkAdmin, "Change what hosts and metadata an aggregate has.", ruleAggregates+"add_host", ruleAggregates+"remove_host", ruleAggregates+"set_metadata")
+	add(checkAdmin, "Have the hosts of an aggregate cache images.", ruleAggregateImages)
 	add(checkAnybody, "Act on a host aggregate; each action has a rule of its own besides.", ruleAggregateAction)
 }
 

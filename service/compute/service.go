@@ -66,6 +66,9 @@ type Deps struct {
 	// OffloadAfter is how long a shelved server stays on its host; 0: it goes at once, negative: it stays.
 	OffloadAfter time.Duration
 
+	// CachingHosts is how many hosts of aggregates fetch images at the same time; 0: nova's default.
+	CachingHosts int
+
 	Images    Images
 	Networks  Networks
 	Placement Placement
@@ -123,6 +126,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 			Project: token.Project{ID: "service", Name: "service"}, Roles: []token.Role{{Name: "admin"}, {Name: "service"}}}
 	}
 	deps.Keep = cmp.Or(deps.Keep, keepDeleted)
+	deps.CachingHosts = cmp.Or(deps.CachingHosts, cachingAtOnce)
 	policy, err := authz.NewEnforcer(policyRules(), deps.PolicyOverrides)
 	if err != nil {
 		return nil, fmt.Errorf("read the compute policy: %w", err)
@@ -249,6 +253,7 @@ func (s *Service) reconcilers() []reconciler {
 		{name: "confirm", every: time.Minute, once: s.reconcileConfirm},
 		{name: "drains", every: quietTime, topic: topicDrains, once: s.reconcileDrains},
 		{name: "arrivals", every: time.Minute, once: s.reconcileArrivals},
+		{name: "image_caches", every: 30 * time.Second, topic: topicCaches, once: s.reconcileImageCaches},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}
 }

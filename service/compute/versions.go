@@ -74,6 +74,7 @@ var (
 	vTopology           = api.V(2, 78)
 	vKeepAttachment     = api.V(2, 79)
 	vMigrationOwner     = api.V(2, 80)
+	vAggregateImages    = api.V(2, 81)
 	vMoreFilters        = api.V(2, 83)
 	vEventDetails       = api.V(2, 84)
 	vSpecsChecked       = api.V(2, 86)

@@ -109,6 +109,7 @@ func changes() []change {
 		{78, "servers have a topology", "GET", serverPath + "/topology", "", false, said{404, "", ""}, said{200, `{"nodes":[],"pagesize_kb":null}`, ""}},
 		{79, "attached volumes end with their server", "POST", serverPath + "/os-volume_attachments", `{"volumeAttachment":{"volumeId":"{group}","delete_on_termination":true}}`, false,
 			said{400, "delete_on_termination", ""}, said{404, "Volume {group} could not be found.", ""}},
+		{81, "hosts of aggregates cache images", "POST", "/v2.1/os-aggregates/77/images", `{"cache":[{"id":"{image}"}]}`, true, said{404, "", "Aggregate"}, said{404, "Aggregate 77 could not be found.", ""}},
 		{82, "accelerators are bound", "POST", "/v2.1/os-server-external-events", `{"events":[{"name":"accelerator-request-bound","server_uuid":"{server}","tag":"t"}]}`, true, said{400, "accelerator", ""}, said{200, "completed", ""}},
 		{83, "members filter by more", "GET", "/v2.1/servers?vm_state=paused", "", false, said{200, "{server}", ""}, said{200, `"servers":[]`, ""}},
 		{84, "events have details", "GET", serverPath + "/os-instance-actions/{request}", "", false, said{200, `"events"`, `"details"`}, said{200, `"details":`, ""}},
@@ -143,7 +144,7 @@ var sameHere = map[int]string{
 	34: "os-migrateLive", 44: "actions on addresses", 45: "createImage and createBackup",
 	46: "both headers have the request's id in all versions", 48: "diagnostics", 54: "rebuild", 60: "there are no volumes to attach twice", 65: "abort of live migrations",
 	68: "os-migrateLive and evacuate", 69: "no server is in a part of the database that could be away", 72: "ports with requests are taken in all versions",
-	77: "unshelve", 80: "migrations have an owner once they are there", 81: "host aggregates", 85: "there are no volumes whose attachment could change",
+	77: "unshelve", 80: "migrations have an owner once they are there", 85: "there are no volumes whose attachment could change",
 	87: "rescue", 89: "there are no attached volumes", 91: "unshelve", 95: "evacuate", 101: "there are no volumes to attach",
 }
 

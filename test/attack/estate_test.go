@@ -160,6 +160,7 @@ func (e *estate) furnishCompute(t *testing.T, c *cloud.Cloud) {
 	e.ids["network_id"], e.ids["floating_ip_id"], e.ids["security_group_rule_id"] = e.ids["networks"], e.ids["floatingips"], e.ids["security-group-rules"]
 	e.ids["host_name"] = c.Admin.Must(t, "GET", "/compute/v2.1/os-services", nil, "services.0.host")
 	e.ids["aggregate_id"] = c.Admin.Must(t, "POST", "/compute/v2.1/os-aggregates", object{"aggregate": object{"name": e.word + e.owner.Name}}, "aggregate.id")
+	e.ids["cache_id"] = "7d0e3c1a-5c58-4a6e-8f0c-2c8a54b1a9f3"
 	e.ids["before"] = "2026-01-01%2000:00:00"
 	for _, name := range []string{"gone_id", "volume_id", "share_id", "snapshot_id", "node_id"} { // there are none of these
 		e.ids[name] = "7d0e3c1a-5c58-4a6e-8f0c-2c8a54b1a9f3"

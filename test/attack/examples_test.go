@@ -83,6 +83,8 @@ var examples = map[string][]string{
 	"/compute aggregate_create":         {`{"aggregate": {"name": "w", "availability_zone": "z"}}`},
 	"/compute aggregate_update":         {`{"aggregate": {"name": "w", "availability_zone": "z"}}`},
 	"/compute aggregate_action":         {`{"add_host": {"host": "${host_name}"}}`, `{"remove_host": {"host": "${host_name}"}}`, `{"set_metadata": {"metadata": {"a": "b", "c": null}}}`},
+	"/compute aggregate_images":         {`{"cache": [{"id": "${image_id}"}]}`},
+	"/compute cache_report":             {`{"images": {"${image_id}": "cached", "${unknown}": "error"}, "errors": {"${unknown}": "e"}}`},
 	"/compute assisted_volume_snapshot": {`{"snapshot": {"volume_id": "${volume_id}", "create_info": {"snapshot_id": "${snapshot_id}", "type": "qcow2", "new_file": "f", "id": "i"}}}`},
 	"/compute floating_ip_create":       {`{"pool": "public"}`},
 	"/compute host_update":              {`{"status": "enable"}`},

@@ -28,6 +28,8 @@ type Controller interface {
 	Guests(ctx context.Context, host string, since int64) (orders.GuestList, error)
 	// ReportGuest tells what became of an order.
 	ReportGuest(ctx context.Context, host, serverID string, report orders.Report) error
+	// ReportCache tells what became of an order to cache images.
+	ReportCache(ctx context.Context, host, cacheID string, report orders.CacheReport) error
 }
 
 // Images hands out the bytes of disk images. ErrNoImage: there is no such image any more.
@@ -88,8 +90,9 @@ type Agent struct {
 	// since is the generation of the newest orders that the agent has.
 	since atomic.Int64
 	// silence ends the answering of questions.
-	silence func()
-	cache   cache
+	silence    func()
+	cache      cache
+	precaching precaching
 }
 
 // New returns an agent; Run makes it work.
@@ -210,6 +213,7 @@ func (a *Agent) ask(ctx context.Context, since int64) (int64, error) {
 	for _, order := range list.Guests {
 		a.hand(ctx, order)
 	}
+	a.precache(ctx, list.Caches)
 	a.prune(ctx)
 	return list.Generation, nil
 }

@@ -48,8 +48,10 @@ type controller struct {
 	unknown  string
 	refusals chan struct{}
 	// during runs while a report is being delivered.
-	during func()
-	came   chan struct{}
+	during       func()
+	came         chan struct{}
+	caches       []orders.CacheOrder
+	cacheReports map[string]orders.CacheReport
 	// signs counts signs of life; left says that the agent told that it ends.
 	signs int
 	left  bool
@@ -83,7 +85,26 @@ func (c *controller) Guests(_ context.Context, _ string, since int64) (orders.Gu
 			list.Guests = append(list.Guests, order)
 		}
 	}
+	for _, order := range c.caches {
+		if order.Generation > since {
+			list.Caches = append(list.Caches, order)
+		}
+	}
 	return list, c.refuse
+}
+
+func (c *controller) ReportCache(_ context.Context, _, cacheID string, report orders.CacheReport) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cacheReports == nil {
+		c.cacheReports = map[string]orders.CacheReport{}
+	}
+	c.cacheReports[cacheID] = report
+	select {
+	case c.came <- struct{}{}:
+	default:
+	}
+	return c.refuse
 }
 
 func (c *controller) holdReports(during func()) {

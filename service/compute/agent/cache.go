@@ -9,6 +9,8 @@ import (
 type cache struct {
 	// since is when images, by their ids, were last needed.
 	since map[string]time.Time
+	// until is how long images stay in any case.
+	until map[string]time.Time
 	// due is when to look for images that can go; zero: nothing has become unused.
 	due time.Time
 }
@@ -26,6 +28,14 @@ func (c *cache) unused(id string, now time.Time, keep time.Duration) {
 	}
 }
 
+// promise has an image stay until a time in any case.
+func (c *cache) promise(id string, until time.Time) {
+	if c.until == nil {
+		c.until = map[string]time.Time{}
+	}
+	c.until[id] = until
+}
+
 // look says what is to be kept besides what guests need, and when to look again; false: it is not time yet.
 func (c *cache) look(now time.Time, keep time.Duration) (spared []string, due bool) {
 	if c.due.IsZero() || now.Before(c.due) {
@@ -41,6 +51,16 @@ func (c *cache) look(now time.Time, keep time.Duration) (spared []string, due bo
 		spared = append(spared, id)
 		if c.due.IsZero() || ends.Before(c.due) {
 			c.due = ends
+		}
+	}
+	for id, until := range c.until {
+		if !now.Before(until) {
+			delete(c.until, id)
+			continue
+		}
+		spared = append(spared, id)
+		if c.due.IsZero() || until.Before(c.due) {
+			c.due = until
 		}
 	}
 	return spared, true

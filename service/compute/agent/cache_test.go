@@ -31,6 +31,14 @@ func TestUnusedImagesGoInTime(t *testing.T) {
 	if spared, due := c.look(at(160), time.Hour); !due || !slices.Equal(spared, []string{"three"}) {
 		t.Errorf("spared %v %v", spared, due)
 	}
+	c.promise("five", at(240))
+	c.unused("six", at(200), 0)
+	if spared, due := c.look(at(200), 0); !due || !slices.Equal(spared, []string{"five"}) {
+		t.Errorf("promised: %v %v", spared, due)
+	}
+	if spared, due := c.look(at(240), 0); !due || len(spared) > 0 {
+		t.Errorf("the promise is over: %v %v", spared, due)
+	}
 	c = cache{}
 	c.unused("four", at(0), 0)
 	if spared, due := c.look(at(0), 0); !due || len(spared) > 0 {

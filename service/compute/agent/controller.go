@@ -47,6 +47,11 @@ func (c *HTTPController) Guests(ctx context.Context, host string, since int64) (
 	return list, err
 }
 
+// ReportCache implements Controller.
+func (c *HTTPController) ReportCache(ctx context.Context, host, cacheID string, report orders.CacheReport) error {
+	return c.do(ctx, tellWithin, http.MethodPut, "/internal/hosts/"+url.PathEscape(host)+"/caches/"+url.PathEscape(cacheID), report, nil)
+}
+
 // ReportGuest implements Controller.
 func (c *HTTPController) ReportGuest(ctx context.Context, host, serverID string, report orders.Report) error {
 	return c.do(ctx, tellWithin, http.MethodPut, "/internal/hosts/"+url.PathEscape(host)+"/guests/"+url.PathEscape(serverID), report, nil)

@@ -154,6 +154,10 @@ func (c overHTTP) Guests(ctx context.Context, host string, since int64) (list or
 	return list, err
 }
 
+func (c overHTTP) ReportCache(ctx context.Context, host, id string, report orders.CacheReport) error {
+	return c.do(ctx, http.MethodPut, "/hosts/"+host+"/caches/"+id, report, new(any))
+}
+
 func (c overHTTP) ReportGuest(ctx context.Context, host, id string, report orders.Report) error {
 	return c.do(ctx, http.MethodPut, "/hosts/"+host+"/guests/"+id, report, new(any))
 }

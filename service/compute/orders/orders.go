@@ -82,6 +82,8 @@ type Guest struct {
 type GuestList struct {
 	Generation int64        `json:"generation"`
 	Guests     []GuestOrder `json:"guests"`
+	// Caches are the images that the host is to cache before a guest needs them.
+	Caches []CacheOrder `json:"caches,omitempty"`
 }
 
 // Desired is what a guest should be.
