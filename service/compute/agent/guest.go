@@ -107,6 +107,9 @@ func (g *guest) images() (ids []string) {
 	if g.order.Rescue != nil {
 		ids = append(ids, g.order.Rescue.Image.ID)
 	}
+	for _, image := range filesOf(&g.order) {
+		ids = append(ids, image.ID)
+	}
 	return ids
 }
 
@@ -276,17 +279,21 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		},
 	}
 	for _, nic := range order.NICs {
-		want.NICs = append(want.NICs, hypervisor.NIC{PortID: nic.PortID, MAC: nic.MAC, Tap: nic.Tap, MTU: nic.MTU, Model: nic.Model})
+		want.NICs = append(want.NICs, hypervisor.NIC{PortID: nic.PortID, MAC: nic.MAC, Tap: nic.Tap, MTU: nic.MTU, Model: nic.Model,
+			Inbound: hypervisor.Bandwidth(nic.Inbound), Outbound: hypervisor.Bandwidth(nic.Outbound)})
 	}
 	if order.Image != nil {
-		image, err := g.cacheImage(ctx, order.Image, order.Receive)
+		image, err := g.cacheImage(ctx, order.Image, order.Receive, hypervisor.DiskBase)
 		if err != nil {
 			return err
 		}
 		want.Image = &image
 	}
+	if err := g.cacheFiles(ctx, &order, &want); err != nil {
+		return err
+	}
 	if order.Desired == orders.Rescued && order.Rescue != nil {
-		image, err := g.cacheImage(ctx, &order.Rescue.Image, nil)
+		image, err := g.cacheImage(ctx, &order.Rescue.Image, nil, "")
 		if err != nil {
 			return err
 		}
@@ -312,13 +319,14 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 	return driver.EnsureGuest(ctx, want)
 }
 
-// cacheImage has an image in the host's cache, from the image service or, should it be gone there, from the host that the guest comes from.
-func (g *guest) cacheImage(ctx context.Context, from *orders.Image, receive *orders.Receive) (hypervisor.Image, error) {
+// cacheImage has an image in the host's cache, from the image service or, should it be gone there, from the host that the guest comes from,
+// which knows it as that disk.
+func (g *guest) cacheImage(ctx context.Context, from *orders.Image, receive *orders.Receive, disk hypervisor.Disk) (hypervisor.Image, error) {
 	image := hypervisor.Image{ID: from.ID, SHA512: from.SHA512, SizeBytes: from.Size, DiskFormat: from.DiskFormat, VirtualSize: from.VirtualSize}
 	err := g.agent.cfg.Driver.EnsureImage(ctx, image, func(ctx context.Context) (io.ReadCloser, error) {
 		content, err := g.agent.openImage(ctx, image.ID)
 		if errors.Is(err, ErrNoImage) && receive != nil {
-			return g.openBase(ctx, receive)
+			return g.openBase(ctx, receive, disk)
 		}
 		return content, err
 	})

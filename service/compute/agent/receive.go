@@ -39,9 +39,14 @@ func (g *guest) adopt(ctx context.Context, from *orders.Receive, want hypervisor
 	if g.agent.cfg.Transfers == nil || from.URL == "" {
 		return fmt.Errorf("fetch disks of guest %s from %s: %w", g.id, from.FromHost, errSourceLost)
 	}
-	limits := map[hypervisor.Disk]int64{hypervisor.DiskRoot: maxFile(rootBytes(want)), hypervisor.DiskEphemeral: maxFile(want.EphemeralGiB * hypervisor.GiB),
-		hypervisor.DiskSwap: maxFile(want.SwapMiB << 20)}
+	limits := map[hypervisor.Disk]int64{hypervisor.DiskRoot: maxFile(rootBytes(want))}
+	for n, disk := range want.EphemeralDisks() {
+		limits[hypervisor.EphemeralDisk(n)] = maxFile(disk.GiB * hypervisor.GiB)
+	}
 	return g.agent.cfg.Driver.AdoptDisks(ctx, want, func(ctx context.Context, disk hypervisor.Disk, into io.WriterAt) (int64, error) {
+		if disk == hypervisor.DiskSwap { // nothing lasting is in it, and its size may be another
+			return 0, hypervisor.ErrNotFound
+		}
 		return g.fetch(ctx, from, disk, limits[disk], into)
 	})
 }
@@ -155,9 +160,9 @@ func (a *Agent) open(ctx context.Context, from *orders.Receive, serverID string,
 
 // openBase reads an image from the host that has the guest's disks, for when the image
 // service has it no more. EnsureImage checks what comes.
-func (g *guest) openBase(ctx context.Context, from *orders.Receive) (io.ReadCloser, error) {
+func (g *guest) openBase(ctx context.Context, from *orders.Receive, disk hypervisor.Disk) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	body, err := g.agent.open(ctx, from, g.id, hypervisor.DiskBase, 0)
+	body, err := g.agent.open(ctx, from, g.id, disk, 0)
 	if errors.Is(err, hypervisor.ErrNotFound) {
 		err = ErrNoImage
 	}

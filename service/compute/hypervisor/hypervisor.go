@@ -85,8 +85,8 @@ type Driver interface {
 	// starts the guest. ErrNotFound when the guest has no such disk, ErrBusy when it runs. The caller closes the disk.
 	OpenDisk(ctx context.Context, id string, disk Disk) (DiskContent, error)
 
-	// AdoptDisks gives a guest that has no disks here those that it had on another host: fetch is called for each of DiskRoot,
-	// DiskEphemeral and DiskSwap, writes what OpenDisk gave there and returns the length; its ErrNotFound says that there is no such
+	// AdoptDisks gives a guest that has no disks here those that it had on another host: fetch is called for each of Guest.OwnDisks,
+	// writes what OpenDisk gave there and returns the length; its ErrNotFound says that there is no such
 	// disk, which a root disk that the guest is to have must not be. Once it returned well the disks are there and EnsureGuest goes on with them, growing them as it does with any; a repeat
 	// does nothing. The content is not believed: what is not of the form that this driver writes is refused. The image must be cached, as
 	// for EnsureGuest. After an error nothing counts as adopted, and the parts fetched are removed. A RemoveGuest of the same guest ends
@@ -217,6 +217,8 @@ type Guest struct {
 	ConfigDrive  []byte // an ISO 9660 image; nil: none. It may hold secrets
 	NICs         []NIC
 	Hints        Hints
+	Storage      Storage
+	Kernel       *Kernel // nil: the guest starts from what its disks hold
 	Metadata     Metadata
 	Rescue       *Rescue // nil: the guest starts from its own root disk
 
@@ -238,13 +240,15 @@ type NIC struct {
 	Tap    string // device name, at most 15 bytes
 	MTU    int    // bytes; 0: the device's default
 	Model  string // "" or "virtio", "e1000", "e1000e", "rtl8139"
+	// Inbound is what the guest gets, Outbound what it sends. A change holds from the guest's next start.
+	Inbound, Outbound Bandwidth
 }
 
 // Hints are wishes about the virtual hardware; a zero value leaves the choice to the driver.
 type Hints struct {
 	Machine  string // e.g. "pc", "q35"
 	CPUModel string // a named model of the hypervisor
-	DiskBus  string // "virtio" (default), "sata", "ide"
+	DiskBus  string // "virtio" (default), "scsi", "sata", "ide", "usb"
 	Agent    bool   // a channel for the QEMU guest agent
 }
 

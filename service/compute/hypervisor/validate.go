@@ -81,6 +81,9 @@ func (guest Guest) Check() error {
 	if err := guest.Hints.check(guest.ID); err != nil {
 		return err
 	}
+	if err := guest.checkStorage(); err != nil {
+		return err
+	}
 	if err := guest.Rescue.check(guest.ID); err != nil {
 		return err
 	}
@@ -149,6 +152,11 @@ func (nic NIC) check() error {
 	if nic.MTU != 0 && (nic.MTU < 68 || nic.MTU > 65535) {
 		return fmt.Errorf("%w: port %s has an MTU of %d", ErrInvalid, nic.PortID, nic.MTU)
 	}
+	for _, bandwidth := range []Bandwidth{nic.Inbound, nic.Outbound} {
+		if err := bandwidth.check(nic.PortID); err != nil {
+			return err
+		}
+	}
 	switch nic.Model {
 	case "", "virtio", "e1000", "e1000e", "rtl8139":
 		return nil
@@ -166,9 +174,5 @@ func (hints Hints) check(id string) error {
 			return fmt.Errorf("%w: guest %s has machine or processor hint %q", ErrInvalid, id, word)
 		}
 	}
-	switch hints.DiskBus {
-	case "", "virtio", "sata", "ide":
-		return nil
-	}
-	return fmt.Errorf("%w: guest %s has disk bus hint %q", ErrInvalid, id, hints.DiskBus)
+	return nil
 }

@@ -133,7 +133,10 @@ type GuestOrder struct {
 	// order is Settled.
 	ConfigDrive *ConfigDrive `json:"config_drive,omitempty"`
 	Hints       Hints        `json:"hints"`
-	Metadata    Metadata     `json:"metadata"`
+	Storage     Storage      `json:"storage,omitzero"`
+	// Kernel is there when the guest starts from a kernel outside of its disks.
+	Kernel   *Kernel  `json:"kernel,omitempty"`
+	Metadata Metadata `json:"metadata"`
 	// StopGraceSeconds is how long an orderly stop may take before the power is cut; 0: the
 	// driver's default.
 	StopGraceSeconds int `json:"stop_grace_seconds,omitempty"`
@@ -201,6 +204,8 @@ type Rescue struct {
 	Image  Image  `json:"image"`
 	Device string `json:"device,omitempty"`
 	Bus    string `json:"bus,omitempty"`
+	// Kernel is what the rescued guest starts from, in the place of GuestOrder.Kernel.
+	Kernel *Kernel `json:"kernel,omitempty"`
 }
 
 // Flavor is the size of a guest.
@@ -221,6 +226,9 @@ type NIC struct {
 	Tap       string `json:"tap"`
 	MTU       int    `json:"mtu"`
 	Model     string `json:"model,omitempty"`
+	// Inbound is what the guest gets, Outbound what it sends.
+	Inbound  Bandwidth `json:"inbound,omitzero"`
+	Outbound Bandwidth `json:"outbound,omitzero"`
 }
 
 // ConfigDrive holds the documents of a config drive, each nil when there is none.

@@ -25,11 +25,8 @@ func (d *Driver) newDisks(guest hypervisor.Guest) map[hypervisor.Disk][]byte {
 		image = guest.Image.ID
 	}
 	disks := map[hypervisor.Disk][]byte{}
-	for disk, there := range map[hypervisor.Disk]bool{hypervisor.DiskRoot: guest.Image != nil || guest.RootGiB > 0,
-		hypervisor.DiskEphemeral: guest.EphemeralGiB > 0, hypervisor.DiskSwap: guest.SwapMiB > 0} {
-		if there {
-			disks[disk] = fmt.Appendf(nil, "%s%s of guest %s, made from %s\n", magic, disk, guest.ID, image)
-		}
+	for _, disk := range guest.OwnDisks() {
+		disks[disk] = fmt.Appendf(nil, "%s%s of guest %s, made from %s\n", magic, disk, guest.ID, image)
 	}
 	if guest.Image == nil {
 		return disks
@@ -66,6 +63,9 @@ func (d *Driver) OpenDisk(ctx context.Context, id string, disk hypervisor.Disk) 
 		data, there := r.Disks[disk]
 		if disk == hypervisor.DiskBase && r.Guest.Image != nil {
 			data, there = d.baseOf(r.Guest.Image)
+		}
+		if image, cached := r.Guest.CachedFiles()[disk]; cached {
+			data, there = d.baseOf(&image)
 		}
 		if !there {
 			return fmt.Errorf("open disk: %w: guest %s has no %s disk", hypervisor.ErrNotFound, id, disk)
@@ -115,7 +115,7 @@ func (d *Driver) adopt(ctx context.Context, guest hypervisor.Guest,
 		return err
 	}
 	adopted := map[hypervisor.Disk][]byte{}
-	for _, disk := range []hypervisor.Disk{hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap} {
+	for _, disk := range guest.OwnDisks() {
 		into := &sheet{}
 		size, err := fetch(ctx, disk, into)
 		if errors.Is(err, hypervisor.ErrNotFound) && (disk != hypervisor.DiskRoot || next.RootBytes == 0) {

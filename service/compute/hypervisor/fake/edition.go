@@ -29,9 +29,15 @@ func (d *Driver) turnEdition(next *record, guest hypervisor.Guest) error {
 		}
 		old := &aside{Edition: next.Guest.Edition, Image: next.Guest.Image, RootBytes: next.RootBytes, Disks: maps.Clone(next.Disks)}
 		next.Disks, next.RootBytes, next.Guest.Image, next.Aside = nil, 0, guest.Image, old
-		if disk, there := old.Disks[hypervisor.DiskEphemeral]; there && guest.PreserveEphemeral {
-			next.Disks = map[hypervisor.Disk][]byte{hypervisor.DiskEphemeral: disk}
-			delete(old.Disks, hypervisor.DiskEphemeral)
+		for n := 0; n < hypervisor.MaxEphemerals && guest.PreserveEphemeral; n++ {
+			name := hypervisor.EphemeralDisk(n)
+			if disk, there := old.Disks[name]; there {
+				if next.Disks == nil {
+					next.Disks = map[hypervisor.Disk][]byte{}
+				}
+				next.Disks[name] = disk
+				delete(old.Disks, name)
+			}
 		}
 		next.Power = offAfter(next.Power)
 	}

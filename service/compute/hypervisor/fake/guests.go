@@ -69,6 +69,11 @@ func (d *Driver) describe(guest hypervisor.Guest) (next *record, changed bool, e
 	if guest.Rescue != nil && !d.cached(guest.Rescue.Image) {
 		return nil, false, fmt.Errorf("make rescue disk of guest %s: %w: %s", guest.ID, hypervisor.ErrImageMissing, guest.Rescue.Image.ID)
 	}
+	for disk, image := range guest.CachedFiles() {
+		if !d.cached(image) {
+			return nil, false, fmt.Errorf("find %s of guest %s: %w: %s", disk, guest.ID, hypervisor.ErrImageMissing, image.ID)
+		}
+	}
 	if last != nil {
 		if err := d.turnEdition(next, guest); err != nil {
 			return nil, false, err

@@ -128,6 +128,9 @@ func (d *Driver) PruneImages(ctx context.Context, keep []string) ([]string, erro
 			if r.Guest.Rescue != nil {
 				used[r.Guest.Rescue.Image.ID] = true
 			}
+			for _, image := range r.Guest.CachedFiles() {
+				used[image.ID] = true
+			}
 		}
 		for id := range d.images {
 			if used[id] || slices.Contains(keep, id) || d.flights.Flying(id) {

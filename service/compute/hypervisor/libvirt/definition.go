@@ -1,7 +1,6 @@
 package libvirt
 
 import (
-	"cmp"
 	"encoding/xml"
 	"fmt"
 	"strings"
@@ -25,6 +24,8 @@ type definition struct {
 	drive    bool // a config drive is attached
 
 	rescueBase string // the cached image beneath the rescue disk, absolute; "": the guest is not rescued
+
+	iso, kernel, ramdisk string // cached files that the guest starts from, absolute; "": none
 }
 
 // render returns the domain XML; the same definition gives the same text.
@@ -38,7 +39,7 @@ func (def definition) render() (string, error) {
 }
 
 func (def definition) domain() libvirtxml.Domain {
-	return libvirtxml.Domain{
+	domain := libvirtxml.Domain{
 		Type:     def.kind,
 		Name:     domainName(def.guest.ID),
 		UUID:     def.guest.ID,
@@ -62,6 +63,8 @@ func (def definition) domain() libvirtxml.Domain {
 		},
 		Devices: def.devices(),
 	}
+	def.bootKernel(domain.OS)
+	return domain
 }
 
 func (def definition) machine() string {
@@ -181,12 +184,7 @@ func (def definition) devices() *libvirtxml.DomainDeviceList {
 const spareSlots = 12
 
 func (def definition) controllers() []libvirtxml.DomainController {
-	controllers := []libvirtxml.DomainController{{Type: "usb", Model: "none"}}
-	if rescue := def.guest.Rescue; rescue != nil && rescue.Bus == "usb" {
-		controllers[0].Model = "qemu-xhci"
-	} else if rescue != nil && rescue.Bus == "scsi" {
-		controllers = append(controllers, libvirtxml.DomainController{Type: "scsi", Model: "virtio-scsi"})
-	}
+	controllers := def.diskControllers()
 	machine := def.machine()
 	if machine != "virt" && machine != "q35" && !strings.HasPrefix(machine, "pc-q35") {
 		return controllers
@@ -196,63 +194,6 @@ func (def definition) controllers() []libvirtxml.DomainController {
 		controllers = append(controllers, libvirtxml.DomainController{Type: "pci", Model: "pcie-root-port"})
 	}
 	return controllers
-}
-
-// disks lists root, ephemeral, swap and config drive; the guest names them in that order.
-func (def definition) disks() []libvirtxml.DomainDisk {
-	var disks []libvirtxml.DomainDisk
-	add := func(file, format string) *libvirtxml.DomainDisk {
-		disks = append(disks, def.disk(len(disks), file, format))
-		return &disks[len(disks)-1]
-	}
-	if def.hasRoot {
-		disk := add(rootDisk, "qcow2")
-		disk.Boot = &libvirtxml.DomainDeviceBoot{Order: 1}
-		// The whole chain is stated and ends here, so that nobody looks into the image for more.
-		disk.BackingStore = &libvirtxml.DomainDiskBackingStore{}
-		if def.base != "" {
-			disk.BackingStore = &libvirtxml.DomainDiskBackingStore{
-				Format:       &libvirtxml.DomainDiskFormat{Type: def.baseType},
-				Source:       &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: def.base}},
-				BackingStore: &libvirtxml.DomainDiskBackingStore{},
-			}
-		}
-	}
-	if def.guest.EphemeralGiB > 0 {
-		add(ephemeralDisk, "raw")
-	}
-	if def.guest.SwapMiB > 0 {
-		add(swapDisk, "raw")
-	}
-	if def.drive {
-		disk := add(configDrive, "raw")
-		disk.ReadOnly = &libvirtxml.DomainDiskReadOnly{}
-		disk.Driver.Discard = ""
-		// On virtio a read-only disk, as whatever boots from such a disk can read it too; elsewhere a CD.
-		if disk.Target.Bus != "virtio" {
-			disk.Device = "cdrom"
-		}
-	}
-	if def.guest.Rescue != nil {
-		return def.rescueDisks(disks)
-	}
-	return disks
-}
-
-func (def definition) disk(index int, file, format string) libvirtxml.DomainDisk {
-	return def.diskOn("", index, file, format)
-}
-
-// diskOn describes a disk on a bus; an empty one is the one of the guest's disks.
-func (def definition) diskOn(bus string, index int, file, format string) libvirtxml.DomainDisk {
-	bus = cmp.Or(bus, def.guest.Hints.DiskBus, "virtio")
-	prefix := map[string]string{"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "ide": "hd"}[bus]
-	return libvirtxml.DomainDisk{
-		Device: "disk",
-		Driver: &libvirtxml.DomainDiskDriver{Name: "qemu", Type: format, Cache: def.cache, Discard: "unmap"},
-		Source: &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: def.dir + "/" + file}},
-		Target: &libvirtxml.DomainDiskTarget{Dev: prefix + string(rune('a'+index)), Bus: bus},
-	}
 }
 
 // interfaceOf describes one interface on a tap device that exists and stays when the guest ends.
@@ -269,6 +210,8 @@ func interfaceOf(nic hypervisor.NIC) libvirtxml.DomainInterface {
 		// Guests do not boot from the network; the ROM would only slow the firmware down.
 		ROM:   &libvirtxml.DomainROM{Enabled: "no"},
 		Alias: &libvirtxml.DomainAlias{Name: nicAlias(nic.PortID)},
+
+		Bandwidth: bandwidth(nic),
 	}
 	if nic.MTU > 0 {
 		result.MTU = &libvirtxml.DomainInterfaceMTU{Size: uint(nic.MTU)}

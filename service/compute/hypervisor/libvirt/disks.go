@@ -76,7 +76,7 @@ func (d *Driver) ensureDisks(ctx context.Context, guest hypervisor.Guest, kept *
 			return nil, err
 		}
 	}
-	if err := d.makeExtras(ctx, guest); err != nil {
+	if err := d.makeExtras(ctx, guest, active); err != nil {
 		return nil, err
 	}
 	return next, d.writeConfigDrive(guest)
@@ -145,45 +145,6 @@ func (d *Driver) growRoot(ctx context.Context, id string, size int64, active boo
 		return fmt.Errorf("grow root disk of guest %s: %w", id, err)
 	}
 	return nil
-}
-
-// makeExtras makes the ephemeral disk, an empty ext4 file system labelled as nova does, and the swap disk.
-func (d *Driver) makeExtras(ctx context.Context, guest hypervisor.Guest) error {
-	if guest.EphemeralGiB > 0 {
-		err := d.makeRaw(guest.ID, ephemeralDisk, guest.EphemeralGiB*hypervisor.GiB, func(path string) error {
-			return tool(ctx, "mkfs.ext4", "-q", "-F", "-L", "ephemeral0", path)
-		})
-		if err != nil {
-			return fmt.Errorf("make ephemeral disk of guest %s: %w", guest.ID, err)
-		}
-	}
-	if guest.SwapMiB > 0 {
-		size := guest.SwapMiB << 20
-		err := d.makeRaw(guest.ID, swapDisk, size, func(path string) error { return writeSwapHeader(path, size) })
-		if err != nil {
-			return fmt.Errorf("make swap disk of guest %s: %w", guest.ID, err)
-		}
-	}
-	return nil
-}
-
-// makeRaw makes a sparse file and has it formatted, unless it exists.
-func (d *Driver) makeRaw(id, name string, size int64, format func(path string) error) error {
-	relative := guestDir(id) + "/" + name
-	if _, err := d.layout.root.Stat(relative); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := d.layout.root.OpenFile(relative+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return noSpace(err)
-	}
-	if err := errors.Join(file.Truncate(size), file.Close()); err != nil {
-		return noSpace(err)
-	}
-	if err := format(d.layout.path(relative) + ".new"); err != nil {
-		return err
-	}
-	return d.layout.root.Rename(relative+".new", relative)
 }
 
 // writeSwapHeader writes what mkswap would: Linux's swap signature, version 1, for pages of 4096 bytes.

@@ -77,10 +77,7 @@ func (d *Driver) setAside(guest hypervisor.Guest, kept *manifest) (*manifest, er
 	if err := d.layout.root.MkdirAll(guestDir(guest.ID)+"/"+asideDir, 0o700); err != nil {
 		return nil, noSpace(err)
 	}
-	for _, name := range []string{rootDisk, swapDisk, ephemeralDisk} {
-		if name == ephemeralDisk && guest.PreserveEphemeral {
-			continue
-		}
+	for _, name := range editionFiles(guest.PreserveEphemeral) {
 		if err := d.layout.move(guestDir(guest.ID)+"/"+name, guestDir(guest.ID)+"/"+asideDir+"/"+name); err != nil {
 			return nil, err
 		}
@@ -89,9 +86,18 @@ func (d *Driver) setAside(guest hypervisor.Guest, kept *manifest) (*manifest, er
 	return &next, d.layout.writeManifest(&next)
 }
 
+// editionFiles are the disks that belong to an edition; those that a guest has not are passed over.
+func editionFiles(preserveEphemeral bool) []string {
+	names := []string{rootDisk, swapDisk}
+	for n := 0; n < hypervisor.MaxEphemerals && !preserveEphemeral; n++ {
+		names = append(names, ephemeralFile(n))
+	}
+	return names
+}
+
 // takeBack moves the disks that were set aside to their places; what is there goes.
 func (d *Driver) takeBack(guest hypervisor.Guest, kept *manifest) (*manifest, error) {
-	for _, name := range []string{rootDisk, swapDisk, ephemeralDisk} {
+	for _, name := range editionFiles(false) {
 		if err := d.layout.move(guestDir(guest.ID)+"/"+asideDir+"/"+name, guestDir(guest.ID)+"/"+name); err != nil {
 			return nil, err
 		}

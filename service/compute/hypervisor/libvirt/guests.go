@@ -158,6 +158,13 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 	if guest.Rescue != nil {
 		def.rescueBase = d.layout.path(imageFile(guest.Rescue.Image))
 	}
+	for name, image := range guest.CachedFiles() {
+		if !d.layout.cached(image) {
+			return definition{}, fmt.Errorf("describe guest %s: %w: %s", guest.ID, hypervisor.ErrImageMissing, image.ID)
+		}
+		*map[hypervisor.Disk]*string{hypervisor.DiskISO: &def.iso, hypervisor.DiskKernel: &def.kernel, hypervisor.DiskRamdisk: &def.ramdisk}[name] =
+			d.layout.path(imageFile(image))
+	}
 	return def, nil
 }
 

@@ -162,6 +162,11 @@ func (d *Driver) imagesInUse() (map[string]bool, error) {
 		if kept != nil && kept.Guest.Rescue != nil {
 			needed[imageFile(kept.Guest.Rescue.Image)] = true
 		}
+		if kept != nil {
+			for _, image := range kept.Guest.CachedFiles() {
+				needed[imageFile(image)] = true
+			}
+		}
 	}
 	return needed, nil
 }

@@ -24,13 +24,15 @@ type layout struct {
 
 // Names in a guest's directory.
 const (
-	rootDisk      = "root.qcow2"
-	ephemeralDisk = "ephemeral.raw"
-	swapDisk      = "swap.raw"
-	configDrive   = "config.iso"
-	consoleLog    = "console.log"
-	manifestFile  = "guest.json"
+	rootDisk     = "root.qcow2"
+	swapDisk     = "swap.raw"
+	configDrive  = "config.iso"
+	consoleLog   = "console.log"
+	manifestFile = "guest.json"
 )
+
+// ephemeralFile is the name of the n-th ephemeral disk in a guest's directory.
+func ephemeralFile(n int) string { return string(hypervisor.EphemeralDisk(n)) + ".raw" }
 
 // manifest is what a guest was last asked to be, and how far that was carried out.
 type manifest struct {

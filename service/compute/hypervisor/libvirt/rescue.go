@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,53 +98,37 @@ func (def definition) rescueDisks(own []libvirtxml.DomainDisk) []libvirtxml.Doma
 	rescue := def.guest.Rescue
 	first := &libvirtxml.DomainDeviceBoot{Order: 1}
 	if !rescue.Stable() {
-		disks := []libvirtxml.DomainDisk{def.rescueDisk(0, "", "disk")}
+		disks := []libvirtxml.DomainDisk{def.rescueDisk("", "disk")}
 		for _, disk := range own {
 			if file := disk.Source.File.File; strings.HasSuffix(file, "/"+rootDisk) || strings.HasSuffix(file, "/"+configDrive) {
 				disk.Boot = nil
-				disk.Target.Dev = disk.Target.Dev[:2] + string(rune('a'+len(disks)))
 				disks = append(disks, disk)
 			}
 		}
 		disks[0].Boot = first
 		return disks
 	}
-	device := "disk"
-	if rescue.Device != "" {
-		device = rescue.Device
-	}
+	device := cmp.Or(rescue.Device, "disk")
 	bus := rescue.Bus
 	if bus == "" && device == "cdrom" {
-		bus = "sata"
-		if def.machine() == "pc" {
-			bus = "ide"
-		}
+		bus = def.cdromBus()
 	}
-	added := def.rescueDisk(0, bus, device)
-	prefix, taken := added.Target.Dev[:2], 0
 	for i := range own {
 		own[i].Boot = nil
-		if strings.HasPrefix(own[i].Target.Dev, prefix) {
-			taken++
-		}
 	}
-	added.Target.Dev = prefix + string(rune('a'+taken))
+	added := def.rescueDisk(bus, device)
 	added.Boot = first
 	return append(own, added)
 }
 
 // rescueDisk describes the rescue disk; an empty bus is the one of the guest's own disks.
-func (def definition) rescueDisk(index int, bus, device string) libvirtxml.DomainDisk {
-	disk := def.diskOn(bus, index, rescueDisk, "qcow2")
+func (def definition) rescueDisk(bus, device string) libvirtxml.DomainDisk {
+	disk := def.disk(bus, rescueDisk, "qcow2")
 	disk.Device = device
 	if device == "cdrom" {
 		disk.ReadOnly, disk.Driver.Discard = &libvirtxml.DomainDiskReadOnly{}, ""
 	}
-	disk.BackingStore = &libvirtxml.DomainDiskBackingStore{
-		Format:       &libvirtxml.DomainDiskFormat{Type: def.guest.Rescue.Image.DiskFormat},
-		Source:       &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: def.rescueBase}},
-		BackingStore: &libvirtxml.DomainDiskBackingStore{},
-	}
+	disk.BackingStore = backing(def.rescueBase, def.guest.Rescue.Image.DiskFormat)
 	return disk
 }
 

@@ -19,11 +19,21 @@ import (
 // write to the header of its disk, but a host that was taken over could, so everything by which a qcow2 file leads QEMU to other files
 // is looked at here before any tool opens it.
 
-// diskFiles are the names of the disks in a guest's directory; the root disk goes last, for with it the guest counts as adopted.
-var diskFiles = []struct {
-	disk hypervisor.Disk
-	name string
-}{{hypervisor.DiskEphemeral, ephemeralDisk}, {hypervisor.DiskSwap, swapDisk}, {hypervisor.DiskRoot, rootDisk}}
+// fileOf is the name of a disk in a guest's directory; "": there is no such disk.
+func fileOf(disk hypervisor.Disk) string {
+	switch disk {
+	case hypervisor.DiskRoot:
+		return rootDisk
+	case hypervisor.DiskSwap:
+		return swapDisk
+	}
+	for n := range hypervisor.MaxEphemerals {
+		if disk == hypervisor.EphemeralDisk(n) {
+			return ephemeralFile(n)
+		}
+	}
+	return ""
+}
 
 // OpenDisk implements hypervisor.Driver.
 func (d *Driver) OpenDisk(ctx context.Context, id string, disk hypervisor.Disk) (hypervisor.DiskContent, error) {
@@ -51,14 +61,15 @@ func (d *Driver) OpenDisk(ctx context.Context, id string, disk hypervisor.Disk) 
 }
 
 func (l *layout) openDisk(kept *manifest, disk hypervisor.Disk) (hypervisor.DiskContent, error) {
-	name := ""
-	for _, known := range diskFiles {
-		if known.disk == disk {
-			name = guestDir(kept.Guest.ID) + "/" + known.name
-		}
+	name := fileOf(disk)
+	if name != "" {
+		name = guestDir(kept.Guest.ID) + "/" + name
 	}
 	if disk == hypervisor.DiskBase && kept.Guest.Image != nil {
 		name = imageFile(*kept.Guest.Image)
+	}
+	if image, cached := kept.Guest.CachedFiles()[disk]; cached {
+		name = imageFile(image)
 	}
 	if name == "" || disk == hypervisor.DiskRoot && kept.RootBytes == 0 {
 		return nil, fmt.Errorf("open disk: %w: guest %s has no %s disk", hypervisor.ErrNotFound, kept.Guest.ID, disk)
@@ -137,14 +148,14 @@ func (d *Driver) AdoptDisks(ctx context.Context, guest hypervisor.Guest,
 		case <-ctx.Done():
 		}
 	}()
-	for _, known := range diskFiles {
-		err := d.adopt(ctx, kept, known.name, func(file *os.File) (int64, error) { return fetch(ctx, known.disk, file) })
+	for _, disk := range guest.OwnDisks() { // with the root disk, the last one, the guest counts as adopted
+		err := d.adopt(ctx, kept, fileOf(disk), func(file *os.File) (int64, error) { return fetch(ctx, disk, file) })
 		missing := errors.Is(err, hypervisor.ErrNotFound)
-		if missing && known.disk == hypervisor.DiskRoot && rootBytes(guest) > 0 { // an empty one in its place would be the loss of all data
+		if missing && disk == hypervisor.DiskRoot { // an empty one in its place would be the loss of all data
 			return fmt.Errorf("%w: guest %s has no root disk to adopt", hypervisor.ErrInvalid, guest.ID)
 		}
 		if err != nil && !missing {
-			return fmt.Errorf("adopt %s disk of guest %s: %w", known.disk, guest.ID, err)
+			return fmt.Errorf("adopt %s disk of guest %s: %w", disk, guest.ID, err)
 		}
 	}
 	d.config.Log.Info("disks adopted", "server_id", guest.ID, "generation", guest.Generation)
