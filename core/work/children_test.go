@@ -225,7 +225,11 @@ func TestChildrenAreKeptAsLongAsTheirParent(t *testing.T) {
 	cancel()
 	<-done
 	forget := func() (gone int) {
-		r.write(func(tx *db.Tx) (err error) { gone, err = work.Forget(tx, time.Now().Add(time.Hour), 10); return err })
+		r.write(func(tx *db.Tx) error {
+			ids, err := work.Forget(tx, time.Now().Add(time.Hour), 10)
+			gone = len(ids)
+			return err
+		})
 		return gone
 	}
 	if gone := forget(); gone != 0 || len(r.children(id)) != 2 {

@@ -41,6 +41,9 @@ type Config struct {
 	// Ended is called in the transaction that ends an operation of any kind, after the kind's
 	// own Finished or Failed: what had to wait while the resource was at work; may be nil.
 	Ended func(tx *db.Tx, o Operation) error
+	// Forgotten is called in the transaction that forgets operations, with their ids: what the
+	// service keeps of them goes with them; may be nil.
+	Forgotten func(tx *db.Tx, ids []string) error
 	// Hook, for tests, is called before and after the effect of each step; an error from
 	// it takes the place of the step's own. ErrCrash has the worker drop the operation
 	// as if the process had died.

@@ -44,9 +44,12 @@ func (e *Engine) keepHouse(ctx context.Context) {
 func (e *Engine) archive(ctx context.Context) error {
 	for ctx.Err() == nil {
 		gone := 0
-		err := e.cfg.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			gone, err = Forget(tx, e.cfg.Clock.Now().Add(-e.cfg.Keep), archiveBatch)
-			return err
+		err := e.cfg.DB.Write(ctx, func(tx *db.Tx) error {
+			ids, err := Forget(tx, e.cfg.Clock.Now().Add(-e.cfg.Keep), archiveBatch)
+			if gone = len(ids); err != nil || gone == 0 || e.cfg.Forgotten == nil {
+				return err
+			}
+			return e.cfg.Forgotten(tx, ids)
 		})
 		if err != nil || gone < archiveBatch {
 			return err

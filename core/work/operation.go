@@ -151,24 +151,24 @@ func Events(tx *db.Tx, operationID string) ([]Event, error) {
 	return list, err
 }
 
-// Forget removes finished operations that ended before the given time, at most limit. Those
-// whose parent is alive stay, because it may ask how they ended.
-func Forget(tx *db.Tx, before time.Time, limit int) (int, error) {
+// Forget removes finished operations that ended before the given time, at most limit, and
+// returns their ids. Those whose parent is alive stay, because it may ask how they ended.
+func Forget(tx *db.Tx, before time.Time, limit int) ([]string, error) {
 	var ids []string
 	if err := tx.Select(&ids, "SELECT id FROM operations WHERE finished_at > 0 AND finished_at < ? AND NOT EXISTS"+
 		" (SELECT 1 FROM operations parent WHERE parent.id = operations.parent_id AND parent.finished_at = 0) ORDER BY finished_at LIMIT ?",
 		before, limit); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(ids) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	marks, args := db.In(ids)
 	if _, err := tx.Exec("DELETE FROM operation_events WHERE operation_id IN "+marks, args...); err != nil {
-		return 0, err
+		return nil, err
 	}
 	_, err := tx.Exec("DELETE FROM operations WHERE id IN "+marks, args...)
-	return len(ids), err
+	return ids, err
 }
 
 // ErrFinished is returned where a live operation is needed and this one has ended.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,8 +207,9 @@ func TestTheHouseIsKept(t *testing.T) {
 	r.exec("UPDATE operations SET wake_at = ?, deadline = ? WHERE id = ?", time.Now().Add(time.Hour), time.Now().Add(-time.Minute), sleeping)
 	r.exec("UPDATE operations SET wake_at = ? WHERE id = ?", time.Now().Add(time.Hour), r.start(params{}))
 	registry := prometheus.NewRegistry()
+	var forgotten []string
 	engine := work.New(work.Config{Service: "test", Owner: "me", DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: slog.New(r.log),
-		Metrics: registry, Keep: time.Hour})
+		Metrics: registry, Keep: time.Hour, Forgotten: func(_ *db.Tx, ids []string) error { forgotten = append(forgotten, ids...); return nil }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()
@@ -216,6 +218,9 @@ func TestTheHouseIsKept(t *testing.T) {
 	}
 	cancel()
 	<-done
+	if !slices.Equal(forgotten, []string{old.ID}) {
+		t.Errorf("told to be forgotten: %v", forgotten)
+	}
 	if o := r.find(young.ID); o.State != work.Done {
 		t.Errorf("the younger one: %+v", o)
 	}

@@ -25,7 +25,7 @@ func TestNoValidHostSaysWhatIsMissing(t *testing.T) {
 	body := strings.Replace(createBody(""), `"flavorRef":"1"`, `"flavorRef":"4"`, 1)
 	id := r.do(member(projectID), latest, "POST", "/v2.1/servers", body).want(202, "").str("server", "id")
 	r.waitStatus(id, "ERROR")
-	a := r.do(member(projectID), latest, "GET", "/v2.1/servers/"+id, "").want(200, "No valid host was found. host1: 8192 MB of memory needed, 896 free (7296 too few).")
+	a := r.do(member(projectID), latest, "GET", "/v2.1/servers/"+id, "").want(200, "No valid host was found. 1 host: it has too few MB of memory (8192 needed, 896 free).")
 	if strings.Contains(a.text, `"details"`) {
 		t.Error("the decision table is for administrators")
 	}
@@ -82,7 +82,7 @@ func TestAnotherHostIsTriedAndTheFailedOneExcluded(t *testing.T) {
 		return nil
 	})
 	second := r.create("")
-	r.waitStatus(second, "ERROR").want(200, "big: it failed before: no space left on host; small: it failed before: no space left on host")
+	r.waitStatus(second, "ERROR").want(200, "Each of 2 hosts: it failed before: no space left on host")
 }
 
 func TestAHostThatFailsForGoodEndsTheCreate(t *testing.T) {

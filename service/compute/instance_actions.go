@@ -2,7 +2,6 @@ package compute
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -137,11 +136,15 @@ func (s *Service) actionList(ctx context.Context, r *api.Request) (any, error) {
 func (s *Service) actionShow(ctx context.Context, r *api.Request) (any, error) {
 	var o work.Operation
 	var events []work.Event
+	var decisions []keptDecision
 	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
 		if o, err = work.ByRequest(tx, r.Param("server_id"), r.Param("request_id")); err != nil {
 			return err
 		}
-		events, err = work.Events(tx, o.ID)
+		if events, err = work.Events(tx, o.ID); err != nil || r.Version.Before(vEventDetails) {
+			return err
+		}
+		decisions, err = decisionsOfOperation(tx, o.ID)
 		return err
 	})
 	if errors.Is(err, db.ErrNotFound) {
@@ -153,13 +156,13 @@ func (s *Service) actionShow(ctx context.Context, r *api.Request) (any, error) {
 	view := viewAction(r, &o)
 	target := serverTarget{api.Loaded[serverTarget](r).server}.PolicyTarget()
 	if r.Version.AtLeast(vActionUpdated) || r.Can(ruleActionEvents, target) {
-		view.Events = s.viewEvents(r, &o, events)
+		view.Events = s.viewEvents(r, &o, events, decisions)
 	}
 	return map[string]any{"instanceAction": view}, nil
 }
 
-// viewEvents lists the ended steps and the one at hand.
-func (s *Service) viewEvents(r *api.Request, o *work.Operation, events []work.Event) []eventView {
+// viewEvents lists the ended steps and the one at hand. Those that chose a host have the scheduler's decision for administrators.
+func (s *Service) viewEvents(r *api.Request, o *work.Operation, events []work.Event, decisions []keptDecision) []eventView {
 	row := api.Loaded[serverTarget](r).server
 	admin := r.Can(ruleActionEvents, nil) && r.Can("context_is_admin", nil)
 	views := []eventView{}
@@ -190,8 +193,8 @@ func (s *Service) viewEvents(r *api.Request, o *work.Operation, events []work.Ev
 		}
 		if r.Version.AtLeast(vEventDetails) {
 			text := orNull(e.Error)
-			if admin && e.Error == "" && e.Step == "schedule" && !e.Undo {
-				text = orNull(decisionOf(o))
+			if admin && e.Error == "" && !e.Undo && ended {
+				text = orNull(decidedIn(decisions, e.StartedAt, e.FinishedAt))
 			}
 			view.Details = &text
 		}
@@ -212,22 +215,6 @@ func eventName(e work.Event) string {
 		return "compute_undo_" + e.Step
 	}
 	return "compute_" + e.Step
-}
-
-// decisionOf is the scheduler's decision table that the frame of an operation with a step
-// "schedule" holds, or empty.
-func decisionOf(o *work.Operation) string {
-	var frame struct {
-		Decision *decision `json:"decision"`
-	}
-	if err := json.Unmarshal([]byte(o.Frame), &frame); err != nil || frame.Decision == nil {
-		return ""
-	}
-	text, err := json.Marshal(frame.Decision)
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
 
 // externalEvents answers POST /os-server-external-events: what the network service says

@@ -94,7 +94,7 @@ func (s *Service) actionLiveMigrate(ctx context.Context, r *api.Request, row *se
 	}
 	m := s.newMove(r, row, migrationLive, shapeOf(row))
 	m.Status = migrationQueued
-	refused, err := s.whyNotLive(ctx, row, m, in, wanted)
+	refused, err := s.whyNotLive(ctx, r, row, m, in, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *Service) mustKnowHost(ctx context.Context, name string) error {
 }
 
 // whyNotLive makes the checks that nova's conductor makes (nova/conductor/tasks/live_migrate.py) and returns what is in the way.
-func (s *Service) whyNotLive(ctx context.Context, row *server, m *newMigration, in *liveRequest, wanted string) (string, error) {
+func (s *Service) whyNotLive(ctx context.Context, r *api.Request, row *server, m *newMigration, in *liveRequest, wanted string) (string, error) {
 	var source *host
 	up := false
 	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
@@ -145,7 +145,7 @@ func (s *Service) whyNotLive(ctx context.Context, row *server, m *newMigration, 
 	}
 	s.roster.released(row.ID)
 	if d.Chosen == "" && !d.hopeful {
-		return d.explain(), nil
+		return d.explain(), s.keepRefusal(ctx, r, row.ID, opLiveMigrate, d)
 	}
 	return "", nil
 }
@@ -153,10 +153,7 @@ func (s *Service) whyNotLive(ctx context.Context, row *server, m *newMigration, 
 // chooseLive asks the scheduler for a host that can run what the source runs. Those that it chooses and that cannot are left out.
 func (s *Service) chooseLive(ctx context.Context, row *server, m *newMigration, wanted string, failed map[string]string) (*decision, error) {
 	w := wishOf(row)
-	w.Host, w.Excluded = wanted, map[string]string{m.SourceHost: "the server is to leave it"}
-	for name, why := range failed {
-		w.Excluded[name] = why
-	}
+	w.Host, w.Excluded, w.Barred = wanted, failed, map[string]string{m.SourceHost: leavesHost}
 	for {
 		var source, dest *host
 		err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
@@ -184,7 +181,7 @@ func (s *Service) chooseLive(ctx context.Context, row *server, m *newMigration, 
 		if why == "" {
 			return d, nil
 		}
-		w.Excluded[d.Chosen] = why
+		w.Barred[d.Chosen] = why
 	}
 }
 

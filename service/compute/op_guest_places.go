@@ -12,6 +12,9 @@ import (
 // maxLostRaces is how often a claim may lose against others before its operation fails.
 const maxLostRaces = 20
 
+// leavesHost is why the host of a server that moves is not chosen.
+const leavesHost = "the server is to leave it"
+
 // found is nil when a host was chosen; else whether to look again or to give up.
 func (d *decision) found() error {
 	switch {

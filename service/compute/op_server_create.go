@@ -2,9 +2,7 @@ package compute
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +50,6 @@ type createFrame struct {
 	ProviderID string            `json:"provider_id,omitempty"`
 	Excluded   map[string]string `json:"excluded,omitempty"`
 	LostRaces  int               `json:"lost_races,omitempty"`
-	Decision   *decision         `json:"decision,omitempty"`
 }
 
 type createRun = work.Run[createParams, createFrame]
@@ -91,7 +88,9 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
-	run.Frame.Decision = d
+	if err := s.keep(ctx, run.Operation, d, run.InCommit); err != nil {
+		return err
+	}
 	if err := d.found(); err != nil {
 		return err
 	}
@@ -109,7 +108,8 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 
 // wishOf is what a server's row asks of the scheduler.
 func wishOf(row *server) *wish {
-	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row)}
+	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row),
+		flavor: row.Detail.Flavor.Name, imageID: row.ImageID, hints: row.Detail.Hints}
 	for _, specs := range []map[string]string{row.Detail.Flavor.ExtraSpecs, row.Detail.Image.Properties} {
 		for key, value := range specs {
 			trait, ok := strings.CutPrefix(key, "trait:")
@@ -247,7 +247,7 @@ func (s *Service) elsewhere(run *createRun, why error) error {
 	run.Frame.Excluded[run.Frame.Host] = why.Error()
 	if len(run.Frame.Excluded) >= maxHostsTried {
 		return work.Failf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s. "+
-			"The last host, %s, said: %w", run.Operation.ResourceID, run.Frame.Host, why)
+			"The last one said: %w", run.Operation.ResourceID, why)
 	}
 	return work.Back("schedule", why)
 }
@@ -264,18 +264,13 @@ func (s *Service) createFailed(tx *db.Tx, run *createRun, reason string) error {
 	if run.Operation.Cancelled {
 		return nil
 	}
-	details := ""
-	if run.Frame.Decision != nil {
-		text, err := json.Marshal(run.Frame.Decision)
-		if err != nil {
-			return fmt.Errorf("write decision: %w", err)
-		}
-		details = string(text)
+	why, err := s.faultOf(tx, run.Operation, reason)
+	if err != nil {
+		return err
 	}
-	now := s.clock.Now()
 	return s.alterServer(tx, s.ofOperation(run.Operation, "create.error"), func(row *server) {
-		row.VMState, row.PowerState, row.UpdatedAt = vmError, powerNone, now
-		row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now, Details: details}
+		row.VMState, row.PowerState, row.UpdatedAt = vmError, powerNone, why.Created
+		row.Detail.Fault = why
 	})
 }
 

@@ -71,7 +71,9 @@ func (s *Service) liveSchedule(ctx context.Context, run *liveRun) error {
 	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
-	run.Frame.Decision = d
+	if err := s.keep(ctx, run.Operation, d, run.InCommit); err != nil {
+		return err
+	}
 	if err := d.found(); err != nil {
 		return err
 	}
@@ -184,13 +186,13 @@ func (s *Service) livePrepared(ctx context.Context, run *liveRun) error {
 // liveElsewhere has another host chosen, unless one was asked for or enough were tried.
 func (s *Service) liveElsewhere(run *liveRun, m *migration, why error) error {
 	if run.Params.Host != "" {
-		return work.Failf("The host %s cannot take the server: %w", m.DestHost, why)
+		return work.Failf("The chosen host cannot take the server: %w", why)
 	}
 	excluded := map[string]string{m.DestHost: why.Error()}
 	maps.Copy(excluded, run.Frame.Excluded)
 	run.Frame.Excluded = excluded
 	if len(excluded) >= maxHostsTried {
-		return work.Failf("%d hosts could not take the server. The last one, %s, said: %w", len(excluded), m.DestHost, why)
+		return work.Failf("%d hosts could not take the server. The last one said: %w", len(excluded), why)
 	}
 	return work.Back("schedule", why)
 }
@@ -465,9 +467,12 @@ func (s *Service) liveFailed(tx *db.Tx, run *liveRun, reason string) error {
 		}
 		return s.recordOf(tx, run.Operation, "live_migration.post")
 	}
-	now := s.clock.Now()
+	why, err := s.faultOf(tx, run.Operation, reason)
+	if err != nil {
+		return err
+	}
 	err = s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) {
-		row.Detail.Fault, row.UpdatedAt = &fault{Code: 500, Message: reason, Created: now}, now
+		row.Detail.Fault, row.UpdatedAt = why, why.Created
 	})
 	if err != nil {
 		return err

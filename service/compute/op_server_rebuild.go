@@ -158,15 +158,13 @@ func (s *Service) rebuildSchedule(ctx context.Context, run *rebuildRun) error {
 	w.placeWish = placeWish{Image: w.Image} // the server is where it may be; only the image is another
 	d, err := s.chooseHost(ctx, row.ID, w)
 	s.roster.released(row.ID)
-	switch {
-	case err != nil:
+	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
-	case d.Chosen == "" && d.hopeful:
-		return work.Wait(comeBack)
-	case d.Chosen == "":
-		return work.Fail(errors.New(d.explain()))
 	}
-	return nil
+	if err := s.keep(ctx, run.Operation, d, run.InCommit); err != nil {
+		return err
+	}
+	return d.found()
 }
 
 // rebuildClaim has placement know of another size of disk, which a flavor without one takes from the image.

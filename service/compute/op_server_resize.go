@@ -39,7 +39,6 @@ type moveParams struct {
 type moveFrame struct {
 	Excluded  map[string]string `json:"excluded,omitempty"`
 	LostRaces int               `json:"lost_races,omitempty"`
-	Decision  *decision         `json:"decision,omitempty"`
 }
 
 type moveRun = work.Run[moveParams, moveFrame]
@@ -93,7 +92,9 @@ func (s *Service) moveSchedule(ctx context.Context, run *moveRun) error {
 	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
-	run.Frame.Decision = d
+	if err := s.keep(ctx, run.Operation, d, run.InCommit); err != nil {
+		return err
+	}
 	if err := d.found(); err != nil {
 		return err
 	}
@@ -117,17 +118,14 @@ func (s *Service) moveSchedule(ctx context.Context, run *moveRun) error {
 // where it is if the settings say so, or if there is no other host at all.
 func (s *Service) chooseMove(ctx context.Context, row *server, m *newMigration, wanted string, failed map[string]string) (*decision, error) {
 	w := wishOf(m.Detail.New.shaped(row))
-	w.Host, w.Excluded = wanted, map[string]string{}
-	for name, why := range failed {
-		w.Excluded[name] = why
-	}
+	w.Host, w.Excluded = wanted, failed
 	err := s.db.Read(ctx, func(tx *db.Tx) error {
 		others, err := countOtherHosts(tx, m.SourceHost)
 		if err != nil {
 			return err
 		}
 		if m.Kind == migrationCold || !s.deps.ResizeOnSameHost && others > 0 {
-			w.Excluded[m.SourceHost] = "the server is to leave it"
+			w.Barred = map[string]string{m.SourceHost: leavesHost}
 		}
 		w.Group, err = groupWishOf(tx, row.ID)
 		return err
@@ -296,14 +294,14 @@ func (s *Service) moveReceived(ctx context.Context, run *moveRun) error {
 // moveElsewhere has another host chosen, unless one was asked for or enough were tried.
 func (s *Service) moveElsewhere(run *moveRun, m *migration, why error) error {
 	if run.Params.Host != "" || m.stays() {
-		return work.Failf("The host %s cannot take the server: %w", m.DestHost, why)
+		return work.Failf("The chosen host cannot take the server: %w", why)
 	}
 	if run.Frame.Excluded == nil {
 		run.Frame.Excluded = map[string]string{}
 	}
 	run.Frame.Excluded[m.DestHost] = why.Error()
 	if len(run.Frame.Excluded) >= maxHostsTried {
-		return work.Failf("%d hosts could not take the server. The last one, %s, said: %w", len(run.Frame.Excluded), m.DestHost, why)
+		return work.Failf("%d hosts could not take the server. The last one said: %w", len(run.Frame.Excluded), why)
 	}
 	return work.Back("schedule", why)
 }
@@ -456,9 +454,12 @@ func (s *Service) moveFailed(tx *db.Tx, run *moveRun, action, reason string) err
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	now := s.clock.Now()
+	why, err := s.faultOf(tx, run.Operation, reason)
+	if err != nil {
+		return err
+	}
 	err = s.alterServer(tx, s.ofOperation(run.Operation, "update"), func(row *server) {
-		row.Detail.Fault, row.UpdatedAt = &fault{Code: 500, Message: reason, Created: now}, now
+		row.Detail.Fault, row.UpdatedAt = why, why.Created
 		if stopped && m.Detail.Before == orders.Running {
 			row.VMState, row.PowerState = vmStopped, powerShutdown
 		}

@@ -29,7 +29,6 @@ type unshelveFrame struct {
 	ProviderID string            `json:"provider_id,omitempty"`
 	Excluded   map[string]string `json:"excluded,omitempty"`
 	LostRaces  int               `json:"lost_races,omitempty"`
-	Decision   *decision         `json:"decision,omitempty"`
 	// Image is what the new root disk stands on.
 	Image imageSnapshot `json:"image"`
 }
@@ -54,10 +53,11 @@ func (s *Service) serverUnshelve() work.Registrable {
 			if run.Operation.Cancelled {
 				return nil
 			}
-			now := s.clock.Now()
-			return s.alterServer(tx, s.ofOperation(run.Operation, "unshelve.error"), func(row *server) {
-				row.Detail.Fault = &fault{Code: 500, Message: reason, Created: now}
-			})
+			why, err := s.faultOf(tx, run.Operation, reason)
+			if err != nil {
+				return err
+			}
+			return s.alterServer(tx, s.ofOperation(run.Operation, "unshelve.error"), func(row *server) { row.Detail.Fault = why })
 		},
 	}
 }
@@ -111,7 +111,9 @@ func (s *Service) unshelveSchedule(ctx context.Context, run *unshelveRun) error 
 	if err != nil {
 		return s.neighbourTrouble(ctx, run.Operation, "placement", err)
 	}
-	run.Frame.Decision = d
+	if err := s.keep(ctx, run.Operation, d, run.InCommit); err != nil {
+		return err
+	}
 	if err := d.found(); err != nil {
 		return err
 	}
@@ -243,14 +245,14 @@ func (s *Service) unshelveSettle(ctx context.Context, run *unshelveRun) error {
 // unshelveElsewhere has another host chosen, unless one was asked for or enough were tried.
 func (s *Service) unshelveElsewhere(run *unshelveRun, why error) error {
 	if run.Params.Host != "" || !run.Params.Offloaded {
-		return work.Fail(fmt.Errorf("The host %s cannot take the server: %w", run.Frame.Host, why)) //nolint:staticcheck // users read it
+		return work.Fail(fmt.Errorf("The chosen host cannot take the server: %w", why)) //nolint:staticcheck // users read it
 	}
 	if run.Frame.Excluded == nil {
 		run.Frame.Excluded = map[string]string{}
 	}
 	run.Frame.Excluded[run.Frame.Host] = why.Error()
 	if len(run.Frame.Excluded) >= maxHostsTried {
-		return work.Failf("%d hosts could not take the server. The last one, %s, said: %w", len(run.Frame.Excluded), run.Frame.Host, why)
+		return work.Failf("%d hosts could not take the server. The last one said: %w", len(run.Frame.Excluded), why)
 	}
 	return work.Back("schedule", why)
 }

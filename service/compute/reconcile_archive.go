@@ -12,7 +12,7 @@ import (
 const keepDeleted = 90 * 24 * time.Hour
 
 // reconcileArchive forgets servers that were deleted long ago and migrations that ended
-// then, and what means nothing any more of rate limits, in small transactions.
+// then, decisions that belong to no operation, and what means nothing any more of rate limits, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
 	const batch = 200
 	for ctx.Err() == nil {
@@ -27,7 +27,11 @@ func (s *Service) reconcileArchive(ctx context.Context) error {
 				return err
 			}
 			rates, err := purgeRateLimits(tx, s.clock.Now(), batch)
-			gone = max(gone, moves, rates)
+			if err != nil {
+				return err
+			}
+			decisions, err := purgeDecisions(tx, before, batch)
+			gone = max(gone, moves, rates, decisions)
 			return err
 		})
 		if err != nil || gone < batch {

@@ -144,6 +144,9 @@ func (s *Service) move(ctx context.Context, r *api.Request, row *server, q moveR
 			if err := s.checkState(ctx, r, row.ID, check); err != nil {
 				return nil, err
 			}
+			if err := s.keepRefusal(ctx, r, row.ID, q.kind, d); err != nil {
+				return nil, err
+			}
 			return nil, api.BadRequest("%s", d.explain())
 		}
 	}

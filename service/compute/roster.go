@@ -99,6 +99,7 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 	now := s.clock.Now()
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
 	d := decide(r.hosts, w, now)
+	d.wish = w
 	s.deciding.Observe(time.Since(began).Seconds())
 	if d.Chosen != "" {
 		r.promised[serverID] = promise{providerID: d.providerID, resources: w.Resources, until: now.Add(claimWithin)}

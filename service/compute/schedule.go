@@ -2,7 +2,6 @@ package compute
 
 import (
 	"cmp"
-	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -26,13 +25,16 @@ type wish struct {
 	Arch string
 	// Required and Forbidden are traits of placement.
 	Required, Forbidden []string
-	// Excluded are hosts that failed before, with why.
-	Excluded map[string]string
-	Group    *groupWish
+	// Excluded are hosts that failed before, with why; Barred are those that cannot be meant, with why.
+	Excluded, Barred map[string]string
+	Group            *groupWish
 	placeWish
 	// Seed decides between hosts of the same weight, so that servers that are placed at the
 	// same time do not all meet on one.
 	Seed string
+	// flavor, imageID and hints are what the wish was made from, for those who read the decision.
+	flavor, imageID string
+	hints           map[string][]string
 }
 
 // groupWish is what a server group asks for; Hosts counts its members by host.
@@ -107,6 +109,12 @@ type tally struct {
 	Reason string `json:"reason"`
 	Hosts  int    `json:"hosts"`
 	Filter string `json:"filter,omitempty"`
+	// Class and Needed are set when a resource is what failed; Free is the most that any of the hosts has free, Limit the most
+	// that any of them gives to one server.
+	Class  string `json:"class,omitempty"`
+	Needed int64  `json:"needed,omitempty"`
+	Free   int64  `json:"free,omitempty"`
+	Limit  int64  `json:"limit,omitempty"`
 }
 
 // decision is the scheduler's answer. Every host is counted: in Fitting or in one of
@@ -121,6 +129,8 @@ type decision struct {
 	Hosts      []verdict `json:"hosts"`
 
 	providerID string
+	// wish is what was asked for.
+	wish *wish
 	// hopeful is true when a host that was there a short while ago may come back.
 	hopeful bool
 }
@@ -223,7 +233,7 @@ type pick struct {
 	fitting  int
 	best     []*candidate // the best that fit, best first
 	nearest  []refused    // the nearest misses, nearest first
-	counts   map[countKey]int
+	counts   map[countKey]*tally
 	hopeful  bool
 }
 
@@ -239,7 +249,7 @@ type countKey struct {
 }
 
 func newPick(w *wish, total int) *pick {
-	return &pick{question: newQuestion(w), total: total, counts: map[countKey]int{}}
+	return &pick{question: newQuestion(w), total: total, counts: map[countKey]*tally{}}
 }
 
 func (p *pick) take(c *candidate, m miss) {
@@ -253,9 +263,26 @@ func (p *pick) take(c *candidate, m miss) {
 		p.best = insertBounded(p.best, c, limit, p.question.better)
 		return
 	}
-	p.counts[countKey{m.why, m.class}]++
+	p.count(&m)
 	p.hopeful = p.hopeful || m.why == whySilent && !m.lost
 	p.nearest = insertBounded(p.nearest, refused{c, m}, maxListed, func(a, b refused) bool { return a.nearer(&b) })
+}
+
+// count counts a refused host by its reason, with the best number.
+func (p *pick) count(m *miss) {
+	key := countKey{m.why, m.class}
+	t := p.counts[key]
+	if t == nil {
+		t = &tally{Reason: key.text(), Filter: m.why.filter()}
+		p.counts[key] = t
+	}
+	t.Hosts++
+	switch m.why {
+	case whyShortage:
+		t.Class, t.Needed, t.Free = m.class, m.needed, max(t.Free, m.free)
+	case whyUnits:
+		t.Class, t.Needed, t.Limit = m.class, m.needed, max(t.Limit, m.free)
+	}
 }
 
 // insertBounded puts an element into a sorted list of bounded length.
@@ -297,26 +324,11 @@ func (p *pick) decision(now time.Time) decision {
 	for i := range misses {
 		d.Hosts = append(d.Hosts, misses[i].verdict(&p.question, now))
 	}
-	for key, n := range p.counts {
-		d.Refused = append(d.Refused, tally{Reason: key.text(), Hosts: n, Filter: key.why.filter()})
+	for _, t := range p.counts {
+		d.Refused = append(d.Refused, *t)
 	}
 	slices.SortFunc(d.Refused, func(a, b tally) int {
 		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), strings.Compare(a.Reason, b.Reason))
 	})
 	return d
-}
-
-// explain is what the owner of a server reads when no host was found.
-func (d *decision) explain() string {
-	if d.Considered == 0 {
-		return "No valid host was found. There is no compute host yet."
-	}
-	var parts []string
-	for _, v := range d.Hosts {
-		parts = append(parts, v.Host+": "+v.Reason)
-	}
-	if more := d.Considered - len(d.Hosts); more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more hosts", more))
-	}
-	return "No valid host was found. " + strings.Join(parts, "; ") + "."
 }

@@ -19,6 +19,7 @@ const (
 	whyZone
 	whyOtherHost
 	whyExcluded
+	whyBarred
 	whyArch
 	whyGroupFull
 	whyGroupElsewhere
@@ -46,7 +47,7 @@ func (w why) filter() string {
 		return "availability_zone"
 	case whyOtherHost:
 		return "force_hosts"
-	case whyExcluded:
+	case whyExcluded, whyBarred:
 		return "ignore_hosts"
 	case whyArch:
 		return "ImagePropertiesFilter"
@@ -104,10 +105,8 @@ func judge(c *candidate, q *question, now time.Time) miss {
 	case q.Host != "" && q.Host != c.name:
 		return miss{why: whyOtherHost}
 	}
-	if len(q.Excluded) > 0 {
-		if _, excluded := q.Excluded[c.name]; excluded {
-			return miss{why: whyExcluded}
-		}
+	if m := exclusionFilter(c, q.wish); m.why != whyNone {
+		return m
 	}
 	if q.arch != "" && !slices.Contains(c.archs, q.arch) {
 		return miss{why: whyArch}
@@ -125,6 +124,16 @@ func judge(c *candidate, q *question, now time.Time) miss {
 		return m
 	}
 	return resourceFilter(c, q.amount)
+}
+
+func exclusionFilter(c *candidate, w *wish) miss {
+	if reason, barred := w.Barred[c.name]; barred {
+		return miss{why: whyBarred, class: reason}
+	}
+	if reason, excluded := w.Excluded[c.name]; excluded {
+		return miss{why: whyExcluded, class: strings.TrimSuffix(reason, ".")}
+	}
+	return miss{}
 }
 
 func groupFilter(c *candidate, g *groupWish) miss {
@@ -178,8 +187,6 @@ func (r *refused) verdict(q *question, now time.Time) verdict {
 		v.Reason = fmt.Sprintf("its compute service has not reported for %d seconds", int(now.Sub(r.host.seen).Seconds()))
 	case whyZone:
 		v.Reason = fmt.Sprintf("it is in availability zone %s, not in %s", r.host.zone, q.Zone)
-	case whyExcluded:
-		v.Reason = "it failed before: " + strings.TrimSuffix(q.Excluded[r.host.name], ".")
 	case whyArch:
 		v.Reason = fmt.Sprintf("it cannot run guests of architecture %s", q.arch)
 	case whyGroupFull:
@@ -210,7 +217,9 @@ func (k countKey) text() string {
 	case whyOtherHost:
 		return "another host was asked for"
 	case whyExcluded:
-		return "it failed before"
+		return "it failed before: " + k.class
+	case whyBarred:
+		return k.class
 	case whyArch:
 		return "it cannot run guests of that architecture"
 	case whyGroupFull:

@@ -41,6 +41,7 @@ func TestFirstFailingReason(t *testing.T) {
 		"disabled":      {host: func(c *candidate) { c.disabled = true }, want: "its compute service is disabled"},
 		"zone":          {wish: func(w *wish) { w.Zone = "east" }, want: "it is in availability zone nova, not in east"},
 		"host":          {wish: func(w *wish) { w.Host = "other" }, want: "another host was asked for"},
+		"barred":        {wish: func(w *wish) { w.Barred = map[string]string{"h": leavesHost} }, want: "the server is to leave it"},
 		"excluded":      {wish: func(w *wish) { w.Excluded = map[string]string{"h": "no space left."} }, want: "it failed before: no space left"},
 		"architecture":  {wish: func(w *wish) { w.Arch = "arm64" }, want: "it cannot run guests of architecture aarch64"},
 		"anti-affinity": {wish: func(w *wish) { w.Group = &groupWish{Policy: "anti-affinity", Hosts: map[string]int{"h": 1}} }, want: "it runs 1 members of the server group already"},
@@ -66,7 +67,7 @@ func TestFirstFailingReason(t *testing.T) {
 			if d.Hosts[0].Reason != test.want || d.Hosts[0].Fits != (test.want == "") || (d.Chosen == "h") != (test.want == "") {
 				t.Errorf("decision %+v", d)
 			}
-			if test.want != "" && d.explain() != "No valid host was found. h: "+test.want+"." {
+			if test.want != "" && (!strings.HasPrefix(d.explain(), "No valid host was found. 1 host: ") || strings.Contains(d.explain(), "h:")) {
 				t.Errorf("explained: %s", d.explain())
 			}
 		})
@@ -95,11 +96,12 @@ func TestOfManyHostsTheNearestAreListedAndAllAreCounted(t *testing.T) {
 	if d.Chosen != "" || d.Considered != 1000 || d.Fitting != 0 || len(d.Hosts) != maxListed {
 		t.Fatalf("decision %+v", d)
 	}
-	want := []tally{{"it has too few MB of memory", 500, "placement"}, {"its compute service is disabled", 500, "ComputeFilter"}}
+	want := []tally{{Reason: "it has too few MB of memory", Hosts: 500, Filter: "placement", Class: classMemory, Needed: 600, Free: 499},
+		{Reason: "its compute service is disabled", Hosts: 500, Filter: "ComputeFilter"}}
 	if diff := cmp.Diff(want, d.Refused); diff != "" {
 		t.Error(diff)
 	}
-	if d.Hosts[0].Host != "full-480" || d.Hosts[19].Host != "full-499" || !strings.HasSuffix(d.explain(), "full-499: 600 MB of memory needed, 499 free (101 too few); and 980 more hosts.") {
+	if d.Hosts[0].Host != "full-480" || d.Hosts[19].Host != "full-499" || d.explain() != "No valid host was found. Each of 500 hosts: it has too few MB of memory (600 needed, 499 free at most); each of 500 hosts: its compute service is disabled." {
 		t.Errorf("listed %v, explained: %s", d.Hosts, d.explain())
 	}
 }

@@ -145,7 +145,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	}
 	s.pulse = pulse.New(pulse.Config{Clock: deps.Clock, Log: deps.Log, Load: s.loadGenerations, Write: s.writeSigns})
 	s.engine = work.New(work.Config{Service: "compute", Owner: deps.Owner, DB: deps.DB, Bus: deps.Bus, Clock: deps.Clock,
-		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Keep: deps.Keep, Ended: s.operationEnded, Workers: 64})
+		Log: deps.Log, Metrics: deps.Metrics, Hook: deps.Hook, Lease: deps.Lease, Roles: deps.Roles, Keep: deps.Keep, Ended: s.operationEnded, Forgotten: forgetDecisions, Workers: 64})
 	if err := s.engine.Register(s.serverCreate(), s.serverDelete(), s.serverStart(), s.serverStop(), s.serverReboot(), s.serverPause(), s.serverUnpause(), s.serverSuspend(), s.serverResume(),
 		s.serverRescue(), s.serverUnrescue(), s.serverSoftDelete(), s.serverRestore(), s.serverPassword(), s.serverCrashDump(),
 		s.interfaceAttach(), s.interfaceDetach(), s.serverResize(), s.serverMigrate(), s.serverResizeConfirm(), s.serverResizeRevert(),
