@@ -54,7 +54,7 @@ func authorityName(cloudID string) string { return "Virga cloud " + cloudID }
 func (cl *cloud) followAuthority() {
 	cl.onRun(func(ctx context.Context) error {
 		known := cl.authority.Trusted()
-		return cl.cluster.FollowSecret(ctx, secretAuthority, func(text []byte) error {
+		return cl.cluster.Follow(secretAuthority, func(text []byte) error {
 			if err := cl.authority.Replace(text); err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (cl *cloud) followAuthority() {
 			known = cl.authority.Trusted()
 			cl.log.InfoContext(ctx, "the authority has other keys", "issues", cl.authority.Pin().String())
 			return cl.renewed()
-		})
+		}).Run(ctx)
 	})
 }
 

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"virga/app/cluster"
 	"virga/app/folder"
 	"virga/core/conf"
 	"virga/core/token"
@@ -48,15 +50,15 @@ func (cl *cloud) tokenKeys(ctx context.Context) (*token.Keys, error) {
 		return nil, fmt.Errorf("remove token keys that were taken over: %w", err)
 	}
 	keys := token.NewKeys(ring)
-	cl.onRun(func(ctx context.Context) error {
-		return cl.cluster.FollowSecret(ctx, secretTokenKeys, func(text []byte) error {
-			ring, err := token.ParseKeyRing(text)
-			if err == nil {
-				keys.Replace(ring)
-			}
-			return err
-		})
+	follower := cl.cluster.Follow(secretTokenKeys, func(text []byte) error {
+		ring, err := token.ParseKeyRing(text)
+		if err == nil {
+			keys.Replace(ring)
+		}
+		return err
 	})
+	cl.onRun(follower.Run)
+	keys.WhenMissing(cl.looks(follower))
 	return keys, nil
 }
 
@@ -75,17 +77,33 @@ func (cl *cloud) signingRing(ctx context.Context) (token.SigningRing, error) {
 	return token.ParseSigningRing(text)
 }
 
-// followSigningKeys has replace be called with the ring whenever it has changed.
-func (cl *cloud) followSigningKeys(replace func(token.SigningRing)) {
-	cl.onRun(func(ctx context.Context) error {
-		return cl.cluster.FollowSecret(ctx, secretSigningKeys, func(text []byte) error {
-			ring, err := token.ParseSigningRing(text)
-			if err == nil {
-				replace(ring)
-			}
-			return err
-		})
+// looksTimeout bounds how long a token that no key opens waits for newer keys.
+const looksTimeout = 2 * time.Second
+
+// looks has a secret that is followed be looked at now: who rotates keys twice at once has made
+// tokens that a process without news of the first rotation cannot open.
+func (cl *cloud) looks(follower *cluster.Follower) func() {
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), looksTimeout)
+		defer cancel()
+		if err := follower.Look(ctx); err != nil {
+			cl.log.Warn("look for newer keys", "error", err)
+		}
+	}
+}
+
+// followSigningKeys has replace be called with the ring whenever it has changed, and returns what
+// looks for a change now.
+func (cl *cloud) followSigningKeys(replace func(token.SigningRing)) func() {
+	follower := cl.cluster.Follow(secretSigningKeys, func(text []byte) error {
+		ring, err := token.ParseSigningRing(text)
+		if err == nil {
+			replace(ring)
+		}
+		return err
 	})
+	cl.onRun(follower.Run)
+	return cl.looks(follower)
 }
 
 // signingKeys are the keys that sign tokens, as the cloud has them now and later. Every cloud
@@ -97,7 +115,7 @@ func (cl *cloud) signingKeys(ctx context.Context) (*token.SigningKeys, error) {
 		return nil, err
 	}
 	keys := token.NewSigningKeys(ring)
-	cl.followSigningKeys(keys.Replace)
+	keys.WhenMissing(cl.followSigningKeys(keys.Replace))
 	return keys, nil
 }
 
@@ -108,7 +126,7 @@ func (cl *cloud) publicKeys(ctx context.Context) (*token.PublicKeys, error) {
 		return nil, err
 	}
 	keys := token.NewPublicKeys(ring)
-	cl.followSigningKeys(keys.Replace)
+	keys.WhenMissing(cl.followSigningKeys(keys.Replace))
 	return keys, nil
 }
 
@@ -133,15 +151,13 @@ func (cl *cloud) openVault(ctx context.Context) (*vault.Safe, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl.onRun(func(ctx context.Context) error {
-		return cl.cluster.FollowSecret(ctx, secretVault, func(text []byte) error {
-			ring, err := vault.ParseRing(text)
-			if err != nil {
-				return err
-			}
-			return safe.Replace(ring)
-		})
-	})
+	cl.onRun(cl.cluster.Follow(secretVault, func(text []byte) error {
+		ring, err := vault.ParseRing(text)
+		if err != nil {
+			return err
+		}
+		return safe.Replace(ring)
+	}).Run)
 	return safe, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,7 +213,7 @@ func TestSecretsAreFollowed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_ = there.FollowSecret(ctx, "x", func(text []byte) error { seen <- string(text); return nil })
+		_ = there.Follow("x", func(text []byte) error { seen <- string(text); return nil }).Run(ctx)
 	})
 	if got := <-seen; got != "one" {
 		t.Errorf("saw %q first", got)
@@ -226,6 +227,42 @@ func TestSecretsAreFollowed(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// TestALookSeesWhatWasThere asks for looks without bells and timers, many at once.
+func TestALookSeesWhatWasThere(t *testing.T) {
+	p := newPlace(t)
+	dir := t.TempDir()
+	here, there := p.must(dir), p.must(dir)
+	var known atomic.Pointer[string]
+	follower := there.Follow("x", func(text []byte) error {
+		now := string(text)
+		known.Store(&now)
+		return nil
+	})
+	if err := follower.Look(t.Context()); err != nil || known.Load() != nil {
+		t.Errorf("a look at no secret: %v", err)
+	}
+	for i := range 3 {
+		want := fmt.Sprint(i)
+		if err := here.ChangeSecret(t.Context(), "x", func([]byte) ([]byte, error) { return []byte(want), nil }); err != nil {
+			t.Fatal(err)
+		}
+		var askers sync.WaitGroup
+		for range 20 {
+			askers.Go(func() {
+				if err := follower.Look(t.Context()); err != nil || *known.Load() != want {
+					t.Errorf("after the change to %s a look has seen %s, %v", want, *known.Load(), err)
+				}
+			})
+		}
+		askers.Wait()
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := follower.Look(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("a look for nobody: %v", err)
+	}
 }
 
 func TestProcessesAreSeen(t *testing.T) {

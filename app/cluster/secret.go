@@ -3,17 +3,12 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"virga/core/db"
 )
 
-// topicSecrets rings when a secret has changed; followEvery is how often those that follow
-// one look without having heard it.
-const (
-	topicSecrets = "cloud.secrets"
-	followEvery  = 2 * time.Second
-)
+// topicSecrets rings when a secret has changed.
+const topicSecrets = "cloud.secrets"
 
 // Secret returns a secret of the cloud, made by mint when there is none. When several
 // processes make it at once, all get the one that was first.
@@ -62,28 +57,6 @@ func (c *Cluster) ChangeSecret(ctx context.Context, name string, change func(old
 	if err != nil {
 		return fmt.Errorf("change secret %s: %w", name, err)
 	}
-	return nil
-}
-
-// FollowSecret calls changed with a secret whenever another version of it is seen, until
-// ctx ends: within two seconds, sooner when the bus works.
-func (c *Cluster) FollowSecret(ctx context.Context, name string, changed func(text []byte) error) error {
-	var seen int64
-	c.each(ctx, topicSecrets, followEvery, func(ctx context.Context) {
-		version, err := c.version(ctx, name)
-		if err == nil && version != seen && version != 0 {
-			var text []byte
-			if text, version, err = c.secret(ctx, name); err == nil {
-				err = changed(text)
-			}
-			if err == nil {
-				seen = version
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			c.cfg.Log.WarnContext(ctx, "follow a secret", "name", name, "error", err)
-		}
-	})
 	return nil
 }
 

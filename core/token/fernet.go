@@ -52,20 +52,17 @@ func (f *Fernet) Open(token string, now time.Time) (Payload, error) {
 	if err != nil {
 		return Payload{}, err
 	}
-	for _, key := range f.keys.current() {
-		message, ok := key.open(sealed)
-		if !ok {
-			continue
-		}
-		p, err := decodePayload(message)
-		if err != nil {
-			return Payload{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-		}
-		p.IssuedAt = made
-		if !now.Before(p.ExpiresAt) {
-			return p, ErrExpired
-		}
-		return p, nil
+	message, ok := f.keys.open(sealed)
+	if !ok {
+		return Payload{}, ErrInvalid
 	}
-	return Payload{}, ErrInvalid
+	p, err := decodePayload(message)
+	if err != nil {
+		return Payload{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	p.IssuedAt = made
+	if !now.Before(p.ExpiresAt) {
+		return p, ErrExpired
+	}
+	return p, nil
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -166,12 +167,15 @@ func (k *PublicKeys) verifies(text, signature string) bool {
 	}
 	r, s := new(big.Int).SetBytes(raw[:jwsHalf]), new(big.Int).SetBytes(raw[jwsHalf:])
 	digest := sha256.Sum256([]byte(text))
-	for _, key := range k.current() {
-		if ecdsa.Verify(key, digest[:], r, s) {
-			return true
-		}
+	signs := func(key *ecdsa.PublicKey) bool { return ecdsa.Verify(key, digest[:], r, s) }
+	if slices.ContainsFunc(k.current(), signs) {
+		return true
 	}
-	return false
+	if k.look == nil {
+		return false
+	}
+	k.look()
+	return slices.ContainsFunc(k.current(), signs)
 }
 
 // payload checks the claims as those of a Fernet token are.

@@ -219,6 +219,23 @@ func TestSignedTokensOutliveRotations(t *testing.T) {
 	}
 }
 
+// TestMissingSigningKeysAreLookedFor is TestMissingKeysAreLookedFor for signed tokens.
+func TestMissingSigningKeysAreLookedFor(t *testing.T) {
+	clock := newClock()
+	ring := newRing(t)
+	next := rotated(t, rotated(t, ring))
+	behind, looks := NewPublicKeys(ring), 0
+	behind.WhenMissing(func() { looks++; behind.Replace(next) })
+	fresh := mustIssue(t, NewJWS(NewSigningKeys(next), clock), somePayloads(clock.now)["project"])
+	forged := mustIssue(t, NewJWS(NewSigningKeys(newRing(t)), clock), somePayloads(clock.now)["project"])
+	if _, err := behind.Open(fresh, clock.now); err != nil || looks != 1 {
+		t.Errorf("after two rotations: %v, %d looks", err, looks)
+	}
+	if _, err := behind.Open(forged, clock.now); !errors.Is(err, ErrInvalid) || looks != 2 {
+		t.Errorf("a forged token: %v, %d looks", err, looks)
+	}
+}
+
 func TestSigningRingsAreKeptAsText(t *testing.T) {
 	ring := newRing(t)
 	text, err := ring.Text()

@@ -111,3 +111,26 @@ func (k *Keys) Replace(ring KeyRing) {
 	defer k.mu.Unlock()
 	k.held = ring.keys
 }
+
+// WhenMissing has look be called when a token comes that no key opens; look may Replace the keys, and the token is tried
+// again. It is set before the keys are used, and look has to bound by itself how often strangers make it work.
+func (k *Keys) WhenMissing(look func()) { k.look = look }
+
+// open finds the key of a decoded token and returns the token's message; false when there is none.
+func (k *Keys) open(sealed []byte) ([]byte, bool) {
+	message, ok := openWith(k.current(), sealed)
+	if !ok && k.look != nil {
+		k.look()
+		message, ok = openWith(k.current(), sealed)
+	}
+	return message, ok
+}
+
+func openWith(keys []fernetKey, sealed []byte) ([]byte, bool) {
+	for i := range keys {
+		if message, ok := keys[i].open(sealed); ok {
+			return message, true
+		}
+	}
+	return nil, false
+}

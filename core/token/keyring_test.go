@@ -84,6 +84,52 @@ func TestRingsOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestMissingKeysAreLookedFor has a process open what was sealed after two rotations of which it
+// has not heard.
+func TestMissingKeysAreLookedFor(t *testing.T) {
+	clock := newClock()
+	ring, err := NewKeyRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, looks := NewKeys(ring), 0
+	var next KeyRing
+	there.WhenMissing(func() { looks++; there.Replace(next) })
+	open := func(text string) error {
+		_, err := NewFernet(there, clock).Open(text, clock.Now())
+		return err
+	}
+	next = ring
+	for range 2 {
+		if next, err = next.Rotated(5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issued, err := NewFernet(NewKeys(next), clock).Issue(Payload{UserID: "u", ExpiresAt: clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := open(issued.Reveal()); err != nil || looks != 1 {
+			t.Errorf("after two rotations: %v, %d looks", err, looks)
+		}
+	}
+	if err := open("no token"); !errors.Is(err, ErrInvalid) || looks != 1 {
+		t.Errorf("what has not the form of a token: %v, %d looks", err, looks)
+	}
+	stranger, err := NewKeyRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := NewFernet(NewKeys(stranger), clock).Issue(Payload{UserID: "u", ExpiresAt: clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := open(forged.Reveal()); !errors.Is(err, ErrInvalid) || looks != 2 {
+		t.Errorf("a forged token: %v, %d looks", err, looks)
+	}
+}
+
 func TestWrongRings(t *testing.T) {
 	if _, err := ParseKeyRing(nil); !errors.Is(err, ErrNoKeys) {
 		t.Errorf("no text: %v", err)

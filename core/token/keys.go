@@ -34,6 +34,8 @@ const (
 type Keys struct {
 	// dir is the repository, empty for keys that somebody else keeps.
 	dir string
+	// look is set by WhenMissing.
+	look func()
 
 	mu       sync.RWMutex
 	modified time.Time

@@ -118,6 +118,9 @@ func (k *SigningKeys) Replace(ring SigningRing) {
 	k.public.Replace(ring)
 }
 
+// WhenMissing is that of Keys, for a token that no key verifies.
+func (k *SigningKeys) WhenMissing(look func()) { k.public.WhenMissing(look) }
+
 // Count returns how many keys can verify tokens, the staged one included.
 func (k *SigningKeys) Count() int { return len(k.public.current()) }
 
@@ -129,6 +132,9 @@ func (k *SigningKeys) primary() *ecdsa.PrivateKey {
 
 // PublicKeys are the public halves of a ring: they verify tokens and can make none.
 type PublicKeys struct {
+	// look is set by WhenMissing.
+	look func()
+
 	mu   sync.RWMutex
 	held []*ecdsa.PublicKey
 }
@@ -150,6 +156,9 @@ func (k *PublicKeys) Replace(ring SigningRing) {
 	defer k.mu.Unlock()
 	k.held = held
 }
+
+// WhenMissing is that of Keys, for a token that no key verifies.
+func (k *PublicKeys) WhenMissing(look func()) { k.look = look }
 
 func (k *PublicKeys) current() []*ecdsa.PublicKey {
 	k.mu.RLock()
