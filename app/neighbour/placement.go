@@ -82,6 +82,39 @@ func (p *Placement) EnsureProvider(ctx context.Context, id, name string, invento
 	return p.again(ctx, func() error { return p.setTraits(ctx, id, traits) })
 }
 
+// ChangeAggregates implements compute.Placement.
+func (p *Placement) ChangeAggregates(ctx context.Context, id string, add, remove []string) error {
+	return p.again(ctx, func() error {
+		var now struct {
+			Generation int64    `json:"resource_provider_generation"`
+			Aggregates []string `json:"aggregates"`
+		}
+		if err := p.client.Do(ctx, http.MethodGet, providerPath(id)+"/aggregates", nil, &now); err != nil {
+			return err
+		}
+		want := slices.DeleteFunc(slices.Clone(now.Aggregates), func(a string) bool { return slices.Contains(remove, a) })
+		for _, a := range add {
+			if !slices.Contains(want, a) {
+				want = append(want, a)
+			}
+		}
+		if slices.Equal(want, now.Aggregates) {
+			return nil
+		}
+		now.Aggregates = append([]string{}, want...)
+		return p.client.Do(ctx, http.MethodPut, providerPath(id)+"/aggregates", now, nil)
+	})
+}
+
+// RemoveProvider implements compute.Placement.
+func (p *Placement) RemoveProvider(ctx context.Context, id string) error {
+	err := p.client.Do(ctx, http.MethodDelete, providerPath(id), nil, nil)
+	if status(err) == http.StatusNotFound {
+		return nil
+	}
+	return refusal(err)
+}
+
 // again repeats a change that is guarded by a generation while it loses races.
 func (p *Placement) again(ctx context.Context, change func() error) error {
 	var err error

@@ -151,7 +151,8 @@ func (s *Service) aggregateCreate(ctx context.Context, r *api.Request) (any, err
 
 // changeAggregate reads an aggregate in a transaction, has it changed and writes it, the zones of its hosts and of
 // those that it loses included.
-func (s *Service) changeAggregate(ctx context.Context, r *api.Request, action string, change func(tx *db.Tx, row *aggregate) error) (any, error) {
+// Detail is what else the feed says of it.
+func (s *Service) changeAggregate(ctx context.Context, r *api.Request, action string, detail map[string]any, change func(tx *db.Tx, row *aggregate) error) (any, error) {
 	var row *aggregate
 	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
 		if row, err = readAggregate(tx, r); err != nil {
@@ -171,7 +172,10 @@ func (s *Service) changeAggregate(ctx context.Context, r *api.Request, action st
 		if err := s.settleZones(tx, r, hostsConcerned(before, row)); err != nil {
 			return err
 		}
-		return s.record(tx, r, feed.Change{Kind: "aggregate", ID: row.ID, Action: action, Before: before, After: documentOfAggregate(row)})
+		if !slices.Equal(before.Hosts, row.hosts) {
+			tx.AfterCommit(func() { s.deps.Bus.Ring(topicAggregates) })
+		}
+		return s.record(tx, r, feed.Change{Kind: "aggregate", ID: row.ID, Action: action, Before: before, After: documentOfAggregate(row), Detail: detail})
 	})
 	if err != nil {
 		return nil, err
@@ -256,7 +260,11 @@ func (s *Service) aggregateUpdate(ctx context.Context, r *api.Request) (any, err
 			return nil, err
 		}
 	}
-	answer, err := s.changeAggregate(ctx, r, "update", func(tx *db.Tx, row *aggregate) error {
+	detail := map[string]any{"name": in.Aggregate.Name != nil}
+	if in.Aggregate.Zone != nil {
+		detail["metadata"] = map[string]any{zoneKey: zone}
+	}
+	answer, err := s.changeAggregate(ctx, r, "update", detail, func(tx *db.Tx, row *aggregate) error {
 		if name != "" {
 			row.Name = name
 		}
@@ -378,7 +386,13 @@ func (s *Service) aggregateAction(ctx context.Context, r *api.Request) (any, err
 	if err := json.Unmarshal(body[name], &in); err != nil {
 		return nil, api.BadRequest("Invalid input for field/attribute %s.", name)
 	}
-	answer, err := s.changeAggregate(ctx, r, name, change)
+	detail := map[string]any{}
+	if name == "set_metadata" {
+		detail["metadata"] = in.Metadata
+	} else {
+		detail["host"] = in.Host
+	}
+	answer, err := s.changeAggregate(ctx, r, name, detail, change)
 	if name == "remove_host" && api.StatusOf(err) == 404 {
 		return nil, api.NotFound("Cannot remove host %s in aggregate %s", oneLine(in.Host, 60), oneLine(r.Param("aggregate_id"), 60))
 	}

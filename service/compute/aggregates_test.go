@@ -1,7 +1,10 @@
 package compute_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,4 +129,146 @@ func TestSchedulerHeedsAggregatesAndHints(t *testing.T) {
 	on(r.create(""), "host2")
 	r.do(admin(), latest, "POST", path+"/action", `{"set_metadata":{"metadata":{"filter_tenant_id":null}}}`).want(200, "")
 	on(r.create(""), "host1")
+}
+
+func TestZonesAreAvailableAsTheirHostsAreEnabled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	zones := func(path string) string {
+		return r.do(admin(), latest, "GET", "/v2.1/os-availability-zone"+path, "").want(200, "").text
+	}
+	if got := zones(""); got != `{"availabilityZoneInfo":[{"zoneName":"nova","zoneState":{"available":true},"hosts":null}]}` {
+		t.Errorf("without hosts: %s", got)
+	}
+	r.startNode("host1", 16_384)
+	r.startNode("host2", 16_384)
+	east := r.aggregate("e", `"east"`)
+	r.do(admin(), latest, "POST", east+"/action", `{"add_host":{"host":"host1"}}`).want(200, "")
+	r.do(admin(), "2.1", "PUT", "/v2.1/os-services/disable", `{"host":"host1","binary":"nova-compute"}`).want(200, "")
+	if got := zones(""); got != `{"availabilityZoneInfo":[{"zoneName":"nova","zoneState":{"available":true},"hosts":null},{"zoneName":"east","zoneState":{"available":false},"hosts":null}]}` {
+		t.Errorf("with one host disabled: %s", got)
+	}
+	detail := zones("/detail")
+	if !strings.Contains(detail, `"hosts":{"host2":{"nova-compute":{"active":true,"available":true,`) || !strings.HasSuffix(detail, `{"zoneName":"east","zoneState":{"available":false},"hosts":null}]}`) {
+		t.Errorf("detail: %s", detail)
+	}
+	r.do(admin(), "2.1", "PUT", "/v2.1/os-services/enable", `{"host":"host1","binary":"nova-compute"}`).want(200, "")
+	r.do(admin(), "2.11", "PUT", "/v2.1/os-services/force-down", `{"host":"host1","binary":"nova-compute","forced_down":true}`).want(200, "")
+	if got := zones("/detail"); !strings.Contains(got, `{"zoneName":"east","zoneState":{"available":true},"hosts":{"host1":{"nova-compute":{"active":true,"available":false,`) {
+		t.Errorf("with one host down: %s", got)
+	}
+}
+
+func TestPlacementHearsOfAggregates(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	n := r.startNode("host1", 16_384)
+	inPlacement := func() string {
+		r.world.mu.Lock()
+		defer r.world.mu.Unlock()
+		for _, p := range r.world.providers {
+			slices.Sort(p.aggregates)
+			return strings.Join(p.aggregates, " ")
+		}
+		return "no provider"
+	}
+	const foreign = "0aaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	r.world.mu.Lock()
+	for _, p := range r.world.providers {
+		p.aggregates = []string{foreign} // somebody else's
+	}
+	refuse := true
+	r.world.refuse = func(call string) error {
+		if call == "aggregates" && refuse {
+			refuse = false
+			return errors.New("placement is away")
+		}
+		return nil
+	}
+	r.world.mu.Unlock()
+	path := r.aggregate("fast", "null")
+	id := r.do(admin(), latest, "GET", path, "").str("aggregate", "uuid")
+	r.do(admin(), latest, "POST", path+"/action", `{"add_host":{"host":"host1"}}`).want(200, "")
+	both := strings.Join([]string{foreign, id}, " ")
+	if id < foreign {
+		both = strings.Join([]string{id, foreign}, " ")
+	}
+	r.ringUntil("compute.aggregates", "placement has the host in the aggregate", func() bool { return inPlacement() == both })
+	r.world.mu.Lock()
+	clear(r.world.providers) // placement lost it
+	r.world.mu.Unlock()
+	r.ringUntil("compute.hosts", "a provider made anew is in the aggregate again", func() bool { return inPlacement() == id })
+	r.do(admin(), latest, "POST", path+"/action", `{"remove_host":{"host":"host1"}}`).want(200, "")
+	r.ringUntil("compute.aggregates", "placement has the host out of the aggregate", func() bool { return inPlacement() == "" })
+	r.do(admin(), latest, "POST", path+"/action", `{"add_host":{"host":"host1"}}`).want(200, "")
+	n.stop()
+	n.call("PUT", "/internal/hosts/host1/alive", map[string]bool{"leaving": true}, nil)
+	service := r.do(admin(), latest, "GET", "/v2.1/os-services", "").str("services", 0, "id")
+	r.do(admin(), latest, "DELETE", "/v2.1/os-services/"+service, "").want(204, "")
+	r.ringUntil("compute.hosts", "the provider is gone", func() bool { return inPlacement() == "no provider" })
+	r.do(admin(), latest, "DELETE", path, "").want(200, "")
+}
+
+// ringUntil rings for a repair loop until something is true.
+func (r *rig) ringUntil(topic, what string, true func() bool) {
+	r.t.Helper()
+	r.waitFor(what, func() bool {
+		r.bus.Ring(topic)
+		return true()
+	})
+}
+
+func TestAggregatesAreToldAsNovaDoes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.startNode("host1", 16_384)
+	path := r.aggregate("fast", `"east"`)
+	for _, body := range []string{`{"add_host":{"host":"host1"}}`, `{"set_metadata":{"metadata":{"ssd":"true","old":null}}}`, `{"remove_host":{"host":"host1"}}`} {
+		r.do(admin(), latest, "POST", path+"/action", body).want(200, "")
+	}
+	r.do(admin(), latest, "PUT", path, `{"aggregate":{"name":"faster","availability_zone":"west"}}`).want(200, "")
+	r.do(admin(), latest, "POST", path+"/images", `{"cache":[{"id":"`+imageID+`"}]}`).want(202, "")
+	r.do(admin(), latest, "DELETE", path, "").want(200, "")
+	var plain, versioned []string
+	payloads := map[string]string{}
+	for _, n := range told(t, r.changesOf("aggregate", "")) {
+		text, err := json.Marshal(n.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.Versioned {
+			versioned = append(versioned, strings.TrimPrefix(n.EventType, "aggregate."))
+			payloads["versioned "+n.EventType+" of "+n.Publisher] = string(text)
+		} else {
+			plain = append(plain, strings.TrimPrefix(n.EventType, "aggregate."))
+			payloads[n.EventType+" of "+n.Publisher] = string(text)
+		}
+	}
+	phases := func(words ...string) (all []string) {
+		for _, word := range words {
+			all = append(all, word+".start", word+".end")
+		}
+		return all
+	}
+	if want := phases("create", "addhost", "updatemetadata", "removehost", "updateprop", "updatemetadata", "delete"); !slices.Equal(plain, want) {
+		t.Errorf("plain: %q", plain)
+	}
+	if want := phases("create", "add_host", "update_metadata", "remove_host", "update_prop", "update_metadata", "cache_images", "delete"); !slices.Equal(versioned, want) {
+		t.Errorf("versioned: %q", versioned)
+	}
+	for key, want := range map[string]string{
+		"aggregate.create.start of aggregate.fast":                 `"meta_data":{"availability_zone":"east"},"name":"fast"`,
+		"aggregate.create.end of aggregate.1":                      `{"aggregate_id":1,`,
+		"aggregate.addhost.end of aggregate.1":                     `{"aggregate_id":1,"host_name":"host1","name":"fast"}`,
+		"aggregate.updatemetadata.end of aggregate.1":              `{"aggregate_id":1,"meta_data":{"availability_zone":"west"}}`,
+		"aggregate.updateprop.start of aggregate.1":                `{"aggregate_id":1}`,
+		"versioned aggregate.create.start of nova-api:api-host":    `"hosts":null,"id":null,"metadata":{"availability_zone":"east"},"name":"fast"`,
+		"versioned aggregate.add_host.start of nova-api:api-host":  `"hosts":[],"id":1`,
+		"versioned aggregate.add_host.end of nova-api:api-host":    `"hosts":["host1"],"id":1`,
+		"versioned aggregate.remove_host.end of nova-api:api-host": `"nova_object.name":"AggregatePayload","nova_object.namespace":"nova","nova_object.version":"1.1"`,
+	} {
+		if !strings.Contains(payloads[key], want) {
+			t.Errorf("%s is %s, want %s", key, payloads[key], want)
+		}
+	}
 }

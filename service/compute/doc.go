@@ -12,7 +12,7 @@
 //
 // Reconcilers: hosts (a resource provider in placement for each host), addresses (the
 // servers' cached network information), reclaim (servers whose delete can no longer be taken back),
-// confirm (moves that nobody confirmed), drains (hosts that are to be empty), arrivals (ports of servers that arrived while they ran), image_caches (images that hosts of aggregates are to have beforehand), archive (old rows of deleted servers).
+// confirm (moves that nobody confirmed), drains (hosts that are to be empty), arrivals (ports of servers that arrived while they ran), aggregates (host aggregates in placement), image_caches (images that hosts of aggregates are to have beforehand), archive (old rows of deleted servers).
 //
 // Neighbours, as interfaces in neighbours.go: image, network, placement. It speaks to
 // nothing else: node agents ask it (package orders), it never opens a connection to a host.

@@ -5,20 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"virga/core/feed"
 )
 
 // told are the details of what the feed tells of aggregates' images, in its order.
 func (r *rig) told(action string) []map[string]any {
 	r.t.Helper()
 	var found []map[string]any
-	entries, err := feed.After(r.t.Context(), r.db, 0, 1000)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.Kind == "aggregate" && e.Action == action {
+	for _, e := range r.changesOf("aggregate", "") {
+		if e.Action == action {
 			found = append(found, e.Detail)
 		}
 	}
@@ -52,7 +46,7 @@ func TestHostsOfAggregatesCacheImages(t *testing.T) {
 		t.Error("it ended without the host that is away")
 	}
 	away.run()
-	r.waitFor("the end", func() bool { return len(r.told("cache_images.end")) == 1 })
+	r.ringUntil("compute.caches", "the end", func() bool { return len(r.told("cache_images.end")) == 1 })
 	if end := fmt.Sprint(r.told("cache_images.end")[0]); end != "map[cached:5 existing:0 failed:1 hosts:3 skipped:0]" {
 		t.Errorf("end: %s", end)
 	}

@@ -138,6 +138,10 @@ type Placement interface {
 	// EnsureProvider makes the resource provider be there, with the inventory and the traits
 	// (unknown traits are left out).
 	EnsureProvider(ctx context.Context, id, name string, inventory map[string]Inventory, traits []string) error
+	// ChangeAggregates puts the provider into aggregates and takes it out of others; status 404 when it is not there.
+	ChangeAggregates(ctx context.Context, id string, add, remove []string) error
+	// RemoveProvider removes a provider; one that is gone is fine. Status 409 while it has allocations.
+	RemoveProvider(ctx context.Context, id string) error
 	// Changes returns the providers that changed since the answer that had the cursor, all
 	// of them for an empty or forgotten cursor. What was committed before the call is in it.
 	Changes(ctx context.Context, cursor string) (ProviderChanges, error)

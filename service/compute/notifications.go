@@ -12,7 +12,7 @@ import (
 
 // Notifications tells changes as nova does: servers plain (nova/notifications/base.py,
 // info_from_instance) and versioned (nova/notifications/objects/instance.py), key pairs and
-// server groups plain, flavors versioned. host is this process's, for what no compute host
+// server groups plain, flavors versioned, aggregates both ways (notifications_aggregate.go). host is this process's, for what no compute host
 // tells.
 func Notifications(host string) notify.Format {
 	return func(e *feed.Entry) ([]notify.Notification, error) {
@@ -25,6 +25,8 @@ func Notifications(host string) notify.Format {
 			return groupNotifications(e, host)
 		case "flavor":
 			return flavorNotifications(e, host)
+		case "aggregate":
+			return aggregateNotifications(e, host)
 		}
 		return nil, nil
 	}

@@ -36,6 +36,9 @@ const (
 // and traits. It looks only at hosts that changed and at those whose provider placement
 // lost, which the roster knows without asking for each.
 func (s *Service) reconcileHosts(ctx context.Context) error {
+	if err := s.removeGoneProviders(ctx); err != nil {
+		return err
+	}
 	unplaced, err := s.roster.unplaced(ctx, s)
 	if err != nil {
 		return err
@@ -76,7 +79,13 @@ func (s *Service) provideHost(ctx context.Context, h *host) error {
 	if err := s.deps.Placement.EnsureProvider(ctx, h.HypervisorID, h.Facts.HostName, inventoryOf(h.Facts), traitsOf(h.Facts)); err != nil {
 		return err
 	}
-	return s.db.Write(ctx, func(tx *db.Tx) error { return setProvided(tx, h.Name, digestOf(h.Name, h.Facts)) })
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		if err := doubtMirrored(tx, h.Name); err != nil { // a provider that is made anew is in no aggregate
+			return err
+		}
+		tx.AfterCommit(func() { s.deps.Bus.Ring(topicAggregates) })
+		return setProvided(tx, h.Name, digestOf(h.Name, h.Facts))
+	})
 }
 
 func inventoryOf(f orders.Host) map[string]Inventory {

@@ -105,6 +105,8 @@ type Service struct {
 	addressesAfter string
 	// straysUpTo is the ended operation up to which the repair loop of strays has come.
 	straysUpTo work.Operation
+	// mirrorLooked says that what placement knows of aggregates was doubted once in this life; reconcileAggregates alone uses it.
+	mirrorLooked bool
 	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
 	roster *roster
 	// admissions has those who count a project's quota come one after the other.
@@ -253,6 +255,7 @@ func (s *Service) reconcilers() []reconciler {
 		{name: "confirm", every: time.Minute, once: s.reconcileConfirm},
 		{name: "drains", every: quietTime, topic: topicDrains, once: s.reconcileDrains},
 		{name: "arrivals", every: time.Minute, once: s.reconcileArrivals},
+		{name: "aggregates", every: 30 * time.Second, topic: topicAggregates, once: s.reconcileAggregates},
 		{name: "image_caches", every: 30 * time.Second, topic: topicCaches, once: s.reconcileImageCaches},
 		{name: "archive", every: time.Hour, once: s.reconcileArchive},
 	}

@@ -3,7 +3,10 @@ package compute
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"virga/core/api"
 	"virga/core/authz"
@@ -202,6 +205,10 @@ func (s *Service) serviceDelete(ctx context.Context, r *api.Request) (any, error
 		if err := leaveAggregates(tx, gone.Name); err != nil {
 			return err
 		}
+		if err := abandonProvider(tx, &gone); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { s.deps.Bus.Ring(topicHosts) })
 		return s.record(tx, r, feed.Change{Kind: "host", ID: gone.Name, Action: "delete", Before: documentOfHost(&gone)})
 	})
 	return nil, err
@@ -221,28 +228,44 @@ type zoneView struct {
 	Hosts map[string]map[string]map[string]any `json:"hosts"`
 }
 
-// zones lists the zones of enabled hosts, the default zone even when it has none.
+// zones lists the zones of hosts as nova does: one with an enabled host is available, whether or not that is up, and comes before those
+// without, whose hosts are not shown. A cloud without hosts has the default zone.
 func (s *Service) zones(ctx context.Context, detail bool) (any, error) {
 	hosts, err := s.readHosts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	views := []*zoneView{{Name: defaultZone, State: map[string]bool{"available": true}}}
-	byName := map[string]*zoneView{defaultZone: views[0]}
+	if len(hosts) == 0 {
+		return map[string]any{"availabilityZoneInfo": []*zoneView{{Name: defaultZone, State: map[string]bool{"available": true}}}}, nil
+	}
+	byName := map[string]*zoneView{}
 	for i := range hosts {
 		h := &hosts[i]
 		view := byName[h.Zone]
 		if view == nil {
-			view = &zoneView{Name: h.Zone, State: map[string]bool{"available": true}}
-			byName[h.Zone], views = view, append(views, view)
+			view = &zoneView{Name: h.Zone, State: map[string]bool{"available": false}}
+			byName[h.Zone] = view
 		}
+		if h.Disabled {
+			continue
+		}
+		view.State["available"] = true
 		if detail {
 			if view.Hosts == nil {
 				view.Hosts = map[string]map[string]map[string]any{}
 			}
-			view.Hosts[h.Name] = map[string]map[string]any{binaryCompute: {"available": h.up(s.clock.Now()), "active": !h.Disabled, "updated_at": microTime(h.LastSeen)}}
+			view.Hosts[h.Name] = map[string]map[string]any{binaryCompute: {"available": h.up(s.clock.Now()), "active": true, "updated_at": microTime(h.LastSeen)}}
 		}
 	}
+	views := slices.SortedFunc(maps.Values(byName), func(a, b *zoneView) int {
+		if x, y := a.State["available"], b.State["available"]; x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
 	return map[string]any{"availabilityZoneInfo": views}, nil
 }
 

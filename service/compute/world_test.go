@@ -34,8 +34,9 @@ type world struct {
 }
 
 type provider struct {
-	name      string
-	inventory map[string]compute.Inventory
+	name       string
+	inventory  map[string]compute.Inventory
+	aggregates []string
 }
 
 func newWorld() *world {
@@ -269,7 +270,34 @@ func (w placement) EnsureProvider(ctx context.Context, id, name string, inventor
 	leave, err := w.enter(ctx, "provider")
 	defer leave()
 	if err == nil {
-		w.providers[id] = &provider{name, inventory}
+		if w.providers[id] == nil {
+			w.providers[id] = &provider{}
+		}
+		w.providers[id].name, w.providers[id].inventory = name, inventory
+	}
+	return err
+}
+
+func (w placement) ChangeAggregates(ctx context.Context, id string, add, remove []string) error {
+	leave, err := w.enter(ctx, "aggregates")
+	defer leave()
+	switch p := w.providers[id]; {
+	case err != nil:
+		return err
+	case p == nil:
+		return api.NotFound("No resource provider with uuid %s found", id)
+	default:
+		p.aggregates = slices.DeleteFunc(p.aggregates, func(a string) bool { return slices.Contains(add, a) || slices.Contains(remove, a) })
+		p.aggregates = append(p.aggregates, add...)
+	}
+	return nil
+}
+
+func (w placement) RemoveProvider(ctx context.Context, id string) error {
+	leave, err := w.enter(ctx, "remove provider")
+	defer leave()
+	if err == nil {
+		delete(w.providers, id)
 	}
 	return err
 }

@@ -109,7 +109,7 @@ func (a *Agent) promise(id string) {
 func (a *Agent) tellPrecached(ctx context.Context, id string, report orders.CacheReport) {
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
 		err := a.cfg.Controller.ReportCache(ctx, a.cfg.Host, id, report)
-		var refused *api.Error
+		var refused *api.StatusError
 		if err == nil || errors.As(err, &refused) && refused.Status < 500 {
 			return
 		}
