@@ -1,7 +1,7 @@
 // Command total runs a `go test -json` command, shows what failed or was skipped
 // and why, and prints the totals as one line: "N passed, N failed".
 //
-//	go run ./test/total [-add FILE]... [-no-skips] go test -json ./...
+//	go run ./test/total [-add FILE]... [-failures FILE] [-no-skips] go test -json ./...
 //
 // A test with subtests counts as its subtests; a package that fails outside of
 // its tests (it does not compile, it panics) counts as one failure. It exits
@@ -27,14 +27,15 @@ func main() {
 		addTo = append(addTo, name)
 		return nil
 	})
+	failures := flag.String("failures", "", "append the end of what each failed test has said to this `FILE`")
 	noSkips := flag.Bool("no-skips", false, "count a skipped test as failed")
 	flag.Parse()
 	if flag.NArg() == 0 {
-		fmt.Fprintln(os.Stderr, "usage: total [-add FILE]... [-no-skips] go test -json PACKAGE...")
+		fmt.Fprintln(os.Stderr, "usage: total [-add FILE]... [-failures FILE] [-no-skips] go test -json PACKAGE...")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	ok, err := run(ctx, flag.Args(), addTo, *noSkips, os.Stdout)
+	ok, err := run(ctx, flag.Args(), files{totals: addTo, failures: *failures}, *noSkips, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "total:", err)
@@ -44,8 +45,14 @@ func main() {
 	}
 }
 
+// files are what a run appends to; an empty name is none.
+type files struct {
+	totals   []string
+	failures string
+}
+
 // run executes the command, reports to out and tells whether all is well.
-func run(ctx context.Context, command, addTo []string, noSkips bool, out io.Writer) (bool, error) {
+func run(ctx context.Context, command []string, addTo files, noSkips bool, out io.Writer) (bool, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
@@ -73,23 +80,27 @@ func run(ctx context.Context, command, addTo []string, noSkips bool, out io.Writ
 		failed = 1
 	}
 	fmt.Fprintf(out, "%d passed, %d failed\n", passed, failed)
-	for _, name := range addTo {
-		if err := appendTotals(name, passed, failed); err != nil {
+	for _, name := range addTo.totals { // one line for whoever sums up several runs
+		if err := appendTo(name, fmt.Sprintf("%d %d\n", passed, failed)); err != nil {
+			return false, err
+		}
+	}
+	if text := sum.failures.String(); addTo.failures != "" && text != "" {
+		if err := appendTo(addTo.failures, text); err != nil {
 			return false, err
 		}
 	}
 	return failed == 0, nil
 }
 
-// appendTotals adds one line for whoever sums up several runs.
-func appendTotals(path string, passed, failed int) (err error) {
+func appendTo(path, text string) (err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fmt.Errorf("open the totals: %w", err)
+		return fmt.Errorf("report: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := fmt.Fprintf(file, "%d %d\n", passed, failed); err != nil {
-		return fmt.Errorf("write the totals: %w", err)
+	if _, err := file.WriteString(text); err != nil {
+		return fmt.Errorf("report: %w", err)
 	}
 	return nil
 }

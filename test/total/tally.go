@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -31,7 +33,13 @@ type tally struct {
 	parents  map[testName]bool
 	output   map[testName]*strings.Builder
 	packages map[string]string
+	// failures is the end of what each failed test has said, without the tests that only have
+	// subtests which failed.
+	failures strings.Builder
 }
+
+// failureLines is how much of a failed test is in failures.
+const failureLines = 60
 
 func newTally(out io.Writer, noSkips bool) *tally {
 	return &tally{
@@ -99,6 +107,9 @@ func (t *tally) settle(name testName, e event) {
 		if e.Action != "pass" {
 			fmt.Fprintf(t.out, "%s: %s %s\n%s", strings.ToUpper(e.Action), e.Package, e.Test, t.text(name))
 		}
+		if e.Action == "fail" && t.failedAlone(name, e.Action) {
+			t.fails(name)
+		}
 		delete(t.output, name)
 	}
 }
@@ -110,8 +121,15 @@ func (t *tally) text(name testName) string {
 	return t.output[name].String()
 }
 
+// fails keeps the end of what a test, or a package, has said.
+func (t *tally) fails(name testName) {
+	lines := strings.SplitAfter(strings.TrimSuffix(t.text(name), "\n"), "\n")
+	fmt.Fprintf(&t.failures, "FAIL: %s %s\n%s\n", name.pkg, name.test, strings.Join(lines[max(0, len(lines)-failureLines):], ""))
+}
+
 // finish counts the tests without subtests and shows what broke outside of them.
 func (t *tally) finish() (passed, failed int) {
+	t.showUnended()
 	brokenTests := map[string]bool{}
 	skipped := 0
 	for name, result := range t.results {
@@ -135,6 +153,7 @@ func (t *tally) finish() (passed, failed int) {
 		fmt.Fprintf(t.out, "FAIL: %s\n%s", pkg, t.text(testName{pkg, ""}))
 		if !brokenTests[pkg] {
 			failed++
+			t.fails(testName{pkg, ""})
 		}
 	}
 	if skipped > 0 {
@@ -144,6 +163,22 @@ func (t *tally) finish() (passed, failed int) {
 		}
 	}
 	return passed, failed
+}
+
+// showUnended shows the tests that were running when their process died: what it said then is said
+// to be theirs.
+func (t *tally) showUnended() {
+	var unended []testName
+	for name := range t.output {
+		if name.test != "" && t.results[name] == "fail" && !t.parents[name] {
+			unended = append(unended, name)
+		}
+	}
+	slices.SortFunc(unended, func(a, b testName) int { return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.test, b.test)) })
+	for _, name := range unended {
+		fmt.Fprintf(t.out, "FAIL: %s %s has not ended\n%s", name.pkg, name.test, t.text(name))
+		t.fails(name)
+	}
 }
 
 // failedAlone tells whether a test with subtests failed though none of them did.

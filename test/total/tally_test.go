@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +54,14 @@ func TestTally(t *testing.T) {
 			failed: 1, shows: "panic: no\n",
 		},
 		{
+			name: "what a process says when it dies is shown",
+			events: `{"Action":"run","Package":"a","Test":"TestX"}
+{"Action":"run","Package":"a","Test":"TestX/one"}
+{"Action":"output","Package":"a","Test":"TestX/one","Output":"panic: no\n"}
+{"Action":"fail","Package":"a"}`,
+			failed: 1, shows: "FAIL: a TestX/one has not ended\npanic: no\n",
+		},
+		{
 			name: "a skip is shown with its reason",
 			events: `{"Action":"run","Package":"a","Test":"TestX"}
 {"Action":"output","Package":"a","Test":"TestX","Output":"needs root\n"}
@@ -87,7 +97,7 @@ func TestTally(t *testing.T) {
 
 func TestRunFailsWhenNoTestRan(t *testing.T) {
 	var out strings.Builder
-	ok, err := run(context.Background(), []string{"true"}, nil, false, &out)
+	ok, err := run(context.Background(), []string{"true"}, files{}, false, &out)
 	if err != nil || ok {
 		t.Fatalf("got ok=%v, error %v; want a failure", ok, err)
 	}
@@ -102,7 +112,7 @@ func TestRunAddsTotals(t *testing.T) {
 	event := `{"Action":"run","Package":"a","Test":"T"}
 {"Action":"pass","Package":"a","Test":"T"}`
 	for range 2 {
-		ok, err := run(context.Background(), []string{"echo", event}, []string{path, second}, false, &strings.Builder{})
+		ok, err := run(context.Background(), []string{"echo", event}, files{totals: []string{path, second}}, false, &strings.Builder{})
 		if err != nil || !ok {
 			t.Fatalf("got ok=%v, error %v", ok, err)
 		}
@@ -119,8 +129,49 @@ func TestRunAddsTotals(t *testing.T) {
 }
 
 func TestRunReportsTheCommandsFailure(t *testing.T) {
-	ok, err := run(context.Background(), []string{"false"}, nil, false, &strings.Builder{})
+	ok, err := run(context.Background(), []string{"false"}, files{}, false, &strings.Builder{})
 	if err != nil || ok {
 		t.Fatalf("got ok=%v, error %v; want a failure without an error of our own", ok, err)
+	}
+}
+
+// TestRunKeepsTheEndOfFailures looks at what is appended of tests that failed, beside others.
+func TestRunKeepsTheEndOfFailures(t *testing.T) {
+	var events strings.Builder
+	say := func(action, test, output string) {
+		text, err := json.Marshal(event{Action: action, Package: "a", Test: test, Output: output})
+		if err != nil {
+			t.Fatal(err)
+		}
+		events.Write(append(text, '\n'))
+	}
+	for _, test := range []string{"TestGood", "TestBad", "TestBad/one"} {
+		say("run", test, "")
+	}
+	say("output", "TestGood", "all is well\n")
+	say("pass", "TestGood", "")
+	for i := range 2 * failureLines {
+		say("output", "TestBad/one", fmt.Sprintf("line %d\n", i))
+	}
+	say("output", "TestBad", "of the parent\n")
+	say("fail", "TestBad/one", "")
+	say("fail", "TestBad", "")
+	say("fail", "", "")
+	path := filepath.Join(t.TempDir(), "failures")
+	ok, err := run(context.Background(), []string{"echo", events.String()}, files{failures: path}, false, &strings.Builder{})
+	if err != nil || ok {
+		t.Fatalf("got ok=%v, error %v", ok, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	want.WriteString("FAIL: a TestBad/one\n")
+	for i := range failureLines {
+		fmt.Fprintf(&want, "line %d\n", i+failureLines)
+	}
+	if string(text) != want.String() {
+		t.Errorf("kept is\n%s", text)
 	}
 }

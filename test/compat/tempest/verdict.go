@@ -49,11 +49,8 @@ func judge(results []result, must []string, regex string) (verdict, error) {
 // ok tells whether everything passed that must.
 func (v verdict) ok() bool { return len(v.broken) == 0 && len(v.passed) > 0 }
 
-// print shows failures, skips and totals.
+// print shows skips, then failures, which are looked for at the end, and totals.
 func (v verdict) print(out io.Writer) {
-	for _, r := range v.failed {
-		fmt.Fprintf(out, "FAILED %s\n%s\n", r.name, indent(essence(r.detail)))
-	}
 	reasons := map[string][]string{}
 	for _, r := range v.skipped {
 		reasons[r.detail] = append(reasons[r.detail], r.name)
@@ -69,6 +66,9 @@ func (v verdict) print(out io.Writer) {
 			fmt.Fprintf(out, "    %s\n", name)
 		}
 		delete(reasons, r.detail)
+	}
+	for _, r := range v.failed {
+		fmt.Fprintf(out, "FAILED %s\n%s\n", r.name, indent(essence(r.detail)))
 	}
 	for _, name := range v.broken {
 		fmt.Fprintf(out, "MUST PASS and did not: %s\n", name)
