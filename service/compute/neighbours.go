@@ -181,7 +181,11 @@ type Provider struct {
 
 // Resource is how much of a resource class a provider can give and has given, and the
 // bounds of one allocation.
-type Resource struct{ Capacity, Used, Min, Max, Step int64 }
+type Resource struct {
+	Capacity, Used, Min, Max, Step int64
+	// Ratio is how many times what there is may be allocated; 0: not known.
+	Ratio float64
+}
 
 // Claim is an allocation for a server.
 type Claim struct {

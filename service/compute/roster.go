@@ -100,6 +100,9 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
 	d := decide(r.hosts, w, now)
 	d.wish = w
+	if d.Chosen == "" && !d.hopeful {
+		d.advise(r.hosts, now)
+	}
 	s.deciding.Observe(time.Since(began).Seconds())
 	if d.Chosen != "" {
 		r.promised[serverID] = promise{providerID: d.providerID, resources: w.Resources, until: now.Add(claimWithin)}
@@ -191,7 +194,7 @@ func (r *roster) take(changes ProviderChanges) {
 	for _, p := range changes.Providers {
 		known := provided{traits: r.intern(p.Traits), units: make([]unit, 0, len(p.Resources))}
 		for class, u := range p.Resources {
-			known.units = append(known.units, unit{class: class, capacity: u.Capacity, used: u.Used, min: u.Min, max: u.Max, step: u.Step})
+			known.units = append(known.units, unit{class: class, capacity: u.Capacity, used: u.Used, min: u.Min, max: u.Max, step: u.Step, ratio: u.Ratio})
 		}
 		slices.SortFunc(known.units, func(a, b unit) int { return strings.Compare(a.class, b.class) })
 		r.providers[p.ID] = known

@@ -50,6 +50,8 @@ type unit struct {
 	class                string
 	capacity, used, held int64
 	min, max, step       int64
+	// ratio is how many times what there is may be taken; 0: not known.
+	ratio float64
 }
 
 func (u *unit) free() int64 { return u.capacity - u.used - u.held }
@@ -100,6 +102,8 @@ type verdict struct {
 	Needed   int64  `json:"needed,omitempty"`
 	Free     int64  `json:"free,omitempty"`
 	Capacity int64  `json:"capacity,omitempty"`
+	// Remedy is what would have made the host fit; it is told where no host does.
+	Remedy *remedy `json:"remedy,omitempty"`
 	// Weight orders the hosts that fit: free memory in MiB.
 	Weight int64 `json:"weight,omitempty"`
 }
@@ -127,6 +131,8 @@ type decision struct {
 	Fitting    int       `json:"fitting"`
 	Refused    []tally   `json:"refused,omitempty"`
 	Hosts      []verdict `json:"hosts"`
+	// Smallest is the smallest change of all by which some host would have fitted.
+	Smallest *remedy `json:"smallest_change,omitempty"`
 
 	providerID string
 	// wish is what was asked for.

@@ -305,7 +305,7 @@ func (w placement) RemoveProvider(ctx context.Context, id string) error {
 func (w placement) resources(id, but string) map[string]compute.Resource {
 	found := map[string]compute.Resource{}
 	for class, i := range w.providers[id].inventory {
-		r := compute.Resource{Capacity: int64(float64(i.Total-i.Reserved) * i.Ratio)}
+		r := compute.Resource{Capacity: int64(float64(i.Total-i.Reserved) * i.Ratio), Ratio: i.Ratio}
 		for consumer, claim := range w.allocations {
 			if claim.ProviderID == id && consumer != but {
 				r.Used += claim.Resources[class]

@@ -35,6 +35,8 @@ type followedUnit struct {
 	Min      int64 `json:"min"`
 	Max      int64 `json:"max"`
 	Step     int64 `json:"step"`
+	// Ratio is how many times what there is may be allocated.
+	Ratio float64 `json:"ratio"`
 }
 
 // providerFollow answers with what changed. It is as fresh as the database: what was
@@ -87,7 +89,7 @@ func (n *node) followed(traits int) followedView {
 	for i := range n.inventories {
 		inventory := &n.inventories[i]
 		view.Resources[inventory.Class] = followedUnit{Capacity: inventory.capacity(), Used: inventory.Used,
-			Min: inventory.MinUnit, Max: inventory.MaxUnit, Step: inventory.StepSize}
+			Min: inventory.MinUnit, Max: inventory.MaxUnit, Step: inventory.StepSize, Ratio: inventory.AllocationRatio}
 	}
 	return view
 }
