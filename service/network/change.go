@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -36,6 +37,9 @@ const (
 	gapPatience = 10 * time.Second
 	// ringsPerSecond is at how many hosts bells ring for changes of many hosts.
 	ringsPerSecond = 250
+	// refreshWithin bounds one reading of the log: all agents that ask wait for it. A database
+	// that answers at all answers it in milliseconds.
+	refreshWithin  = 2 * time.Second
 	shortestSpread = 20 * time.Millisecond
 	longestSpread  = 5 * time.Second
 )
@@ -48,10 +52,13 @@ type changes struct {
 	// whoever holds it waits for the database. mu guards the rest and is never held while
 	// anybody waits for the database.
 	refreshing *semaphore.Weighted
-	mu         sync.Mutex
-	// started and ended number the refreshes: one that started after it was asked for is as
-	// good for all who asked.
+	// within is refreshWithin.
+	within time.Duration
+	mu     sync.Mutex
+	// started and ended number the refreshes, and outcome is how the last one ended: one that
+	// started after it was asked for is as good, or bad, for all who asked.
 	started, ended int64
+	outcome        error
 	begun          bool
 	// rows are in the order of their numbers; all with a number greater than before are there.
 	rows   []changeRow
@@ -77,13 +84,15 @@ type subject struct {
 }
 
 func newChanges(d *db.DB, now func() time.Time, life string) *changes {
-	c := &changes{refreshing: semaphore.NewWeighted(1), db: d, now: now, life: life, gaps: map[int64]time.Time{},
+	c := &changes{refreshing: semaphore.NewWeighted(1), within: refreshWithin, db: d, now: now, life: life, gaps: map[int64]time.Time{},
 		touched: map[subject]int64{}, hostTouched: map[string]int64{}}
 	c.shared = newSharedContent(c)
 	return c
 }
 
 // refresh reads what came since the last time. What was committed before it is in rows then.
+// It ends within two refreshes' time, however long the database takes: the one that is under way
+// and one of its own, which everybody shares who asked meanwhile.
 func (c *changes) refresh(ctx context.Context) error {
 	c.mu.Lock()
 	wanted := c.started + 1
@@ -94,12 +103,28 @@ func (c *changes) refresh(ctx context.Context) error {
 	defer c.refreshing.Release(1)
 	c.mu.Lock()
 	if c.ended >= wanted { // somebody else's came after this one was asked for
-		c.mu.Unlock()
-		return nil
+		defer c.mu.Unlock()
+		return c.outcome
 	}
 	c.started++
+	c.mu.Unlock()
+	err := c.catchUp(ctx)
+	if err != nil && ctx.Err() != nil {
+		return err // who asked has gone, which says nothing to others
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended, c.outcome = c.started, err
+	return err
+}
+
+// catchUp reads the log in one transaction, which has a deadline.
+func (c *changes) catchUp(ctx context.Context) error {
+	c.mu.Lock()
 	begin, seen, gaps := !c.begun, c.seen, slices.Collect(maps.Keys(c.gaps))
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, c.within)
+	defer cancel()
 	var fresh []changeRow
 	var sets renewed
 	err := c.db.Read(ctx, func(tx *db.Tx) (err error) {
@@ -119,11 +144,13 @@ func (c *changes) refresh(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return err
+		if ctx.Err() != nil {
+			return fmt.Errorf("read the log of changes: %w: %w", db.ErrUnavailable, err)
+		}
+		return fmt.Errorf("read the log of changes: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = c.started
 	if begin {
 		c.begin(fresh)
 		return nil
@@ -131,6 +158,13 @@ func (c *changes) refresh(ctx context.Context) error {
 	c.take(fresh)
 	c.shared.take(fresh, sets)
 	return nil
+}
+
+// knows tells whether the log has been read at all.
+func (c *changes) knows() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begun
 }
 
 // take adds rows that came since the last time.

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,5 +289,59 @@ func TestNumbersThatAppearLateAreNotMissed(t *testing.T) {
 	put(9, "n1")
 	if seqs, next := ask(5); !slices.Equal(seqs, []int64{8, 9}) || next != 9 {
 		t.Errorf("got %v, next %d", seqs, next)
+	}
+}
+
+// TestAStalledLogHoldsNobodyUp has the database not answer whoever reads the log of changes.
+func TestAStalledLogHoldsNobodyUp(t *testing.T) {
+	c := newCloud(t)
+	c.report(node1, "192.0.2.1")
+	c.seed()
+	generation := c.desired(node1, 0).Generation
+	var stalled atomic.Bool
+	var readers atomic.Int64
+	c.s.changes.within = 300 * time.Millisecond
+	c.s.changes.db = c.s.deps.DB.Intercepted(db.Interception{Begin: func(ctx context.Context, _ bool) error {
+		if stalled.Load() {
+			readers.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}})
+	stalled.Store(true)
+	private := c.want(200, admin, "GET", "/v2.0/networks?name=private", "").text("networks.0.id")
+	c.port(compute, private, `,"device_owner":"compute:nova","binding:host_id":"n1"`)
+	var agents sync.WaitGroup
+	for range 40 {
+		agents.Go(func() {
+			status, got := c.do(node1, "GET", fmt.Sprintf("/internal/hosts/n1/desired?since=%d&changes=1", generation), "")
+			if status != http.StatusOK || got["unchanged"] != true || got["generation"] != float64(generation) {
+				t.Errorf("while the log cannot be read: %d %v", status, got)
+			}
+		})
+	}
+	agents.Wait()
+	if got := readers.Load(); got == 0 || got > 20 {
+		t.Errorf("40 agents made %d attempts to read the log, and did not share them", got)
+	}
+	stalled.Store(false)
+	if state := c.desired(node1, generation); state.Unchanged || len(state.Ports) != 1 {
+		t.Errorf("when the log can be read again: %+v", state)
+	}
+}
+
+// TestALogThatWasNeverReadTellsNothing asks a process whose database does not answer since it began.
+func TestALogThatWasNeverReadTellsNothing(t *testing.T) {
+	c := newCloud(t)
+	c.report(node1, "192.0.2.1")
+	fresh := newChanges(c.s.deps.DB.Intercepted(db.Interception{Begin: func(ctx context.Context, _ bool) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}), c.clock.Now, "another life")
+	fresh.within = time.Millisecond
+	c.s.changes = fresh
+	if status, got := c.do(node1, "GET", "/internal/hosts/n1/desired?since=1", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("answered %d %v", status, got)
 	}
 }
