@@ -17,6 +17,7 @@ import (
 	computeagent "virga/service/compute/agent"
 	"virga/service/compute/hypervisor"
 	"virga/service/compute/hypervisor/libvirt"
+	"virga/service/compute/orders"
 	networkagent "virga/service/network/agent"
 	"virga/service/network/fabric"
 	"virga/service/network/fabric/linux"
@@ -88,7 +89,9 @@ func (cl *cloud) addNode(ctx context.Context, d drivers) error {
 		Host: cl.conf.Host, HostIP: cl.conf.TunnelIP, Version: cl.version, Driver: d.virt, Bus: cl.bus, Log: cl.log,
 		Controller:   &computeagent.HTTPController{Client: cl.nodeClient("compute")},
 		ResumeGuests: cl.conf.ResumeGuests,
-		Images:       images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")}, KeepImages: cl.conf.KeepImages,
+		Shares: orders.Shares{CPURatio: cl.conf.CPURatio, MemoryRatio: cl.conf.MemoryRatio, DiskRatio: cl.conf.DiskRatio, ReservedCPUs: cl.conf.ReservedCPUs,
+			ReservedMemoryMiB: cl.conf.ReservedMemory, ReservedDiskMiB: cl.conf.ReservedDisk},
+		Images: images{cl.nodeClient("image")}, Uploads: images{cl.nodeClient("image")}, KeepImages: cl.conf.KeepImages,
 	}
 	var listener net.Listener
 	if cl.meetsNodes() {

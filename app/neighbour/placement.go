@@ -72,11 +72,7 @@ func (p *Placement) EnsureProvider(ctx context.Context, id, name string, invento
 			return refusal(err)
 		}
 	}
-	want := map[string]inventoryView{}
-	for class, i := range inventory {
-		want[class] = inventoryView{Total: i.Total, Reserved: i.Reserved, Ratio: i.Ratio, MinUnit: 1, MaxUnit: i.Total, StepSize: 1}
-	}
-	if err := p.again(ctx, func() error { return p.setInventory(ctx, id, want) }); err != nil {
+	if err := p.again(ctx, func() error { return p.setInventory(ctx, id, inventory) }); err != nil {
 		return err
 	}
 	return p.again(ctx, func() error { return p.setTraits(ctx, id, traits) })
@@ -126,10 +122,25 @@ func (p *Placement) again(ctx context.Context, change func() error) error {
 	return refusal(err)
 }
 
-func (p *Placement) setInventory(ctx context.Context, id string, want map[string]inventoryView) error {
+// setInventory makes the classes of hosts what they are; what an operator has added stays, and so does a ratio that
+// was set here and not on the host.
+func (p *Placement) setInventory(ctx context.Context, id string, inventory map[string]compute.Inventory) error {
 	var now inventoriesView
 	if err := p.client.Do(ctx, http.MethodGet, providerPath(id)+"/inventories", nil, &now); err != nil {
 		return err
+	}
+	want := map[string]inventoryView{}
+	for class, there := range now.Inventories {
+		if !compute.ReportedClass(class) {
+			want[class] = there
+		}
+	}
+	for class, i := range inventory {
+		ratio := i.Ratio
+		if there, known := now.Inventories[class]; known && !i.Fixed {
+			ratio = there.Ratio
+		}
+		want[class] = inventoryView{Total: i.Total, Reserved: i.Reserved, Ratio: ratio, MinUnit: 1, MaxUnit: i.Total, StepSize: 1}
 	}
 	if maps.Equal(now.Inventories, want) {
 		return nil
@@ -138,6 +149,7 @@ func (p *Placement) setInventory(ctx context.Context, id string, want map[string
 	return p.client.Do(ctx, http.MethodPut, providerPath(id)+"/inventories", now, nil)
 }
 
+// setTraits makes the traits that hosts report what they report; those that an operator has added stay.
 func (p *Placement) setTraits(ctx context.Context, id string, traits []string) error {
 	var known, now traitsView
 	if len(traits) > 0 {
@@ -148,6 +160,11 @@ func (p *Placement) setTraits(ctx context.Context, id string, traits []string) e
 	}
 	if err := p.client.Do(ctx, http.MethodGet, providerPath(id)+"/traits", nil, &now); err != nil {
 		return err
+	}
+	for _, trait := range now.Traits {
+		if !compute.ReportedTrait(trait) {
+			known.Traits = append(known.Traits, trait)
+		}
 	}
 	slices.Sort(known.Traits)
 	slices.Sort(now.Traits)

@@ -107,6 +107,9 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"bus = \"amqp:///x\"":                              "bus",
 		"bus = \"amqp://u:p@x/\"":                          "one process alone",
 		"internal-listen = \"0.0.0.0:1\"":                  "internal-listen",
+		"cpu-allocation-ratio = -1":                        "cpu-allocation-ratio",
+		"ram-allocation-ratio = 1e9":                       "ram-allocation-ratio",
+		"reserved-host-memory = -1":                        "reserved-host-memory",
 		"internal-listen = \"here\"":                       "internal-listen",
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {

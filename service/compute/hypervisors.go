@@ -56,7 +56,7 @@ func (s *Service) viewHypervisor(r *api.Request, h *host, used usedByHost) map[s
 // figuresOf are the figures of a host before 2.88, which the statistics sum up.
 func figuresOf(h *host, used usedByHost) map[string]int64 {
 	f := &h.Facts
-	memoryUsed := used.MemoryMiB + reservedOf(f.MemoryMiB)
+	memoryUsed := used.MemoryMiB + reservedMemoryOf(*f)
 	return map[string]int64{"vcpus": int64(f.VCPUs), "memory_mb": f.MemoryMiB, "local_gb": f.LocalGiB, "vcpus_used": used.VCPUs,
 		"memory_mb_used": memoryUsed, "local_gb_used": used.DiskGiB, "free_ram_mb": f.MemoryMiB - memoryUsed, "free_disk_gb": f.LocalGiB - used.DiskGiB,
 		"current_workload": 0, "running_vms": used.Instances, "disk_available_least": f.LocalFreeGiB}

@@ -156,10 +156,12 @@ type Placement interface {
 	Release(ctx context.Context, consumerID string) error
 }
 
-// Inventory is how much of a resource class a provider has.
+// Inventory is how much of a resource class a provider has. A Ratio that is not Fixed is for a class that is new: what was
+// set in placement stays.
 type Inventory struct {
 	Total, Reserved int64
 	Ratio           float64
+	Fixed           bool
 }
 
 // ProviderChanges tells how providers are now.

@@ -1,11 +1,14 @@
 package compute
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +27,11 @@ const (
 	diskRatio      = 1.0
 	reservedMemory = 512
 )
+
+// ReportedClass tells whether a resource class is one of which hosts report what they have; others are for operators to set.
+func ReportedClass(class string) bool {
+	return slices.Contains([]string{classVCPU, "PCPU", classMemory, classDisk}, class)
+}
 
 // providedAtOnce is how many hosts one round tells placement of, providing is how many of
 // them at the same time.
@@ -89,10 +97,13 @@ func (s *Service) provideHost(ctx context.Context, h *host) error {
 }
 
 func inventoryOf(f orders.Host) map[string]Inventory {
+	share := func(total, reserved int64, set, initial float64) Inventory {
+		return Inventory{Total: total, Reserved: min(reserved, total), Ratio: cmp.Or(set, initial), Fixed: set != 0}
+	}
 	inventory := map[string]Inventory{
-		classVCPU:   {Total: int64(f.VCPUs), Ratio: vcpuRatio},
-		classMemory: {Total: f.MemoryMiB, Reserved: reservedOf(f.MemoryMiB), Ratio: memoryRatio},
-		classDisk:   {Total: f.LocalGiB, Ratio: diskRatio},
+		classVCPU:   share(int64(f.VCPUs), f.Shares.ReservedCPUs, f.Shares.CPURatio, vcpuRatio),
+		classMemory: share(f.MemoryMiB, reservedMemoryOf(f), f.Shares.MemoryRatio, memoryRatio),
+		classDisk:   share(f.LocalGiB, (f.Shares.ReservedDiskMiB+1023)/1024, f.Shares.DiskRatio, diskRatio),
 	}
 	for class, i := range inventory {
 		if i.Total <= 0 {
@@ -102,8 +113,13 @@ func inventoryOf(f orders.Host) map[string]Inventory {
 	return inventory
 }
 
-// reservedOf is what the host keeps for itself, in MiB: at most an eighth of its memory.
-func reservedOf(memoryMiB int64) int64 { return min(reservedMemory, memoryMiB/8) }
+// reservedMemoryOf is what the host keeps for itself, in MiB: unless its operator has said so, at most an eighth of its memory.
+func reservedMemoryOf(f orders.Host) int64 {
+	if f.Shares.ReservedMemoryMiB != nil {
+		return *f.Shares.ReservedMemoryMiB
+	}
+	return min(reservedMemory, f.MemoryMiB/8)
+}
 
 // traitsOf are the standard traits (os_traits) that a host's facts tell of.
 func traitsOf(f orders.Host) []string {
@@ -114,6 +130,11 @@ func traitsOf(f orders.Host) []string {
 		traits = append(traits, trait)
 	}
 	return append(traits, "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_QCOW2")
+}
+
+// ReportedTrait tells whether a trait is of the families that hosts report; others are for operators to set.
+func ReportedTrait(trait string) bool {
+	return slices.ContainsFunc([]string{"COMPUTE_", "HW_ARCH_", "HW_CPU_"}, func(family string) bool { return strings.HasPrefix(trait, family) })
 }
 
 // digestOf tells whether what placement should know of a host has changed.

@@ -101,9 +101,12 @@ func Start(t testing.TB, change ...func(*conf.Config)) *Cloud {
 	return c
 }
 
-// Run runs the cloud again after Stop.
-func (c *Cloud) Run(t testing.TB) {
+// Run runs the cloud again after Stop, with other settings when there is a change.
+func (c *Cloud) Run(t testing.TB, change ...func(*conf.Config)) {
 	t.Helper()
+	for _, fn := range change {
+		fn(&c.settings)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	settings, ended := c.settings, make(chan struct{})
 	c.stop, c.ended = stop, ended

@@ -50,6 +50,8 @@ type Config struct {
 	Driver     hypervisor.Driver
 	Controller Controller
 	Images     Images
+	// Shares say what servers get of the host.
+	Shares orders.Shares
 	// KeepImages is how long a cached image stays that no guest needs; 0: it goes at once.
 	KeepImages time.Duration
 	// Uploads takes the data of snapshots; nil: none can be uploaded from here.

@@ -157,7 +157,7 @@ func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 		CPU: orders.CPU{Arch: facts.CPU.Arch, Model: facts.CPU.Model, Vendor: facts.CPU.Vendor, Features: facts.CPU.Features,
 			Topology: orders.CPUTopology(facts.CPU.Topology)},
 	}
-	host.TransferURL = a.cfg.TransferURL
+	host.TransferURL, host.Shares = a.cfg.TransferURL, a.cfg.Shares
 	for _, kind := range facts.Supported {
 		host.Supported = append(host.Supported, orders.Guest(kind))
 	}

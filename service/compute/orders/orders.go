@@ -41,9 +41,22 @@ type Host struct {
 	AgentVersion string `json:"agent_version"`
 	// TransferURL is where other hosts fetch the disks of guests from this one; empty: nowhere.
 	TransferURL string `json:"transfer_url,omitempty"`
+	// Shares say what servers get of the host.
+	Shares Shares `json:"shares,omitzero"`
 	// UptimeSeconds counts from the host's start; Load is its load averages of 1, 5 and 15 minutes.
 	UptimeSeconds int64      `json:"uptime_seconds"`
 	Load          [3]float64 `json:"load"`
+}
+
+// Shares are the allocation ratios of a host, each 0 where its operator has set none, and what it keeps for itself.
+type Shares struct {
+	CPURatio     float64 `json:"cpu_allocation_ratio,omitempty"`
+	MemoryRatio  float64 `json:"ram_allocation_ratio,omitempty"`
+	DiskRatio    float64 `json:"disk_allocation_ratio,omitempty"`
+	ReservedCPUs int64   `json:"reserved_host_cpus,omitempty"`
+	// ReservedMemoryMiB is nil where the operator leaves it to Virga.
+	ReservedMemoryMiB *int64 `json:"reserved_host_memory_mb,omitempty"`
+	ReservedDiskMiB   int64  `json:"reserved_host_disk_mb,omitempty"`
 }
 
 // CPU describes a host's processor, with the names of the hypervisors API.
