@@ -11,7 +11,7 @@ GUEST_IMAGE := build/virga-guest.qcow2
 GUEST_RECIPE := packaging/guest/build packaging/guest/fetch packaging/guest/modules packaging/guest/initramfs-init packaging/make/guest \
 	$(shell find packaging/guest/rootfs -type f)
 SCRIPTS := .ci/run $(wildcard packaging/make/*) packaging/guest/build packaging/guest/fetch packaging/guest/test
-GUEST_SCRIPTS := packaging/guest/initramfs-init $(filter-out %.awk,$(wildcard packaging/guest/rootfs/usr/lib/virga/*))
+GUEST_SCRIPTS := packaging/guest/initramfs-init $(filter-out %.awk,$(wildcard packaging/guest/rootfs/usr/lib/virga/* packaging/guest/rootfs/usr/local/bin/*))
 CONSOLE := service/compute/console/page
 GOLANGCI_VERSION := v2.15.0
 LINTER := bin/tools/golangci-lint
@@ -72,7 +72,7 @@ release-schemas: build ## keep the tables of a release, with rows, and list its 
 test-guest: $(GUEST_IMAGE) ## boot the guest image under plain QEMU and check it (root)
 	packaging/guest/test $(GUEST_IMAGE)
 
-tempest: build ## run Tempest, the field's own suite, on simulated guests (SERVICE=identity|image|compute|network|scenario|smoke, REGEX, UPDATE=1)
+tempest: build $(if $(filter guests,$(SERVICE)),guest) ## run Tempest, the field's own suite, on simulated guests (SERVICE=identity|image|compute|network|scenario|smoke, REGEX, UPDATE=1), or on real ones (SERVICE=guests, root)
 	$(GO) run ./test/compat/tempest -service "$${SERVICE:-identity}" -regex "$${REGEX:-}" $(if $(UPDATE),-update) $(TEMPEST_FLAGS)
 
 bench: build ## measure, on simulated guests

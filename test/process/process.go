@@ -1,4 +1,4 @@
-// Package process runs the virga binary as a process of its own, with simulated guests, for
+// Package process runs the virga binary as a process of its own for
 // programs that measure it or let other people's programs loose on it.
 //
 // It owns the process and its data folder's log, and nothing of what is done with the
@@ -6,6 +6,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Options struct {
 	DataDir string
 	// AdminPassword is that of the user admin when the data folder is new.
 	AdminPassword string
+	// Virt is the driver of guests; empty: fake.
+	Virt string
 	// Args are further arguments of `virga up`.
 	Args []string
 	// LogLevel is the least level of log records; empty: warn.
@@ -49,7 +52,7 @@ type Cloud struct {
 // readyWithin bounds how long a cloud may take to become ready.
 const readyWithin = 60 * time.Second
 
-// Start runs `virga up` with simulated guests on a free port of the loopback interface and
+// Start runs `virga up`, with simulated guests unless said otherwise, on a free port of the loopback interface and
 // waits until it is ready. The end of ctx kills it.
 func Start(ctx context.Context, o Options) (*Cloud, error) {
 	address, err := freeAddress()
@@ -63,7 +66,7 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 	if level == "" {
 		level = "warn"
 	}
-	args := append([]string{"up", "--virt", "fake", "--data-dir", o.DataDir, "--listen", address, "--log-level", level}, o.Args...)
+	args := append([]string{"up", "--virt", cmp.Or(o.Virt, "fake"), "--data-dir", o.DataDir, "--listen", address, "--log-level", level}, o.Args...)
 	c := &Cloud{Base: "http://" + address, LogFile: filepath.Join(o.DataDir, "log"), command: exec.CommandContext(ctx, o.Binary, args...),
 		client: &http.Client{Timeout: 10 * time.Second}}
 	log, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

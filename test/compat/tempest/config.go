@@ -6,8 +6,30 @@ import (
 	"strings"
 )
 
-// hosts is how many simulated hosts the cloud has, so that servers can migrate.
-const hosts = "2"
+// guests says what a cloud's guests are: the driver's name.
+type guests string
+
+// The kinds of guests. Real ones run on one host, the zero value stands for simulated ones.
+const (
+	simulated guests = ""
+	real      guests = "libvirt"
+)
+
+// hosts is how many hosts the cloud has: simulated ones are several, so that servers can migrate.
+func (g guests) hosts() string {
+	if g == real {
+		return "1"
+	}
+	return "2"
+}
+
+// rules are the arguments of virga that make the hosts.
+func (g guests) rules() []string {
+	if g == real {
+		return []string{"--cpu-allocation-ratio", "16"} // guests of tests do little
+	}
+	return []string{"--fake-hosts", g.hosts()}
+}
 
 // The rules for passwords that the cloud has.
 const (
@@ -16,9 +38,9 @@ const (
 	passwordHistory = "2"
 )
 
-// rules are the arguments of virga that set them, and make the hosts.
+// rules are the arguments of virga that set them.
 func rules() []string {
-	return []string{"--fake-hosts", hosts, "--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
+	return []string{"--lockout-attempts", lockoutAttempts, "--lockout-duration", lockoutSeconds + "s", "--password-history", passwordHistory}
 }
 
 // section is one section of tempest.conf.
@@ -27,10 +49,10 @@ type section struct {
 	values [][2]string
 }
 
-// configuration is a whole tempest.conf for a cloud with simulated guests: every switch of
-// a feature says what the cloud can do. Guests that are simulated cannot be logged in to.
-func configuration(base string, f facts) string {
-	features := simulated()
+// configuration is a whole tempest.conf: every switch of a feature says what the cloud can
+// do. Guests that are simulated cannot be logged in to.
+func configuration(base string, g guests, f facts) string {
+	features := g.features()
 	sections := []section{
 		{"DEFAULT", [][2]string{{"log_file", "tempest.log"}, {"debug", "true"}}},
 		{"oslo_concurrency", [][2]string{{"lock_path", "lock"}}},
@@ -44,7 +66,7 @@ func configuration(base string, f facts) string {
 		{"identity-feature-enabled", features.identity},
 		{"service_available", [][2]string{{"nova", "true"}, {"neutron", "true"}, {"glance", "true"}, {"cinder", "false"}, {"swift", "false"}, {"horizon", "false"}}},
 		{"compute", [][2]string{{"image_ref", f.images[0]}, {"image_ref_alt", f.images[1]}, {"flavor_ref", f.flavors[0]}, {"flavor_ref_alt", f.flavors[1]},
-			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", hosts}, {"build_timeout", "60"}, {"fixed_network_name", "private"}}},
+			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", g.hosts()}, {"build_timeout", "120"}, {"fixed_network_name", "private"}}},
 		{"compute-feature-enabled", features.compute},
 		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
 		{"image", [][2]string{{"disk_formats", strings.Join(unseen(f.diskFormats), ",")}, {"container_formats", strings.Join(f.containerFormats, ",")},
@@ -54,7 +76,8 @@ func configuration(base string, f facts) string {
 		{"network-feature-enabled", append(features.network,
 			[2]string{"api_extensions", strings.Join(f.extensions, ",")},
 			[2]string{"port_security", fmt.Sprint(slices.Contains(f.extensions, "port-security"))})},
-		{"validation", [][2]string{{"run_validation", "false"}}},
+		{"validation", [][2]string{{"run_validation", fmt.Sprint(g == real)}, {"image_ssh_user", "root"}, {"image_ssh_password", guestPassword}, {"ssh_key_type", "ecdsa"},
+			{"ssh_timeout", "120"}}},
 	}
 	var text strings.Builder
 	for _, s := range sections {
@@ -76,8 +99,8 @@ func unseen(formats []string) []string {
 // featureSwitches are the sections …-feature-enabled as far as no API announces them.
 type featureSwitches struct{ identity, compute, image, network [][2]string }
 
-// simulated are the switches for a cloud of simulated hosts.
-func simulated() featureSwitches {
+// features are the switches for a cloud with such guests.
+func (g guests) features() featureSwitches {
 	on := func(names ...string) (list [][2]string) {
 		for _, name := range names {
 			list = append(list, [2]string{name, "true"})
@@ -90,11 +113,15 @@ func simulated() featureSwitches {
 		}
 		return list
 	}
+	hosts, agent := on, on
+	if g == real { // one host, and an image without QEMU's agent
+		hosts, agent = off, off
+	}
 	return featureSwitches{
 		identity: slices.Concat(on("api_v3", "project_tags", "application_credentials", "access_rules", "trust", "security_compliance"),
 			off("api_v2", "api_v2_admin", "domain_specific_drivers")),
-		compute: slices.Concat(on("resize", "cold_migration", "live_migration", "block_migration_for_live_migration", "live_migrate_paused_instances", "live_migrate_back_and_forth"),
-			on("console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "change_password", "snapshot", "shelve", "vnc_console"),
+		compute: slices.Concat(hosts("cold_migration", "live_migration", "block_migration_for_live_migration", "live_migrate_paused_instances", "live_migrate_back_and_forth"), agent("change_password"),
+			on("resize", "console_output", "interface_attach", "config_drive", "metadata_service", "disk_config", "enable_instance_password", "pause", "suspend", "rescue", "stable_rescue", "snapshot", "shelve", "vnc_console"),
 			// What Tempest asks of Xen alone, others have, too: changes of metadata while a server runs.
 			on("personality", "hostname_fqdn_sanitization", "xenapi_apis"),
 			// Tempest's test of serial consoles sends text where Python 3 wants bytes: it passes nowhere.

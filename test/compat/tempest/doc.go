@@ -9,5 +9,8 @@
 // failure of the run. -update adds what passed to the list, which therefore only grows. The
 // last line is "N passed, N failed, N skipped".
 //
+// The service "guests" are the tests of compute that log in to guests: real ones of the tiny
+// image, on the machine's libvirt and QEMU in namespaces of the command's own, as root.
+//
 // It needs Debian's package tempest. It is imported by nobody.
 package main

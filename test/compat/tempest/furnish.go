@@ -36,20 +36,20 @@ type client struct {
 }
 
 // furnish makes the images and flavors that Tempest expects and asks what the cloud can do.
-func furnish(ctx context.Context, base string) (facts, error) {
+func furnish(ctx context.Context, base string, images [2]picture) (facts, error) {
 	var f facts
 	c := &client{base: base, http: &http.Client{Timeout: time.Minute}}
 	if err := c.logIn(ctx); err != nil {
 		return f, err
 	}
-	for i, size := range []int{1 << 20, 2 << 20} {
-		id, err := c.image(ctx, fmt.Sprintf("tempest-%d", i+1), size)
+	for i, image := range images {
+		id, err := c.image(ctx, fmt.Sprintf("tempest-%d", i+1), image)
 		if err != nil {
 			return f, err
 		}
 		f.images[i] = id
 	}
-	for i, memory := range []int{64, 128} {
+	for i, memory := range []int{128, 192} {
 		flavor := map[string]any{"flavor": map[string]any{"name": fmt.Sprintf("tempest-%d", i+1), "id": fmt.Sprint(i + 4201), "ram": memory, "vcpus": 1, "disk": 1}}
 		if err := c.call(ctx, http.MethodPost, "/compute/v2.1/flavors", flavor, nil); err != nil {
 			return f, err
@@ -138,14 +138,14 @@ func (c *client) logIn(ctx context.Context) error {
 	return response.Body.Close()
 }
 
-// image makes an active raw image that everybody sees.
-func (c *client) image(ctx context.Context, name string, size int) (string, error) {
+// image makes an active image that everybody sees.
+func (c *client) image(ctx context.Context, name string, of picture) (string, error) {
 	var made struct{ ID string }
 	if err := c.call(ctx, http.MethodPost, "/image/v2/images", map[string]any{
-		"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}, &made); err != nil {
+		"name": name, "disk_format": of.format, "container_format": "bare", "visibility": "public"}, &made); err != nil {
 		return "", err
 	}
-	response, err := c.send(ctx, http.MethodPut, "/image/v2/images/"+made.ID+"/file", "application/octet-stream", bytes.NewReader(make([]byte, size)))
+	response, err := c.send(ctx, http.MethodPut, "/image/v2/images/"+made.ID+"/file", "application/octet-stream", bytes.NewReader(of.content))
 	if err != nil {
 		return "", err
 	}

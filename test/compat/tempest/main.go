@@ -11,14 +11,17 @@ import (
 	"slices"
 	"strings"
 
+	"virga/test/isolated"
 	"virga/test/process"
 )
 
 // options are the flags.
 type options struct {
 	service, regex, binary, work, lists, addTo string
-	update, keep                               bool
-	workers                                    int
+	// guest is the image of real guests.
+	guest        string
+	update, keep bool
+	workers      int
 }
 
 func main() {
@@ -26,6 +29,7 @@ func main() {
 	flag.StringVar(&o.service, "service", "identity", "what to test: "+strings.Join(serviceNames(), ", "))
 	flag.StringVar(&o.regex, "regex", "", "only the tests whose names match this `REGEX`, of those of the service")
 	flag.StringVar(&o.binary, "binary", "bin/virga", "the virga to test")
+	flag.StringVar(&o.guest, "guest", "build/virga-guest.qcow2", "the image of real guests")
 	flag.StringVar(&o.work, "work", "build/tempest", "folder for the cloud's data, the configuration and what Tempest writes")
 	flag.StringVar(&o.lists, "lists", "test/compat/tempest/passing", "folder of the lists of tests that must pass")
 	flag.StringVar(&o.addTo, "add", "", "append the totals to this `FILE`")
@@ -33,15 +37,24 @@ func main() {
 	flag.BoolVar(&o.keep, "keep", false, "keep the work folder")
 	flag.IntVar(&o.workers, "workers", 4, "how many tests run at once")
 	flag.Parse()
+	if services[o.service].guests == real {
+		isolated.Main(o, isolated.Options{Libvirt: true, Commands: []string{"tempest", "nft", "ip"}})
+	}
+	os.Exit(o.Run())
+}
+
+// Run implements isolated.Runner: everything within the namespaces of its own that real guests want.
+func (o options) Run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	ok, err := run(ctx, o)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tempest:", err)
 	}
 	if err != nil || !ok {
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // run does everything and tells whether all that must pass has passed.
@@ -69,18 +82,25 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Args: slices.Concat(rules(), images, web.rules())})
+	cloud, err := process.Start(ctx, process.Options{Binary: o.binary, DataDir: filepath.Join(o.work, "cloud"), AdminPassword: adminPassword, Virt: string(chosen.guests),
+		Args: slices.Concat(rules(), chosen.guests.rules(), images, web.rules())})
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, cloud.Stop()) }()
-	facts, err := furnish(ctx, cloud.Base)
+	furnished := pictures()
+	if chosen.guests == real {
+		if furnished, err = bootable(o.guest); err != nil {
+			return false, err
+		}
+	}
+	facts, err := furnish(ctx, cloud.Base, furnished)
 	if err != nil {
 		return false, fmt.Errorf("furnish the cloud: %w", err)
 	}
 	facts.httpImage = web.image()
 	suite := suite{folder: filepath.Join(o.work, "workspace"), workers: o.workers}
-	if err := suite.setUp(ctx, configuration(cloud.Base, facts)); err != nil {
+	if err := suite.setUp(ctx, configuration(cloud.Base, chosen.guests, facts)); err != nil {
 		return false, err
 	}
 	results, err := suite.run(ctx, chosen, o.regex)

@@ -10,6 +10,7 @@ type selection struct {
 	// include matches the names of tests, exclude takes some away; both are Python's regular
 	// expressions.
 	include, exclude string
+	guests           guests
 }
 
 // services are the values of -service. Left out is what no cloud of today can pass: the
@@ -23,6 +24,9 @@ var services = map[string]selection{
 	"volume":   {include: `^tempest\.api\.volume\.`},
 	"object":   {include: `^tempest\.api\.object_storage\.`},
 	"scenario": {include: `^tempest\.scenario\.`},
+	// guests are the tests that log in to guests.
+	"guests": {include: `^tempest\.api\.compute\.(admin\.test_create_server|servers\.test_(attach_interfaces|create_server|device_tagging|server_actions|server_personality|server_rescue))\.`,
+		guests: real},
 	// smoke is what Tempest itself marks as the first to run, of the services that have no list of their own in CI.
 	"smoke": {include: `^tempest\.api\.(compute|network)\..*\[.*\bsmoke\b.*\]`},
 }
