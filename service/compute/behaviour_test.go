@@ -446,7 +446,7 @@ func TestListFiltersAndPages(t *testing.T) {
 		t.Errorf("%d on the second page", len(rest))
 	}
 	for query, want := range map[string]string{"limit=-1": "limit", "marker=" + imageID: "marker [" + imageID + "] not found", "sort_key=secret": "sort_key",
-		"name=" + "%28": "regular expression", "status=FLYING": "Invalid status value", "changes-since=x": "date", "colour=red": "colour", "all_tenants=maybe": "all_tenants"} {
+		"name=" + "%28": "regular expression", "status=FLYING": "Invalid status value", "changes-since=x": "'x' is not a 'date-time'", "colour=red": "colour", "all_tenants=maybe": "all_tenants"} {
 		r.do(member(projectID), latest, "GET", "/v2.1/servers?"+query, "").want(400, want)
 	}
 	r.do(member(projectID), latest, "GET", "/v2.1/servers?all_tenants=1", "").want(403, "get_all_tenants")
