@@ -88,7 +88,7 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 	big.ID, big.VirtualSize = "11111111-0000-4111-8111-111111111111", 3<<30
 	w.images[big.ID] = big
 	iso := w.images[imageID]
-	iso.ID, iso.DiskFormat = "11111111-0000-4111-8111-111111111112", "iso"
+	iso.ID, iso.DiskFormat = "11111111-0000-4111-8111-111111111112", "aki"
 	w.images[iso.ID] = iso
 	ram := w.images[imageID]
 	ram.ID, ram.MinRAM = "11111111-0000-4111-8111-111111111113", 1024
@@ -108,7 +108,7 @@ func TestBadCreatesAreRefusedInNovasStyle(t *testing.T) {
 	}{
 		"no such image":           {latest, body(imageID, "99999999-9999-4999-8999-999999999999"), 400, "Can not find requested image"},
 		"image too big":           {latest, body(imageID, big.ID), 400, "Flavor's disk is too small for requested image. Flavor disk is 1073741824 bytes, image is 3221225472 bytes."},
-		"image of no disk":        {latest, body(imageID, iso.ID), 400, "not iso"},
+		"image of no disk":        {latest, body(imageID, iso.ID), 400, "not aki"},
 		"image needs memory":      {latest, body(imageID, ram.ID), 400, "Flavor's memory is too small for requested image."},
 		"image not active":        {latest, body(imageID, queued.ID), 400, "is not active"},
 		"image is no id":          {latest, body(imageID, "../../etc/passwd"), 400, "imageRef"},

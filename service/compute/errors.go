@@ -50,3 +50,8 @@ func refusalText(err error) string {
 	}
 	return "The request was refused."
 }
+
+// unavailable is the answer when a neighbour cannot be asked now.
+func unavailable(neighbour string, err error) error {
+	return api.Unavailable("The %s service cannot be reached now.", neighbour).Because(err)
+}

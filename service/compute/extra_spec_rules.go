@@ -46,7 +46,7 @@ func specRules() []specRule {
 	for least, names := range map[int64]string{
 		1: `hw:numa_nodes hw:numa_mem\.\d+ hw:cpu_sockets hw:cpu_cores hw:cpu_threads hw:cpu_max_sockets hw:cpu_max_cores hw:cpu_max_threads`,
 		0: `hw:serial_port_count hw_rng:rate_bytes hw_rng:rate_period hw_video:ram_max_mb quota:(cpu|memory|disk_io|vif)_(limit|shares_share) quota:cpu_shares
-			quota:cpu_period quota:disk_(read|write|total)_(bytes|iops)_sec quota:vif_(in|out)bound_(average|peak|burst) resources\d*:[A-Z0-9_]+`,
+			quota:cpu_period quota:disk_(read|write|total)_(bytes|iops)_sec(_max|_max_length)? quota:vif_(in|out)bound_(average|peak|burst) resources\d*:[A-Z0-9_]+`,
 		noLeast: `quota:(cpu|memory|disk_io|vif)_reservation quota:cpu_quota`,
 	} {
 		for name := range strings.FieldsSeq(names) {

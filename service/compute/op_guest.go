@@ -187,13 +187,13 @@ func guestBody(row *server) orders.GuestOrder {
 	body := orders.GuestOrder{
 		Name: row.Name, HostName: row.HostName, NICs: []orders.NIC{},
 		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: guestRootGiB(row),
-			EphemeralGiB: flavor.Ephemeral, SwapMiB: flavor.SwapMiB},
+			EphemeralGiB: flavor.Ephemeral, SwapMiB: guestSwapMiB(row)},
 		Hints: orders.Hints{Machine: image.Properties["hw_machine_type"], CPUModel: image.Properties["hw_cpu_model"],
 			DiskBus: image.Properties["hw_disk_bus"], Agent: hasGuestAgent(image.Properties)},
 		Metadata: orders.Metadata{FlavorName: flavor.Name, ImageID: row.ImageID, ProjectID: row.ProjectID, ProjectName: row.Detail.ProjectName,
 			UserID: row.UserID, UserName: row.Detail.UserName, CreatedAt: row.CreatedAt},
 	}
-	if row.ImageID != "" {
+	if row.ImageID != "" && image.DiskFormat != "iso" {
 		whole := orderedImage(row.ImageID, &image)
 		body.Image = &whole
 	}
@@ -201,20 +201,21 @@ func guestBody(row *server) orders.GuestOrder {
 		whole := orderedImage(disk.ID, &disk.Image)
 		body.Image = &whole
 	}
-	body.Edition = row.Detail.Edition
+	body.Edition, body.Storage, body.Kernel = row.Detail.Edition, storageOf(row), kernelOf(&image)
 	if rescue := row.Detail.Rescue; rescue != nil {
 		body.Rescue = &orders.Rescue{Image: orderedImage(rescue.ImageID, &rescue.Image), Device: rescue.Image.Properties["hw_rescue_device"],
-			Bus: rescue.Image.Properties["hw_rescue_bus"]}
+			Bus: rescue.Image.Properties["hw_rescue_bus"], Kernel: kernelOf(&rescue.Image)}
 	}
+	inbound, outbound, _ := asked{&flavor, &image}.bandwidths() // they were checked when the flavor was chosen
 	for _, n := range row.NICs {
 		body.NICs = append(body.NICs, orders.NIC{PortID: n.PortID, NetworkID: n.NetworkID, MAC: n.MAC, Tap: tapName(n.PortID),
-			MTU: n.MTU, Model: image.Properties["hw_vif_model"]})
+			MTU: n.MTU, Model: image.Properties["hw_vif_model"], Inbound: inbound, Outbound: outbound})
 	}
 	return body
 }
 
 func orderedImage(id string, image *imageSnapshot) orders.Image {
-	return orders.Image{ID: id, SHA512: image.SHA512, Size: image.Size, DiskFormat: image.DiskFormat, VirtualSize: image.VirtualSize}
+	return orders.Image{ID: id, SHA512: image.SHA512, Size: image.Size, DiskFormat: hostFormat(image.DiskFormat), VirtualSize: image.VirtualSize}
 }
 
 // tapName is the device of a port on its host, as Neutron's agents name it.

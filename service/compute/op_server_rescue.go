@@ -42,6 +42,9 @@ func (s *Service) actionRescue(ctx context.Context, r *api.Request, row *server,
 			return nil, err
 		}
 		with.ImageID, with.Image = image.ID, snapshotOf(image)
+		if err := s.addKernel(ctx, r, &with.Image, row.MemoryMiB); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkRescueDevice(with.Image.Properties); err != nil {
 		return nil, err
@@ -75,12 +78,10 @@ func (s *Service) rescueImage(ctx context.Context, r *api.Request, id string) (*
 	if status := api.StatusOf(err); err != nil && (status < 400 || status >= 500) {
 		return nil, unavailable("image", err)
 	}
-	if err != nil || image.Status != "active" || image.DiskFormat != "raw" && image.DiskFormat != "qcow2" {
+	if err != nil || image.Status != "active" || !isBootable(image.DiskFormat) {
 		return nil, api.BadRequest("Requested rescue image '%s' is not supported", oneLine(id, 60))
 	}
-	if image.VirtualSize == 0 && image.DiskFormat == "raw" {
-		image.VirtualSize = image.Size
-	}
+	image = sized(image)
 	return &image, nil
 }
 

@@ -27,6 +27,7 @@ const (
 	ruleCreate               = prefix + "servers:create"
 	ruleForcedHost           = prefix + "servers:create:forced_host"
 	ruleRequestedDestination = "compute:servers:create:requested_destination"
+	ruleZeroDisk             = prefix + "servers:create:zero_disk_flavor"
 	ruleExternalNetwork      = "network:attach_external_network"
 	ruleUpdate               = prefix + "servers:update"
 	ruleDelete               = prefix + "servers:delete"
@@ -188,6 +189,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkReader, "See the extra specs of a server's flavor.", ruleFlavorSpecs)
 	add(checkMember, "Create, change and delete servers.", ruleCreate, ruleUpdate, ruleDelete)
 	add(checkAdmin, "Choose a server's host.", ruleForcedHost, ruleRequestedDestination)
+	add(checkAdmin, "Create a server with a flavor that has no disk, whose root disk is as large as its image.", ruleZeroDisk)
 	add(checkAdmin, "Put a server on an external network.", ruleExternalNetwork)
 	add(checkMember, "Reboot, start and stop servers.", ruleReboot, ruleStart, ruleStop)
 	add(checkMember, "Have a server stand still and go on.", rulePause, ruleUnpause)

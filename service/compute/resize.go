@@ -39,16 +39,7 @@ func (s *Service) actionResize(ctx context.Context, r *api.Request, row *server,
 
 // newShape is what a flavor makes of a server.
 func newShape(row *server, f *flavor) shape {
-	return shape{FlavorID: f.ID, VCPUs: f.VCPUs, MemoryMiB: f.MemoryMiB, DiskGiB: diskOf(f, row.Detail.Image.VirtualSize), Flavor: f.snapshot(), Disk: row.Detail.Disk}
-}
-
-// diskOf is what the disks of a flavor need on the host, in GiB.
-func diskOf(f *flavor, virtualSize int64) int64 {
-	root := f.RootGiB
-	if root == 0 {
-		root = (virtualSize + gib - 1) / gib
-	}
-	return root + f.Ephemeral + (f.SwapMiB+1023)/1024
+	return shape{FlavorID: f.ID, VCPUs: f.VCPUs, MemoryMiB: f.MemoryMiB, DiskGiB: diskOf(f, &row.Detail.Image), Flavor: f.snapshot(), Disk: row.Detail.Disk}
 }
 
 // checkResize tells whether a server's disks can become those of a flavor.
@@ -59,7 +50,7 @@ func checkResize(row *server, f *flavor) error {
 		return api.BadRequest("When resizing, instances must change flavor!")
 	case f.RootGiB == 0 && now.RootGiB > 0:
 		return api.BadRequest("Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
-	case f.RootGiB > 0 && f.RootGiB < max(now.RootGiB, row.Detail.GrownGiB), f.Ephemeral < now.Ephemeral:
+	case f.RootGiB > 0 && f.RootGiB < max(now.RootGiB, row.Detail.GrownGiB), f.Ephemeral < ephemeralOf(row):
 		return api.BadRequest("Server disk was unable to be resized because: disks cannot be made smaller than they are.")
 	case row.ImageID == "":
 		return nil
@@ -70,7 +61,19 @@ func checkResize(row *server, f *flavor) error {
 		return err
 	}
 	wanted := f.snapshot()
-	return checkGuest(&wanted, image)
+	if err := checkGuest(&wanted, image); err != nil {
+		return err
+	}
+	larger := newShape(row, f)
+	return checkDiskCount(larger.shaped(row))
+}
+
+// ephemeralOf is how much a server's ephemeral disks take, in GiB.
+func ephemeralOf(row *server) int64 {
+	if sum := row.Detail.Disks.ephemeralGiB(); sum > 0 {
+		return sum
+	}
+	return row.Detail.Flavor.Ephemeral
 }
 
 // actionMigrate admits a cold migration; since 2.56 the host may be named.

@@ -56,15 +56,6 @@ type serverFields struct {
 	Hypervisor     string              `json:"hypervisor_hostname"`
 }
 
-type blockDevice struct {
-	BootIndex       *flexInt `json:"boot_index"`
-	SourceType      string   `json:"source_type"`
-	DestinationType string   `json:"destination_type"`
-	UUID            string   `json:"uuid"`
-	Tag             string   `json:"tag"`
-	VolumeType      *string  `json:"volume_type"`
-}
-
 type personality struct {
 	Path     string `json:"path"`
 	Contents string `json:"contents"`
@@ -333,44 +324,6 @@ func (c *createRequest) readHints(body *serverBody) error {
 // imageID takes the id from a reference, which may be an address.
 func imageID(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-// checkDeviceVersions refuses what block devices have in other versions: tags from 2.32 to 2.36
-// and again since 2.42, types of volumes since 2.67.
-func checkDeviceVersions(r *api.Request, devices []blockDevice) error {
-	for _, device := range devices {
-		switch {
-		case device.VolumeType != nil && r.Version.Before(vVolumeType):
-			return unexpectedField("block_device_mapping_v2", "volume_type")
-		case device.Tag != "" && !tagsDevices(r.Version):
-			return unexpectedField("block_device_mapping_v2", "tag")
-		}
-	}
-	return nil
-}
-
-// readDevices finds the image of block_device_mapping_v2: the boot disk from an image on
-// the host is the one form there is, for volumes do not exist here.
-func readDevices(in *serverFields) (string, error) {
-	image := imageID(in.ImageRef)
-	if len(in.OldDevices) > 0 {
-		return "", api.BadRequest("Block Device Mapping is Invalid: block_device_mapping needs volumes, which are not supported here.")
-	}
-	for _, device := range in.Devices {
-		isBoot := device.BootIndex != nil && *device.BootIndex == 0
-		if device.SourceType != "image" || device.DestinationType != "local" && device.DestinationType != "" || !isBoot {
-			return "", api.BadRequest("Block Device Mapping is Invalid: only a boot disk from an image on the host (boot_index 0, source_type image, "+
-				"destination_type local) is supported, not source_type %s with destination_type %s.", oneLine(device.SourceType, 30), oneLine(device.DestinationType, 30))
-		}
-		if image != "" && image != device.UUID {
-			return "", api.BadRequest("Block Device Mapping is Invalid: the boot disk and imageRef name different images.")
-		}
-		image = device.UUID
-	}
-	if image == "" {
-		return "", api.BadRequest("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
-	}
-	return image, nil
-}
-
 const gib = int64(1) << 30
 
 func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *serverFields, c *createRequest) error {
@@ -385,6 +338,9 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 		}
 		return err
 	}
+	if f.RootGiB == 0 && !r.Can(ruleZeroDisk, nil) {
+		return api.Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+	}
 	image, err := s.deps.Images.Image(as(ctx, r), id)
 	if err != nil {
 		if status := api.StatusOf(err); status >= 400 && status < 500 {
@@ -392,48 +348,27 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 		}
 		return unavailable("image", err)
 	}
-	if image.VirtualSize == 0 && image.DiskFormat == "raw" {
-		image.VirtualSize = image.Size
-	}
+	image = sized(image)
 	if err := checkImage(&image, f); err != nil {
 		return err
 	}
 	row := &c.row
 	row.ImageID, row.FlavorID, row.VCPUs, row.MemoryMiB = image.ID, f.ID, f.VCPUs, f.MemoryMiB
-	row.DiskGiB = diskOf(f, image.VirtualSize)
-	row.Detail.Flavor = f.snapshot()
-	row.Detail.Image = snapshotOf(&image)
-	return checkGuest(&row.Detail.Flavor, &row.Detail.Image)
-}
-
-// unavailable is the answer when a neighbour cannot be asked now.
-func unavailable(neighbour string, err error) error {
-	return api.Unavailable("The %s service cannot be reached now.", neighbour).Because(err)
-}
-
-// snapshotOf is an image as a server remembers it.
-func snapshotOf(image *Image) imageSnapshot {
-	return imageSnapshot{Name: image.Name, SHA512: image.SHA512, Size: image.Size, VirtualSize: image.VirtualSize,
-		DiskFormat: image.DiskFormat, MinDisk: image.MinDisk, MinRAM: image.MinRAM, Properties: image.Properties}
-}
-
-// checkImage tells whether a server of the flavor can run from the image.
-func checkImage(image *Image, f *flavor) error {
-	disk := f.RootGiB * gib
-	switch {
-	case image.Status != "active":
-		return api.BadRequest("Image %s is not active.", image.ID)
-	case image.DiskFormat != "raw" && image.DiskFormat != "qcow2":
-		return api.BadRequest("Image %s is unacceptable: servers boot from images of disk format raw or qcow2, not %s.", image.ID, image.DiskFormat)
-	case image.MinRAM > f.MemoryMiB:
-		return api.BadRequest("Flavor's memory is too small for requested image.")
-	case f.RootGiB > 0 && image.MinDisk > f.RootGiB:
-		return api.BadRequest("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, "+
-			"minimum disk size is %d bytes.", disk, image.MinDisk*gib)
-	case f.RootGiB > 0 && image.VirtualSize > disk:
-		return api.BadRequest("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", disk, image.VirtualSize)
+	row.Detail.Flavor, row.Detail.Image = f.snapshot(), snapshotOf(&image)
+	row.DiskGiB = diskOf(f, &row.Detail.Image)
+	if row.Detail.Disks, err = localDisksOf(in.Devices, f); err != nil {
+		return err
 	}
-	return nil
+	if image.Properties["img_config_drive"] == "mandatory" {
+		row.ConfigDrive, row.Detail.AdminPass = true, c.password
+	}
+	if err := s.addKernel(ctx, r, &row.Detail.Image, f.MemoryMiB); err != nil {
+		return err
+	}
+	if err := checkGuest(&row.Detail.Flavor, &row.Detail.Image); err != nil {
+		return err
+	}
+	return checkDiskCount(row)
 }
 
 func (s *Service) readKey(ctx context.Context, r *api.Request, in *serverFields, c *createRequest) error {

@@ -267,15 +267,22 @@ func (s *Service) rebuildImage(ctx context.Context, r *api.Request, row *server,
 		}
 		return unavailable("image", err)
 	}
-	if image.VirtualSize == 0 && image.DiskFormat == "raw" {
-		image.VirtualSize = image.Size
-	}
+	image = sized(image)
 	f := &flavor{MemoryMiB: row.Detail.Flavor.MemoryMiB, RootGiB: row.Detail.Flavor.RootGiB, Ephemeral: row.Detail.Flavor.Ephemeral,
 		SwapMiB: row.Detail.Flavor.SwapMiB}
 	if err := checkImage(&image, f); err != nil {
 		return err
 	}
 	after.ImageID, after.Image, after.Disk, after.GrownGiB = image.ID, snapshotOf(&image), nil, 0
-	after.DiskGiB = diskOf(f, image.VirtualSize)
-	return checkGuest(&row.Detail.Flavor, &after.Image)
+	after.DiskGiB = diskOf(f, &after.Image)
+	after.ConfigDrive = after.ConfigDrive || image.Properties["img_config_drive"] == "mandatory"
+	if err := s.addKernel(ctx, r, &after.Image, row.MemoryMiB); err != nil {
+		return err
+	}
+	if err := checkGuest(&row.Detail.Flavor, &after.Image); err != nil {
+		return err
+	}
+	anew := *row
+	after.apply(&anew)
+	return checkDiskCount(&anew)
 }

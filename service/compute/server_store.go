@@ -76,6 +76,7 @@ type serverDetail struct {
 	Shelved        *shelved          `json:"shelved,omitempty"`
 	Disk           *diskImage        `json:"disk,omitempty"`     // what the root disk stands on, if not on Image
 	GrownGiB       int64             `json:"grown_gb,omitempty"` // the root disk grew to this much in its place, whatever the flavor says
+	Disks          *localDisks       `json:"disks,omitempty"`
 	KeyPublic      string            `json:"key_public,omitempty"`
 	KeyType        string            `json:"key_type,omitempty"`
 	LaunchIndex    int               `json:"launch_index,omitempty"`
@@ -131,6 +132,9 @@ type imageSnapshot struct {
 	MinDisk     int64             `json:"min_disk,omitempty"`
 	MinRAM      int64             `json:"min_ram,omitempty"`
 	Properties  map[string]string `json:"properties,omitempty"`
+	// Kernel and Ramdisk are those that the properties name.
+	Kernel  *bootFile `json:"kernel,omitempty"`
+	Ramdisk *bootFile `json:"ramdisk,omitempty"`
 }
 
 // injectedFile is a file of the field personality (microversions up to 2.56).
