@@ -112,6 +112,10 @@ func (d *Driver) PrepareArrival(ctx context.Context, id string, generation int64
 	if err != nil {
 		return nil, err
 	}
+	if err := d.boundNICs(ctx, id, kept.Guest.NICs); err != nil {
+		d.arrivals.drop(id)
+		return nil, err
+	}
 	return json.Marshal(answer{Cookie: cookie})
 }
 

@@ -210,8 +210,6 @@ func interfaceOf(nic hypervisor.NIC) libvirtxml.DomainInterface {
 		// Guests do not boot from the network; the ROM would only slow the firmware down.
 		ROM:   &libvirtxml.DomainROM{Enabled: "no"},
 		Alias: &libvirtxml.DomainAlias{Name: nicAlias(nic.PortID)},
-
-		Bandwidth: bandwidth(nic),
 	}
 	if nic.MTU > 0 {
 		result.MTU = &libvirtxml.DomainInterfaceMTU{Size: uint(nic.MTU)}

@@ -215,6 +215,9 @@ func (d *Driver) boot(ctx context.Context, domain rpc.Domain, guest hypervisor.G
 	if err := checkDevices(guest.ID, guest.NICs); err != nil {
 		return err
 	}
+	if err := d.boundNICs(ctx, guest.ID, guest.NICs); err != nil {
+		return err
+	}
 	// What earlier runs wrote beyond the log's size was moved aside; the log itself is emptied by the start.
 	if err := d.layout.dropOldLogs(guest.ID); err != nil {
 		return err
@@ -229,10 +232,11 @@ func (d *Driver) boot(ctx context.Context, domain rpc.Domain, guest hypervisor.G
 			return nil
 		}
 	}
-	if err == nil {
-		d.config.Log.Info("guest started", "server_id", guest.ID, "generation", guest.Generation)
+	if err != nil {
+		return err
 	}
-	return err
+	d.config.Log.Info("guest started", "server_id", guest.ID, "generation", guest.Generation)
+	return d.boundNICs(ctx, guest.ID, guest.NICs)
 }
 
 // checkDevices returns ErrDeviceMissing for the first tap that does not exist.

@@ -25,6 +25,9 @@ func (d *Driver) ensureNICs(ctx context.Context, domain rpc.Domain, guest hyperv
 	if err := checkDevices(guest.ID, attach); err != nil {
 		return err
 	}
+	if err := d.boundNICs(ctx, guest.ID, attach); err != nil {
+		return err
+	}
 	for _, nic := range attach {
 		described := interfaceOf(nic)
 		text, err := described.Marshal()
@@ -38,7 +41,7 @@ func (d *Driver) ensureNICs(ctx context.Context, domain rpc.Domain, guest hyperv
 			return err
 		}
 	}
-	return nil
+	return d.boundNICs(ctx, guest.ID, guest.NICs)
 }
 
 // compareNICs returns the interfaces to attach and the aliases of those to detach.

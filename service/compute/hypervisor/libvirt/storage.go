@@ -40,7 +40,23 @@ func (def definition) disks() []libvirtxml.DomainDisk {
 		disks = def.rescueDisks(disks)
 	}
 	nameDisks(disks)
+	def.placeOnSCSI(disks)
 	return disks
+}
+
+// placeOnSCSI says where disks are on controllers that know no more than one unit at each target; elsewhere libvirt places them well.
+func (def definition) placeOnSCSI(disks []libvirtxml.DomainDisk) {
+	if model := def.guest.Storage.SCSIModel; model != "lsisas1068" && model != "vmpvscsi" {
+		return
+	}
+	controller, bus, unit, next := uint(0), uint(0), uint(0), uint(0)
+	for i := range disks {
+		if disks[i].Target.Bus == "scsi" {
+			target := next
+			disks[i].Address = &libvirtxml.DomainAddress{Drive: &libvirtxml.DomainAddressDrive{Controller: &controller, Bus: &bus, Target: &target, Unit: &unit}}
+			next++
+		}
+	}
 }
 
 func (def definition) ownDisks() []libvirtxml.DomainDisk {
@@ -158,32 +174,6 @@ func ioTune(limits *hypervisor.DiskLimits) *libvirtxml.DomainDiskIOTune {
 		ReadIopsSec: limits.ReadOps.PerSecond, ReadIopsSecMax: limits.ReadOps.Burst, ReadIopsSecMaxLength: limits.ReadOps.BurstSeconds,
 		WriteIopsSec: limits.WriteOps.PerSecond, WriteIopsSecMax: limits.WriteOps.Burst, WriteIopsSecMaxLength: limits.WriteOps.BurstSeconds,
 	}
-}
-
-// bandwidth renders the limits of an interface; nil: there are none.
-func bandwidth(nic hypervisor.NIC) *libvirtxml.DomainInterfaceBandwidth {
-	if nic.Inbound.Average == 0 && nic.Outbound.Average == 0 {
-		return nil
-	}
-	direction := func(b hypervisor.Bandwidth) *libvirtxml.DomainInterfaceBandwidthParams {
-		if b.Average == 0 {
-			return nil
-		}
-		params := &libvirtxml.DomainInterfaceBandwidthParams{Average: number(b.Average)}
-		if b.Peak > 0 {
-			params.Peak = number(b.Peak)
-		}
-		if b.Burst > 0 {
-			params.Burst = number(b.Burst)
-		}
-		return params
-	}
-	return &libvirtxml.DomainInterfaceBandwidth{Inbound: direction(nic.Inbound), Outbound: direction(nic.Outbound)}
-}
-
-func number(n uint64) *int {
-	value := int(n)
-	return &value
 }
 
 // consoles are what nova tells a kernel that it is given.
