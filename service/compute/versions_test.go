@@ -91,7 +91,7 @@ func changes() []change {
 			said{400, "policy", ""}, said{200, `"rules":{"max_server_per_host":2}`, "policies"}},
 		{66, "changes have an end", "GET", "/v2.1/servers?changes-before=2020-01-01T00:00:00Z", "", false, said{200, "{server}", ""}, said{200, `"servers":[]`, ""}},
 		{67, "new volumes have types", "POST", "/v2.1/servers", `{"server":{` + oneServer + `,"networks":"none","block_device_mapping_v2":[{"boot_index":0,"uuid":"{image}","source_type":"image","destination_type":"local","volume_type":"fast"}]}}`, false,
-			said{400, "volume_type", ""}, said{202, "", ""}},
+			said{400, "'volume_type' was unexpected", ""}, said{400, "Specifying a volume_type with destination_type=local is not supported.", ""}},
 		{70, "interfaces show their tags", "GET", serverPath + "/os-interface", "", false, said{200, "port_state", `"tag"`}, said{200, `"tag":`, ""}},
 		show(71, "servers show their groups", `"server_groups":["{group}"]`, false),
 		show(73, "locks have reasons", `"locked_reason":null`, false),
