@@ -308,10 +308,9 @@ func TestAGuestThatStopsByItselfIsFollowed(t *testing.T) {
 	s.perform()
 	s.waitStatus(s.id, "ACTIVE")
 	order := s.node.lastOrder(t, s.id)
-	path := "/internal/hosts/host1/guests/" + s.id
-	s.node.call("PUT", path, orders.Report{Generation: order.Generation - 1, State: orders.StateStopped, PowerState: 4}, nil)
+	s.node.say(s.id, orders.Report{Generation: order.Generation - 1, State: orders.StateStopped, PowerState: 4})
 	s.show(s.id).want(200, `"status":"ACTIVE"`)
-	s.node.call("PUT", path, orders.Report{Generation: order.Generation, State: orders.StateStopped, PowerState: 4}, nil)
+	s.node.say(s.id, orders.Report{Generation: order.Generation, State: orders.StateStopped, PowerState: 4})
 	s.waitStatus(s.id, "SHUTOFF").want(200, `"OS-EXT-STS:power_state":4`)
 	var list orders.GuestList
 	s.node.call("GET", "/internal/hosts/host1/guests?since=0", nil, &list)

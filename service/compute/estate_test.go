@@ -38,11 +38,18 @@ type estate struct {
 	entrance http.RoundTripper
 	// lingers has live migrations go on until they are hastened.
 	lingers atomic.Bool
+	// shape, if set, changes what the hypervisors of the hosts are like.
+	shape func(name string, options *fake.Options)
 }
 
 type estateHost struct {
+	estate  *estate
+	options fake.Options
+	cut     atomic.Bool
+	// driver and stop are those of the agent's present life.
+	mu     sync.Mutex
 	driver *fake.Driver
-	cut    atomic.Bool
+	stop   func() error
 }
 
 var _ worktest.World = (*estate)(nil)
@@ -52,7 +59,12 @@ var imageContent = []byte("the disk of a tiny guest")
 
 func newEstate(t *testing.T, d *db.DB) *estate {
 	t.Helper()
-	e := &estate{rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld(), reclaim: 10_000 * time.Hour}, hosts: map[string]*estateHost{}}
+	return newShapedEstate(t, d, nil)
+}
+
+func newShapedEstate(t *testing.T, d *db.DB, shape func(name string, options *fake.Options)) *estate {
+	t.Helper()
+	e := &estate{shape: shape, rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld(), reclaim: 10_000 * time.Hour}, hosts: map[string]*estateHost{}}
 	e.world.ports[ownPortID] = ownPort
 	sum := sha512.Sum512(imageContent)
 	image := e.world.images[imageID]
@@ -79,12 +91,27 @@ func newEstate(t *testing.T, d *db.DB) *estate {
 // addHost starts the agent of a host; it ends with the test.
 func (e *estate) addHost(name string) {
 	e.t.Helper()
-	driver, err := fake.New(fake.Options{Clock: clock.System{}, HostName: name, Lingers: func(string) bool { return e.lingers.Load() }})
-	if err != nil {
-		e.t.Fatal(err)
+	h := &estateHost{estate: e, options: fake.Options{Clock: clock.System{}, HostName: name, Lingers: func(string) bool { return e.lingers.Load() }}}
+	if e.shape != nil {
+		e.shape(name, &h.options)
 	}
-	h := &estateHost{driver: driver}
 	e.hosts[name] = h
+	h.live()
+	e.t.Cleanup(func() {
+		if err := h.end(); err != nil {
+			e.t.Error(err)
+		}
+	})
+}
+
+// live begins a life of the host's agent and driver.
+func (h *estateHost) live() {
+	e, name := h.estate, h.options.HostName
+	driver, err := fake.New(h.options)
+	if err != nil {
+		e.t.Error(err)
+		return
+	}
 	identity := &token.Identity{UserID: "node:" + name, Roles: []token.Role{{Name: "node"}}}
 	images := uploads{e.world, identity.UserID, h.reachable}
 	a := agent.New(agent.Config{Host: name, HostIP: "192.0.2.7", Driver: driver, Bus: e.bus, Log: slog.New(slog.DiscardHandler), Images: images, Uploads: images,
@@ -95,12 +122,28 @@ func (e *estate) addHost(name string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	e.t.Cleanup(func() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.driver = driver
+	h.stop = func() error {
 		cancel()
-		if err := errors.Join(<-done, driver.Close()); err != nil {
-			e.t.Error(err)
-		}
-	})
+		return errors.Join(<-done, driver.Close())
+	}
+}
+
+// end ends the present life.
+func (h *estateHost) end() error {
+	h.mu.Lock()
+	stop := h.stop
+	h.stop = func() error { return nil }
+	h.mu.Unlock()
+	return stop()
+}
+
+func (h *estateHost) virt() *fake.Driver {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.driver
 }
 
 func (h *estateHost) reachable() error {
@@ -251,15 +294,15 @@ func (e *estate) Views() (store, world worktest.Set) {
 	e.addMigrations(store)
 	e.addImages(store, live)
 	for name, h := range e.hosts {
-		guests, err := h.driver.ListGuests(context.Background())
+		guests, err := h.virt().ListGuests(context.Background())
 		if err != nil {
-			e.t.Error(err)
+			world[name+" cannot tell which guests it has: "+err.Error()] = true
 		}
 		for _, g := range guests {
 			world[guestSentence(g.ID, name, g.Power == hypervisor.Running)] = true
 		}
 		for _, o := range e.ordersOf(name) {
-			if _, err := h.driver.GetGuest(context.Background(), o); err != nil {
+			if _, err := h.virt().GetGuest(context.Background(), o); err != nil {
 				world["order for "+o+" on "+name+", where it is not"] = true
 			}
 		}

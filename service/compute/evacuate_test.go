@@ -52,7 +52,7 @@ func TestAServerIsEvacuated(t *testing.T) {
 	if now := e.show(id).str("server", "OS-EXT-SRV-ATTR:host"); now != to {
 		t.Errorf("the server is on %s, and was on %s", now, from)
 	}
-	if state, err := e.hosts[from].driver.GetGuest(t.Context(), id); err != nil || state.Power != hypervisor.Running {
+	if state, err := e.hosts[from].virt().GetGuest(t.Context(), id); err != nil || state.Power != hypervisor.Running {
 		t.Errorf("the host that is cut off has %+v %v", state, err)
 	}
 	e.hosts[from].cut.Store(false) // it comes back, and removes what is not its own any more

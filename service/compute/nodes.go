@@ -313,7 +313,11 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	if err := noteReport(tx, order); err != nil {
 		return err
 	}
-	if err := s.noteDrift(tx, order, ""); err != nil {
+	note := s.noteDrift
+	if order.failed() {
+		note = s.noteFailure
+	}
+	if err := note(tx, order, ""); err != nil {
 		return err
 	}
 	return s.engine.SignalResource(tx, order.ServerID)
@@ -338,6 +342,9 @@ func (s *Service) operationEnded(tx *db.Tx, o work.Operation) error {
 	if order.ReportedGeneration < order.Generation { // what it is now is still to be told
 		return nil
 	}
+	if order.failed() {
+		return s.noteFailure(tx, order, o.ID)
+	}
 	told := *row
 	if s.takeReport(&told, order); told.VMState == row.VMState && told.PowerState == row.PowerState {
 		return nil // that is how it ended in most cases
@@ -352,6 +359,11 @@ func (s *Service) noteDrift(tx *db.Tx, order *guestOrder, ends string) error {
 	if order.Desired == orders.Absent || !order.isThere() {
 		return nil
 	}
+	return s.follow(tx, order, ends, func(row *server) { s.takeReport(row, order) })
+}
+
+// follow changes a server as its guest's host has said, unless an operation, other than the one that ends, is about it.
+func (s *Service) follow(tx *db.Tx, order *guestOrder, ends string, change func(row *server)) error {
 	unfinished, err := work.Unfinished(tx, order.ServerID)
 	if err != nil || slices.ContainsFunc(unfinished[order.ServerID], func(o work.Operation) bool { return o.ID != ends }) {
 		return err
@@ -360,7 +372,33 @@ func (s *Service) noteDrift(tx *db.Tx, order *guestOrder, ends string) error {
 	c.UserID, c.RequestID = "node:"+order.Host, api.RequestID(tx.Context())
 	return s.alterServer(tx, c, func(row *server) {
 		if row.Host == order.Host && row.VMState != vmBuilding {
-			s.takeReport(row, order)
+			change(row)
+		}
+	})
+}
+
+// noteFailure follows a guest of which the last wish, for that nobody waits any more, could not be reached: an operation that failed
+// wished it to be again what it was before, say. A server that was to run and is off is in ERROR.
+func (s *Service) noteFailure(tx *db.Tx, order *guestOrder, ends string) error {
+	off := order.ReportedPower == powerShutdown || order.ReportedPower == powerCrashed
+	wished := order.Desired == orders.Running || order.Desired == orders.Paused || order.Desired == orders.Rescued
+	if order.ReportedPower == powerNone || order.Desired == orders.Absent {
+		return nil
+	}
+	return s.follow(tx, order, ends, func(row *server) {
+		switch {
+		case !wished:
+			row.PowerState = order.ReportedPower
+		case !off:
+			found := *order
+			found.ReportedState = orders.StateRunning
+			if order.Desired == orders.Paused && order.ReportedPower == powerPaused {
+				found.ReportedState = orders.StatePaused
+			}
+			s.takeReport(row, &found)
+		case row.VMState != vmError || row.PowerState != order.ReportedPower:
+			row.VMState, row.PowerState, row.UpdatedAt = vmError, order.ReportedPower, s.clock.Now()
+			row.Detail.Fault = &fault{Code: 500, Message: order.ErrorMessage, Created: row.UpdatedAt}
 		}
 	})
 }

@@ -288,7 +288,7 @@ func (s *Service) recall(ctx context.Context, run *liveRun, m *migration) (left,
 		return true, true, nil
 	case w.source.OperationID != run.Operation.ID || ordered == nil, w.sourceGone:
 		return false, true, nil
-	case ordered.Recall && w.source.settled():
+	case ordered.Recall && (w.source.settled() || w.source.failed()): // it stays; whether it can be as it was is another matter
 		return false, true, nil
 	case ordered.Recall && ordered.Lost == w.destGone:
 		return false, false, nil

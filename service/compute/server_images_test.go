@@ -62,7 +62,7 @@ func (e *estate) lastOperation(id string) (state string) {
 
 func TestCreateImage(t *testing.T) {
 	inEstate(t, func(t *testing.T, e *estate, id string) {
-		host := e.hosts[e.servers()[0].Host].driver
+		host := e.hosts[e.servers()[0].Host].virt()
 		if err := host.WriteDisk(t.Context(), id, hypervisor.DiskRoot, []byte("what the guest wrote")); err != nil {
 			t.Fatal(err)
 		}

@@ -11,14 +11,14 @@ import (
 // write has the guest of the estate's server write to one of its disks.
 func (e *estate) write(id, text string) {
 	e.t.Helper()
-	if err := e.hosts[e.servers()[0].Host].driver.WriteDisk(e.t.Context(), id, hypervisor.DiskRoot, []byte(text)); err != nil {
+	if err := e.hosts[e.servers()[0].Host].virt().WriteDisk(e.t.Context(), id, hypervisor.DiskRoot, []byte(text)); err != nil {
 		e.t.Fatal(err)
 	}
 }
 
 // wrote tells whether the guest's root disk holds a text.
 func (e *estate) wrote(id, text string) bool {
-	return bytes.Contains(e.hosts[e.servers()[0].Host].driver.ReadDisk(id, hypervisor.DiskRoot), []byte(text))
+	return bytes.Contains(e.hosts[e.servers()[0].Host].virt().ReadDisk(id, hypervisor.DiskRoot), []byte(text))
 }
 
 func TestRebuild(t *testing.T) {

@@ -134,6 +134,9 @@ func (u uploads) Open(_ context.Context, id string) (io.ReadCloser, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	data := imageContent
+	if u.deleted[id] {
+		return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)
+	}
 	if id != imageID && id != otherImageID {
 		if u.made[id] == nil || u.made[id].data == nil {
 			return nil, fmt.Errorf("open %s: %w", id, agent.ErrNoImage)

@@ -33,6 +33,9 @@ func (g *guest) move(ctx context.Context, order orders.GuestOrder) (left bool, e
 		left = err == nil
 	} else {
 		left, err = driver.RecallGuest(ctx, g.id, order.Generation, peer)
+		if err != nil && !errors.Is(err, hypervisor.ErrStale) { // an order that failed in another way is about a guest that is here
+			err = fmt.Errorf("%w: %w", hypervisor.ErrUndecided, err)
+		}
 	}
 	if !left || err != nil {
 		return false, err

@@ -118,6 +118,8 @@ const (
 	firstPause = 20 * time.Millisecond
 	lastPause  = 5 * time.Second
 	patience   = 2 * time.Minute
+	// findWithin bounds a look at a guest whose order was given up.
+	findWithin = 10 * time.Second
 )
 
 // work carries out orders, and looks at the guest after it changed by itself, until nothing is left to do.
@@ -141,7 +143,9 @@ func (g *guest) work(parent context.Context) {
 // watch reports the guest's state as soon as the driver can tell it.
 func (g *guest) watch(ctx context.Context, order orders.GuestOrder) {
 	if failure := g.failureOf(order); failure != nil {
-		_ = g.report(ctx, *failure) // it ends with ctx alone; whoever waits for the order must not take what is there for its end
+		failed := *failure
+		failed.PowerState = g.found(ctx)
+		_ = g.report(ctx, failed) // it ends with ctx alone; whoever waits for the order must not take what is there for its end
 		return
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -179,7 +183,7 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 			return // a newer order is on its way
 		}
 		if said.Class != orders.Retry {
-			failure := orders.Report{Generation: order.Generation, State: orders.StateFailed, Error: said}
+			failure := orders.Report{Generation: order.Generation, State: orders.StateFailed, PowerState: g.found(ctx), Error: said}
 			if order.Desired != orders.Absent {
 				g.fail(&failure)
 			}
@@ -190,6 +194,17 @@ func (g *guest) fulfil(ctx context.Context, order orders.GuestOrder) {
 		}
 		waitFor(ctx, nil, pause)
 	}
+}
+
+// found is the power state of a guest whose order was given up; 0 when it cannot be learnt now, or has none.
+func (g *guest) found(ctx context.Context) int {
+	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	defer cancel()
+	state, err := g.agent.cfg.Driver.GetGuest(ctx, g.id)
+	if err != nil {
+		return int(hypervisor.NoState)
+	}
+	return int(state.Power)
 }
 
 // fail notes that an order was given up.

@@ -191,6 +191,8 @@ func uptimeAndLoad() (seconds int64, load [3]float64) {
 func explain(err error) *orders.Error {
 	var unwanted *UploadError
 	switch {
+	case errors.Is(err, hypervisor.ErrUndecided): // whatever it was that kept the hosts from finding out
+		return &orders.Error{Class: orders.Retry, Message: "The host to which the server may have gone does not answer."}
 	case errors.As(err, &unwanted):
 		return &orders.Error{Class: orders.Fail, Message: unwanted.Message}
 	case errors.Is(err, ErrNoImage):
@@ -209,8 +211,6 @@ func explain(err error) *orders.Error {
 		return &orders.Error{Class: orders.Elsewhere, Message: "The other host cannot take the running server."}
 	case errors.Is(err, hypervisor.ErrNotRunning):
 		return &orders.Error{Class: orders.Fail, Message: "The server does not run any more."}
-	case errors.Is(err, hypervisor.ErrUndecided):
-		return &orders.Error{Class: orders.Retry, Message: "The host to which the server may have gone does not answer."}
 	case errors.Is(err, errPeerLost):
 		return &orders.Error{Class: orders.Retry, Message: "The other host cannot be reached."}
 	case errors.Is(err, hypervisor.ErrDeviceMissing):

@@ -281,8 +281,9 @@ type Metadata struct {
 // Report is the body of PUT /internal/hosts/{host}/guests/{server_id}.
 type Report struct {
 	// Generation is that of the order which the report is about: the newest the agent knows.
-	Generation int64  `json:"generation"`
-	State      State  `json:"state"`
+	Generation int64 `json:"generation"`
+	State      State `json:"state"`
+	// PowerState is what the guest is; with StateFailed 0 when that is not known.
 	PowerState int    `json:"power_state"`
 	Error      *Error `json:"error,omitempty"`
 	// RebootDone is the greatest Reboot.Seq carried out, 0 for none.

@@ -34,14 +34,23 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 }
 
 func (d *Driver) ensure(guest hypervisor.Guest) error {
+	var present []hypervisor.NIC
+	if r := d.lookup(guest.ID); r != nil {
+		present = r.Guest.NICs
+	}
 	next, changed, err := d.describe(guest)
 	if err != nil {
 		return err
 	}
-	if isActive(next.Power) || starts(guest.Power, next.Saved) {
-		if err := d.checkDevices(guest); err != nil {
-			return err
-		}
+	switch added := guest; {
+	case isActive(next.Power): // what it has it keeps
+		added.NICs = slices.DeleteFunc(slices.Clone(guest.NICs), func(nic hypervisor.NIC) bool { return slices.Contains(present, nic) })
+		err = d.checkDevices(added)
+	case starts(guest.Power, next.Saved):
+		err = d.checkDevices(guest)
+	}
+	if err != nil {
+		return err
 	}
 	if changed {
 		if err := d.store(next); err != nil {
