@@ -297,8 +297,12 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		want.NICs = append(want.NICs, hypervisor.NIC{PortID: nic.PortID, MAC: nic.MAC, Tap: nic.Tap, MTU: nic.MTU, Model: nic.Model,
 			Inbound: hypervisor.Bandwidth(nic.Inbound), Outbound: hypervisor.Bandwidth(nic.Outbound)})
 	}
+	var gone error // a guest that has its disks can be told to stop, at least
 	if order.Image != nil {
 		image, err := g.cacheImage(ctx, order.Image, order.Receive, hypervisor.DiskBase)
+		if errors.Is(err, ErrNoImage) {
+			gone, err = err, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -326,12 +330,17 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		return fmt.Errorf("%w: desired state %q", hypervisor.ErrInvalid, order.Desired)
 	}
 	want.Power = power
+	var err error
 	if order.Receive != nil {
-		if err := g.adopt(ctx, order.Receive, want); err != nil {
-			return err
-		}
+		err = g.adopt(ctx, order.Receive, want)
 	}
-	return driver.EnsureGuest(ctx, want)
+	if err == nil {
+		err = driver.EnsureGuest(ctx, want)
+	}
+	if err != nil && gone != nil && !errors.Is(err, hypervisor.ErrStale) {
+		return fmt.Errorf("%w: %w", gone, err)
+	}
+	return err
 }
 
 // cacheImage has an image in the host's cache, from the image service or, should it be gone there, from the host that the guest comes from,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,11 +226,16 @@ func classify(what string, err error) error {
 		return nil
 	case rpc.IsNotFound(err):
 		return fmt.Errorf("%s: %w", what, errNoDomain)
+	case errors.As(err, &answer) && strings.Contains(answer.Message, fullText):
+		return fmt.Errorf("%s: %w: %w", what, hypervisor.ErrNoSpace, err)
 	case errors.As(err, &answer):
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w: %w", what, hypervisor.ErrUnavailable, err)
 }
+
+// fullText is ENOSPC as programs of the C library say it, and libvirt passes on.
+const fullText = "No space left on device"
 
 // errNoDomain says that libvirt knows no such domain.
 var errNoDomain = fmt.Errorf("%w: no such domain", hypervisor.ErrNotFound)

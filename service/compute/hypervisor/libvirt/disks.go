@@ -42,7 +42,7 @@ func limited(ctx context.Context, seconds string, argv []string) error {
 		return nil
 	}
 	text := strings.TrimSpace(string(output[:min(len(output), 500)]))
-	if strings.Contains(text, "No space left on device") {
+	if strings.Contains(text, fullText) {
 		return fmt.Errorf("%w: %s: %s", hypervisor.ErrNoSpace, argv[0], text)
 	}
 	return fmt.Errorf("%s: %w: %s", argv[0], errors.Join(err, ctx.Err()), text)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"virga/service/compute/hypervisor"
 )
@@ -43,7 +44,28 @@ func (d *Driver) EnsureImage(ctx context.Context, image hypervisor.Image,
 
 func (l *layout) cached(image hypervisor.Image) bool {
 	info, err := l.root.Stat(imageFile(image))
-	return err == nil && info.Size() == image.SizeBytes
+	if err != nil || info.Size() != image.SizeBytes {
+		return false
+	}
+	return info.ModTime().Equal(verifiedAt) || l.verify(image)
+}
+
+// verifiedAt is when a file of the cache was last changed, as its times say from when it was found to be right. One that anybody has
+// written to since shows another time.
+var verifiedAt = time.Unix(1, 0)
+
+// verify reads an image of the cache, and marks it when it is what it is to be.
+func (l *layout) verify(image hypervisor.Image) bool {
+	file, err := l.root.Open(imageFile(image))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	sum := sha512.New()
+	if _, err := io.Copy(sum, file); err != nil || hex.EncodeToString(sum.Sum(nil)) != image.SHA512 {
+		return false
+	}
+	return l.root.Chtimes(imageFile(image), verifiedAt, verifiedAt) == nil
 }
 
 // transfer fetches an image beside its place and moves it there once it is proven right.
@@ -72,6 +94,9 @@ func (d *Driver) transfer(ctx context.Context, image hypervisor.Image,
 	// Guests only ever read it, whoever they run as.
 	if err := errors.Join(file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
 		return noSpace(err)
+	}
+	if err := os.Chtimes(file.Name(), verifiedAt, verifiedAt); err != nil {
+		return err
 	}
 	return os.Rename(file.Name(), d.layout.path(imageFile(image)))
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -148,19 +147,6 @@ func (l *layout) writeManifest(kept *manifest) error {
 	return l.replace(guestDir(kept.Guest.ID)+"/"+manifestFile, data)
 }
 
-// replace writes a file whole or not at all, and durably.
-func (l *layout) replace(name string, data []byte) error {
-	file, err := l.root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return noSpace(err)
-	}
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return noSpace(err)
-	}
-	return l.root.Rename(name+".new", name)
-}
-
 // clearTransfers removes what an interrupted transfer left in the image cache.
 func (l *layout) clearTransfers() error {
 	entries, err := fs.ReadDir(l.root.FS(), "images")
@@ -174,7 +160,11 @@ func (l *layout) clearTransfers() error {
 			}
 		}
 	}
-	return l.clearArrivals()
+	if err := l.clearArrivals(); err != nil {
+		return err
+	}
+	l.keepSpare()
+	return nil
 }
 
 // clearArrivals removes the sockets of migrations that ended with an earlier process.
@@ -214,7 +204,7 @@ func (l *layout) space() (size, free int64, err error) {
 
 // noSpace makes a full disk known as such.
 func noSpace(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isFull(err) {
 		return fmt.Errorf("%w: %w", hypervisor.ErrNoSpace, err)
 	}
 	return err

@@ -6,11 +6,14 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"virga/service/compute/hypervisor"
 )
@@ -26,6 +29,8 @@ type Fence struct {
 	mu      sync.Mutex
 	entries map[string]entry
 	file    *os.File // nil: memory only
+	// roomFor is the size of the file from which on space is reserved anew.
+	roomFor int64
 	durable bool
 	now     func() time.Time
 }
@@ -58,12 +63,26 @@ func Open(path string, durable bool, now func() time.Time) (*Fence, error) {
 	if f.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("open generations: %w", err)
 	}
+	f.reserve()
 	// A line torn by a crash must not swallow the next one; an empty line is ignored when reading.
 	if _, err := f.file.WriteString("\n"); err != nil {
 		f.file.Close()
 		return nil, fmt.Errorf("append to generations: %w", err)
 	}
 	return f, nil
+}
+
+// reserved is for how many bytes there is room on the disk, even when it is full: for the orders that empty it again.
+const reserved = 256 << 10
+
+// reserve takes disk space for lines to come, without making the file longer. Where that cannot be had the file grows as others do.
+func (f *Fence) reserve() {
+	info, err := f.file.Stat()
+	if err != nil {
+		return
+	}
+	f.roomFor = info.Size() + reserved/2
+	_ = unix.Fallocate(int(f.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, info.Size(), reserved)
 }
 
 func (f *Fence) load(path string) (lines int, err error) {
@@ -164,6 +183,9 @@ func (f *Fence) append(line string) error {
 	}
 	if _, err := f.file.WriteString(line); err != nil {
 		return err
+	}
+	if at, err := f.file.Seek(0, io.SeekCurrent); err == nil && at > f.roomFor {
+		f.reserve()
 	}
 	if f.durable {
 		return f.file.Sync()
