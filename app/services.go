@@ -213,7 +213,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 
 		ResizeConfirmWindow: cl.conf.ResizeConfirmWindow,
 		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload, CachingHosts: cl.conf.CachingHosts,
-		RateLimits: cl.conf.RateLimits,
+		RateLimits: cl.conf.RateLimits, Scheduler: schedulerSettings(&cl.conf.Scheduler),
 	})
 	if err != nil {
 		return err

@@ -88,6 +88,7 @@ type Config struct {
 	Metrics   `embed:""`
 	Moves     `embed:""`
 	Shares    `embed:""`
+	Scheduler `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 
@@ -115,15 +116,12 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Complete fills in what follows from other settings and refuses what cannot work.
 func (c *Config) Complete() error {
-	for _, part := range []interface{ complete() error }{&c.Passwords, &c.Imports, &c.Images, &c.Metrics, &c.Shares} {
+	for _, part := range []interface{ complete() error }{&c.Passwords, &c.Imports, &c.Images, &c.Metrics, &c.Moves, &c.Scheduler, &c.Shares} {
 		if err := part.complete(); err != nil {
 			return err
 		}
 	}
 	if err := c.Fakes.complete(c.Virt); err != nil {
-		return err
-	}
-	if err := c.Moves.complete(); err != nil {
 		return err
 	}
 	host, port, err := net.SplitHostPort(c.Listen)

@@ -18,7 +18,7 @@ func keepGroup(tx *db.Tx, serverID, host string) error {
 	if err != nil || g == nil {
 		return err
 	}
-	if m := groupFilter(&candidate{name: host}, g); m.why != whyNone {
+	if m := groupMiss(host, g); m.text != "" {
 		return work.Back("schedule", errGroupMoved)
 	}
 	return nil

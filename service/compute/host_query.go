@@ -140,32 +140,30 @@ func valueOf(c *candidate, text string) any {
 		}
 		return text
 	}
-	number := func(class string, of func(u *unit) int64, factor int64) any {
-		if u := c.unit(class); u != nil {
-			return float64(of(u) * factor)
+	if n, known := c.number(name); known {
+		if class := classOf(name); class != "" && c.unit(class) == nil {
+			return nil
 		}
-		return nil
+		return float64(n)
 	}
-	free, all, used := (*unit).free, func(u *unit) int64 { return u.capacity }, func(u *unit) int64 { return u.used + u.held }
-	switch name {
-	case "host":
-		return c.name
-	case "hypervisor_hostname":
-		return c.hostName
-	case "host_ip":
-		return c.ip.String()
-	case "free_ram_mb":
-		return number(classMemory, free, 1)
-	case "total_usable_ram_mb":
-		return number(classMemory, all, 1)
-	case "free_disk_mb":
-		return number(classDisk, free, 1024)
-	case "total_usable_disk_gb":
-		return number(classDisk, all, 1)
-	case "vcpus_total":
-		return number(classVCPU, all, 1)
-	case "vcpus_used":
-		return number(classVCPU, used, 1)
+	if name == "hypervisor_version" && c.kind != nil {
+		return float64(c.kind.version)
+	}
+	if text, known := c.capability(strings.ReplaceAll(name, ".", ":")); known {
+		return text
 	}
 	return nil
+}
+
+// classOf is the resource class that a number of a host is of, empty for none.
+func classOf(name string) string {
+	switch {
+	case strings.Contains(name, "ram"):
+		return classMemory
+	case strings.Contains(name, "disk"):
+		return classDisk
+	case strings.HasPrefix(name, "vcpus"):
+		return classVCPU
+	}
+	return ""
 }

@@ -17,8 +17,6 @@ const RoleScheduler = "scheduler"
 
 const (
 	opCreate = "server_create"
-	// maxHostsTried is on how many hosts a server is tried before its create fails.
-	maxHostsTried = 3
 	// comeBack is when a server without a host asks again while one that was there a short
 	// while ago may come back.
 	comeBack = 2 * time.Second
@@ -109,7 +107,7 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 // wishOf is what a server's row asks of the scheduler.
 func wishOf(row *server) *wish {
 	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row),
-		flavor: row.Detail.Flavor.Name, imageID: row.ImageID, hints: row.Detail.Hints}
+		flavor: row.Detail.Flavor.Name, imageID: row.ImageID, hints: row.Detail.Hints, extraSpecs: row.Detail.Flavor.ExtraSpecs}
 	for _, specs := range []map[string]string{row.Detail.Flavor.ExtraSpecs, row.Detail.Image.Properties} {
 		for key, value := range specs {
 			trait, ok := strings.CutPrefix(key, "trait:")
@@ -245,7 +243,7 @@ func (s *Service) elsewhere(run *createRun, why error) error {
 		run.Frame.Excluded = map[string]string{}
 	}
 	run.Frame.Excluded[run.Frame.Host] = why.Error()
-	if len(run.Frame.Excluded) >= maxHostsTried {
+	if len(run.Frame.Excluded) >= s.scheduler.Attempts {
 		return work.Failf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s. "+
 			"The last one said: %w", run.Operation.ResourceID, why)
 	}

@@ -191,7 +191,7 @@ func (s *Service) liveElsewhere(run *liveRun, m *migration, why error) error {
 	excluded := map[string]string{m.DestHost: why.Error()}
 	maps.Copy(excluded, run.Frame.Excluded)
 	run.Frame.Excluded = excluded
-	if len(excluded) >= maxHostsTried {
+	if len(excluded) >= s.scheduler.Attempts {
 		return work.Failf("%d hosts could not take the server. The last one said: %w", len(excluded), why)
 	}
 	return work.Back("schedule", why)

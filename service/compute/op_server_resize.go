@@ -300,7 +300,7 @@ func (s *Service) moveElsewhere(run *moveRun, m *migration, why error) error {
 		run.Frame.Excluded = map[string]string{}
 	}
 	run.Frame.Excluded[m.DestHost] = why.Error()
-	if len(run.Frame.Excluded) >= maxHostsTried {
+	if len(run.Frame.Excluded) >= s.scheduler.Attempts {
 		return work.Failf("%d hosts could not take the server. The last one said: %w", len(run.Frame.Excluded), why)
 	}
 	return work.Back("schedule", why)

@@ -251,7 +251,7 @@ func (s *Service) unshelveElsewhere(run *unshelveRun, why error) error {
 		run.Frame.Excluded = map[string]string{}
 	}
 	run.Frame.Excluded[run.Frame.Host] = why.Error()
-	if len(run.Frame.Excluded) >= maxHostsTried {
+	if len(run.Frame.Excluded) >= s.scheduler.Attempts {
 		return work.Failf("%d hosts could not take the server. The last one said: %w", len(run.Frame.Excluded), why)
 	}
 	return work.Back("schedule", why)

@@ -78,24 +78,24 @@ func changeOrder() []string {
 const maxChanges = 12
 
 // remedyOf finds what would make one host fit, in words; nil when it fits.
-func remedyOf(c *candidate, w *wish, now time.Time) *remedy {
-	t := newTrial(c, w, now)
+func (sc *scheduler) remedyOf(c *candidate, w *wish, now time.Time) *remedy {
+	t := sc.newTrial(c, w, now)
 	changes, stuck := t.changes(effort{changes: maxChanges + 1})
 	return t.word(changes, stuck)
 }
 
-// advise adds what would have made hosts fit: those that are listed, and the smallest change of all.
-func (d *decision) advise(hosts []candidate, now time.Time) {
+// advise adds to a decision what would have made hosts fit: those that are listed, and the smallest change of all.
+func (sc *scheduler) advise(d *decision, hosts []candidate, now time.Time) {
 	listed := map[string]*verdict{}
 	for i := range d.Hosts {
 		listed[d.Hosts[i].Host] = &d.Hosts[i]
 	}
 	for i := range hosts {
 		if v := listed[hosts[i].name]; v != nil {
-			v.Remedy = remedyOf(&hosts[i], d.wish, now)
+			v.Remedy = sc.remedyOf(&hosts[i], d.wish, now)
 		}
 	}
-	d.Smallest = smallestRemedy(hosts, d.wish, now)
+	d.Smallest = sc.smallestRemedy(hosts, d.wish, now)
 }
 
 // word makes a remedy of changes, with those that do as well.
@@ -129,8 +129,8 @@ func (t *trial) word(changes []change, stuck string) *remedy {
 
 // smallestRemedy finds the remedy with the fewest changes of all hosts; of those with as many the one whose changes are smaller.
 // It is nil when some host fits or none can be made to.
-func smallestRemedy(hosts []candidate, w *wish, now time.Time) *remedy {
-	shared := newTrial(nil, w, now)
+func (sc *scheduler) smallestRemedy(hosts []candidate, w *wish, now time.Time) *remedy {
+	shared := sc.newTrial(nil, w, now)
 	shared.order = changeOrder()
 	limit := effort{changes: maxChanges + 1}
 	var bestHost *candidate
@@ -154,7 +154,7 @@ func smallestRemedy(hosts []candidate, w *wish, now time.Time) *remedy {
 	if bestHost == nil {
 		return nil
 	}
-	return remedyOf(bestHost, w, now)
+	return sc.remedyOf(bestHost, w, now)
 }
 
 // effort is what a list of changes is measured by: how many there are, of what kinds, how large they are.
@@ -184,7 +184,8 @@ func (ch *change) part() float64 {
 
 // trial is a host and a wish that are changed until they fit.
 type trial struct {
-	now time.Time
+	scheduler *scheduler
+	now       time.Time
 	// first and firstWish are what the trial began with; they are not changed.
 	first     *candidate
 	firstWish *wish
@@ -201,8 +202,8 @@ type trial struct {
 // searching is true of a trial of many hosts, of which one will be looked at again.
 func (t *trial) searching() bool { return t.order != nil }
 
-func newTrial(c *candidate, w *wish, now time.Time) *trial {
-	t := &trial{now: now, firstWish: w, firstAsk: inquire(w, now)}
+func (sc *scheduler) newTrial(c *candidate, w *wish, now time.Time) *trial {
+	t := &trial{scheduler: sc, now: now, firstWish: w, firstAsk: sc.inquire(w, now)}
 	if c != nil {
 		t.reset(c)
 	}
@@ -242,7 +243,7 @@ func (t *trial) changes(limit effort) (list []change, stuck string) {
 
 // fitsWith tells whether a host would fit with another change in the place of one.
 func (t *trial) fitsWith(changes []change, at int, other *change) bool {
-	again := &trial{now: t.now, firstWish: t.firstWish, firstAsk: t.firstAsk}
+	again := &trial{scheduler: t.scheduler, now: t.now, firstWish: t.firstWish, firstAsk: t.firstAsk}
 	again.reset(t.first)
 	for i := range changes {
 		if i == at {
@@ -256,24 +257,24 @@ func (t *trial) fitsWith(changes []change, at int, other *change) bool {
 
 // inquiry asks all filters about hosts.
 type inquiry struct {
-	question question
-	now      time.Time
+	question *question
+	filters  *chain
 }
 
-func inquire(w *wish, now time.Time) inquiry { return inquiry{newQuestion(w), now} }
+func (sc *scheduler) inquire(w *wish, now time.Time) inquiry {
+	q := sc.newQuestion(w, now)
+	return inquiry{q, sc.ask(q)}
+}
 
 // filter is the name of the filter that refuses a host; empty when none does.
 func (i *inquiry) filter(c *candidate) string {
-	m := judge(c, &i.question, i.now)
-	if m.why == whyNone {
-		return ""
-	}
-	return m.why.filter()
+	m := i.filters.judge(c)
+	return m.filter
 }
 
 // reason is why a host is refused.
 func (i *inquiry) reason(c *candidate) string {
-	r := refused{c, judge(c, &i.question, i.now)}
-	v := r.verdict(&i.question, i.now)
+	r := refused{c, i.filters.judge(c)}
+	v := r.verdict(i.question)
 	return v.Reason
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,7 @@ func (t *trial) apply(ch *change) {
 func (t *terms) with(key, value string) *terms {
 	more := &terms{values: map[string][]string{}}
 	if t != nil {
+		*more = *t
 		more.values, more.projects = maps.Clone(t.values), slices.Clone(t.projects)
 	}
 	more.values[key] = append(slices.Clone(more.values[key]), value)
@@ -71,8 +73,9 @@ func (t *trial) changeWish(ch *change) {
 	case changeDropHint:
 		w.dropHint(ch.Name)
 	case changeDropSpec:
-		w.Specs = maps.Clone(w.Specs)
-		delete(w.Specs, ch.Name[len(specScope):])
+		w.Specs, w.extraSpecs = maps.Clone(w.Specs), maps.Clone(w.extraSpecs)
+		delete(w.Specs, strings.TrimPrefix(ch.Name, specScope))
+		delete(w.extraSpecs, ch.Name)
 	case changeDropProperty:
 		w.Image = maps.Clone(w.Image)
 		delete(w.Image, ch.Name)
@@ -93,7 +96,7 @@ func (t *trial) changeWish(ch *change) {
 	case changeGroupSize, changeMembersAway, changeMembersHere, changeDropGroup:
 		w.Group = w.Group.changed(ch)
 	}
-	t.wish, t.ask = &w, inquire(&w, t.now)
+	t.wish, t.ask = &w, t.scheduler.inquire(&w, t.now)
 }
 
 // dropHint asks without a scheduler hint.

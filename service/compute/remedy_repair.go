@@ -87,13 +87,16 @@ func repairAggregate(filter string, c *candidate, w *wish) (change, bool) {
 	case "AggregateMultiTenancyIsolation":
 		return change{Kind: changeAggregate, Host: c.name, Name: projectKey, Value: w.ProjectID}, true
 	case "AggregateInstanceExtraSpecsFilter":
-		for _, key := range sortedKeys(w.Specs) {
-			if c.terms != nil && slices.ContainsFunc(c.terms.values[key], func(value string) bool { return specMatches(value, w.Specs[key]) }) {
+		for _, spec := range w.specsOfAggregates() {
+			if c.terms != nil && spec.holdsOfOne(c.terms.values[spec.key]) {
 				continue
 			}
-			without := change{Kind: changeDropSpec, Name: specScope + key}
-			if value := satisfying(w.Specs[key]); value != "" {
-				return change{Kind: changeAggregate, Host: c.name, Name: key, Value: value, Or: []change{without}}, true
+			without := change{Kind: changeDropSpec, Name: spec.key}
+			if _, scoped := w.Specs[spec.key]; scoped {
+				without.Name = specScope + spec.key
+			}
+			if value := satisfying(spec.want); value != "" {
+				return change{Kind: changeAggregate, Host: c.name, Name: spec.key, Value: value, Or: []change{without}}, true
 			}
 			return without, true
 		}
@@ -126,7 +129,8 @@ func satisfying(want string) string {
 	if words := strings.Fields(want); len(words) == 2 {
 		value = words[1] // the operator's argument meets most operators
 	}
-	if strings.Contains(value, ",") || strings.TrimSpace(value) != value || !specMatches(value, want) {
+	spec := newSpec("", want)
+	if strings.Contains(value, ",") || strings.TrimSpace(value) != value || !spec.holds(value) {
 		return ""
 	}
 	return value

@@ -217,7 +217,7 @@ func TestRemediesHold(t *testing.T) {
 		fewest := maxChanges + 1
 		d := decide(hosts, w, noon)
 		for i := range hosts {
-			m := remedyOf(&hosts[i], w, noon)
+			m := defaultScheduler().remedyOf(&hosts[i], w, noon)
 			at := slices.IndexFunc(d.Hosts, func(v verdict) bool { return v.Host == hosts[i].name })
 			switch {
 			case d.Hosts[at].Fits != (m == nil):
@@ -238,7 +238,7 @@ func TestRemediesHold(t *testing.T) {
 				}
 			}
 		}
-		smallest := smallestRemedy(hosts, w, noon)
+		smallest := defaultScheduler().smallestRemedy(hosts, w, noon)
 		switch {
 		case (smallest == nil) != (fewest == 0 || fewest > maxChanges):
 			t.Fatalf("the smallest of all is %+v, one has %d changes", smallest, fewest)
@@ -263,7 +263,7 @@ func TestRemediesInWords(t *testing.T) {
 			host: func(c *candidate) { c.units[1].ratio = 0 }, want: "free 512 MB of memory on h, or use a flavor with at most 1024 MB of memory; and use a flavor with at most 1000 GB of disk"},
 		"bounds": {wish: func(w *wish) { w.Resources[classVCPU] = 20 }, want: "use a flavor with at most 16 VCPUs"},
 		"service and zone": {wish: func(w *wish) { w.Zone = "east" }, host: func(c *candidate) { c.disabled = true },
-			want: "enable the compute service of h; and ask for availability zone nova instead of east"},
+			want: "ask for availability zone nova instead of east; and enable the compute service of h"},
 		"empty host and zone": {wish: func(w *wish) { w.Zone = "east" }, host: func(c *candidate) { c.units[1].used = 0 },
 			want: "add h to availability zone east, or ask for availability zone nova instead of east"},
 		"group": {wish: func(w *wish) { w.Group = &groupWish{Policy: "anti-affinity", Hosts: map[string]int{"h": 1}} },
@@ -302,7 +302,7 @@ func TestRemediesInWords(t *testing.T) {
 			if test.wish != nil {
 				test.wish(w)
 			}
-			m := remedyOf(&c, w, noon)
+			m := defaultScheduler().remedyOf(&c, w, noon)
 			if m == nil || m.Text != test.want {
 				t.Fatalf("remedy %+v", m)
 			}
@@ -329,7 +329,7 @@ func BenchmarkSmallestRemedy(b *testing.B) {
 	w := small()
 	w.Resources[classMemory] = 1 << 20
 	for b.Loop() {
-		if smallestRemedy(hosts, w, noon) == nil {
+		if defaultScheduler().smallestRemedy(hosts, w, noon) == nil {
 			b.Fatal("nothing is proposed")
 		}
 	}

@@ -54,6 +54,9 @@ type roster struct {
 	traits   map[string][]string
 	// terms are what aggregates say of hosts, by name.
 	terms map[string]*terms
+	// keys are those of the metadata of all aggregates.
+	keys  map[string]bool
+	kinds map[string]*hostKind
 }
 
 // provided is what placement has of one host.
@@ -72,7 +75,8 @@ type promise struct {
 }
 
 func newRoster() *roster {
-	return &roster{turn: semaphore.NewWeighted(1), at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{}}
+	return &roster{turn: semaphore.NewWeighted(1), at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{},
+		kinds: map[string]*hostKind{}}
 }
 
 // chooseHost decides where a server is to go and keeps the room for it until claimed or
@@ -98,10 +102,11 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 	}
 	now := s.clock.Now()
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
-	d := decide(r.hosts, w, now)
+	w.aggregateKeys = r.keys
+	d := s.scheduler.decide(r.hosts, w, now)
 	d.wish = w
 	if d.Chosen == "" && !d.hopeful {
-		d.advise(r.hosts, now)
+		s.scheduler.advise(&d, r.hosts, now)
 	}
 	s.deciding.Observe(time.Since(began).Seconds())
 	if d.Chosen != "" {
@@ -272,7 +277,7 @@ func (r *roster) readHosts(ctx context.Context, s *Service) error {
 		r.put(&rows[i])
 	}
 	if whole || revision != r.revision {
-		r.terms = termsOf(aggregates)
+		r.terms, r.keys = termsOf(aggregates), keysOf(aggregates)
 		for i := range r.hosts {
 			r.hosts[i].terms = r.terms[r.hosts[i].name]
 		}
@@ -306,10 +311,19 @@ func (r *roster) put(row *host) {
 		r.at[row.HypervisorID] = i
 	}
 	r.hosts[i] = candidate{name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
-		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), hash: hashOf(row.Name)}
+		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), kind: r.kindOf(&row.Facts), hash: hashOf(row.Name)}
 	r.hosts[i].ip, _ = netip.ParseAddr(row.Facts.HostIP) // one that cannot be read is near nothing
 	r.note(row.LastSeen)
 	r.place(row.HypervisorID)
+}
+
+// kindOf keeps one copy of what many hosts tell alike.
+func (r *roster) kindOf(f *orders.Host) *hostKind {
+	key := digestOfKind(f)
+	if r.kinds[key] == nil {
+		r.kinds[key] = newHostKind(f)
+	}
+	return r.kinds[key]
 }
 
 // archsOf are the architectures that a host can run, in their usual names.

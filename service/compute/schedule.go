@@ -3,6 +3,7 @@ package compute
 import (
 	"cmp"
 	"hash/fnv"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,6 +30,8 @@ type wish struct {
 	Excluded, Barred map[string]string
 	Group            *groupWish
 	placeWish
+	// extraSpecs are all that the flavor has.
+	extraSpecs map[string]string
 	// Seed decides between hosts of the same weight, so that servers that are placed at the
 	// same time do not all meet on one.
 	Seed string
@@ -64,12 +67,24 @@ type candidate struct {
 	archs                  []string
 	hostName               string
 	ip                     netip.Addr
-	terms                  *terms // nil without aggregates
+	kind                   *hostKind // nil while nothing is known of it
+	terms                  *terms    // nil without aggregates
+	load                   hostLoad
 	// placed is false while placement knows nothing of the host; traits are sorted.
 	placed bool
 	traits []string
 	units  []unit
 	hash   uint64
+}
+
+// hostLoad is what goes on on a host, in numbers.
+type hostLoad struct {
+	// servers are those that are there, promised those that got the host and do not count as there yet.
+	servers, promised int64
+	// work counts the servers that are made, moved, copied or rescued there.
+	work int64
+	// failures are the servers that could not be made there since one could.
+	failures int64
 }
 
 func (c *candidate) unit(class string) *unit {
@@ -81,9 +96,9 @@ func (c *candidate) unit(class string) *unit {
 	return nil
 }
 
-// weight orders the hosts that fit: free memory in MiB.
-func (c *candidate) weight() int64 {
-	if u := c.unit(classMemory); u != nil {
+// free is what a host has left of a resource class.
+func (c *candidate) free(class string) int64 {
+	if u := c.unit(class); u != nil {
 		return u.free()
 	}
 	return 0
@@ -104,8 +119,9 @@ type verdict struct {
 	Capacity int64  `json:"capacity,omitempty"`
 	// Remedy is what would have made the host fit; it is told where no host does.
 	Remedy *remedy `json:"remedy,omitempty"`
-	// Weight orders the hosts that fit: free memory in MiB.
-	Weight int64 `json:"weight,omitempty"`
+	// Weight orders the hosts that fit; it is the sum of Weights, which each weigher that is not indifferent gave, its multiplier included.
+	Weight  float64            `json:"weight,omitempty"`
+	Weights map[string]float64 `json:"weights,omitempty"`
 }
 
 // tally counts the hosts that a filter refused for one reason.
@@ -148,48 +164,63 @@ const (
 	maxRunnersUp = 5
 )
 
-// decide chooses a host: the one with the greatest weight of those that fit. It is pure:
-// the same hosts, wish and time give the same decision. It looks at every host once and
-// words only the verdicts that are kept.
-func decide(hosts []candidate, w *wish, now time.Time) decision {
-	p := newPick(w, len(hosts))
+// decide chooses a host: the one with the greatest weight of those that fit, or one of the
+// greatest where the settings say so. It is pure: the same hosts, wish and time give the
+// same decision. It looks at every host once, weighs those that fit, and words only the
+// verdicts that are kept.
+func (sc *scheduler) decide(hosts []candidate, w *wish, now time.Time) decision {
+	q := sc.newQuestion(w, now)
+	b := sc.borrow()
+	defer sc.giveBack(b)
+	p := pick{question: q, total: len(hosts), counts: map[countKey]*tally{}}
+	judges := sc.ask(q)
 	for i := range hosts {
-		p.take(&hosts[i], judge(&hosts[i], &p.question, now))
+		if m := judges.judge(&hosts[i]); m.text != "" {
+			p.refuse(&hosts[i], m)
+		} else {
+			b.fits = append(b.fits, &hosts[i])
+		}
 	}
-	return p.decision(now)
+	p.fitting = len(b.fits)
+	scales := sc.weigh(q, b)
+	p.best = sc.rank(q, b)
+	return p.decision(scales)
 }
 
 // question is a wish, made ready for being asked of many hosts.
 type question struct {
 	*wish
-	arch   string
+	now    time.Time
 	amount []amountOf
 	seed   uint64
 }
 
 type amountOf struct {
-	class string
-	n     int64
+	class, unit string
+	n           int64
 }
 
-func newQuestion(w *wish) question {
-	q := question{wish: w, seed: hashOf(w.Seed)}
-	if w.Arch != "" {
-		q.arch = canonicalArch(w.Arch)
-	}
-	for _, class := range []string{classMemory, classVCPU, classDisk} { // the order in which shortages are told
+func (sc *scheduler) newQuestion(w *wish, now time.Time) *question {
+	q := &question{wish: w, now: now, seed: hashOf(w.Seed)}
+	add := func(class string) {
 		if n := w.Resources[class]; n > 0 {
-			q.amount = append(q.amount, amountOf{class, n})
+			q.amount = append(q.amount, amountOf{class, unitOf(class), n})
 		}
 	}
-	var others []amountOf
-	for class, n := range w.Resources {
-		if class != classMemory && class != classVCPU && class != classDisk && n > 0 {
-			others = append(others, amountOf{class, n})
+	told := []string{classMemory, classVCPU, classDisk} // the order in which shortages are told
+	for _, class := range told {
+		add(class)
+	}
+	var others []string
+	for class := range w.Resources {
+		if !slices.Contains(told, class) {
+			others = append(others, class)
 		}
 	}
-	slices.SortFunc(others, func(a, b amountOf) int { return strings.Compare(a.class, b.class) })
-	q.amount = append(q.amount, others...)
+	slices.Sort(others)
+	for _, class := range others {
+		add(class)
+	}
 	return q
 }
 
@@ -200,46 +231,23 @@ func hashOf(text string) uint64 {
 }
 
 // lot is the chance by which hosts of the same weight are told apart.
-func (q *question) lot(c *candidate) uint64 {
-	x := c.hash ^ q.seed
+func (q *question) lot(hash uint64) uint64 {
+	x := hash ^ q.seed
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// better tells whether a is to be preferred to b; both fit.
-func (q *question) better(a, b *candidate) bool {
-	soft := q.Group != nil && strings.HasPrefix(q.Group.Policy, "soft-")
-	if soft {
-		if order := groupPreference(q.Group, a.name, b.name); order != 0 {
-			return order < 0
-		}
-	}
-	if order := cmp.Compare(b.weight(), a.weight()); order != 0 {
-		return order < 0
-	}
-	if order := cmp.Compare(q.lot(a), q.lot(b)); order != 0 {
-		return order < 0
-	}
-	return a.name < b.name
-}
-
-// groupPreference orders hosts by a soft policy: many members first or last.
-func groupPreference(g *groupWish, a, b string) int {
-	if g.Policy == "soft-affinity" {
-		return cmp.Compare(g.Hosts[b], g.Hosts[a])
-	}
-	return cmp.Compare(g.Hosts[a], g.Hosts[b])
-}
-
 // pick gathers a decision host by host.
 type pick struct {
-	question question
+	question *question
 	total    int
 	fitting  int
-	best     []*candidate // the best that fit, best first
-	nearest  []refused    // the nearest misses, nearest first
+	best     []ranked  // the best that fit, the chosen one first
+	nearest  []refused // the nearest misses, nearest first
 	counts   map[countKey]*tally
+	last     *tally // the one that lastKey is of: neighbours often fail alike
+	lastKey  countKey
 	hopeful  bool
 }
 
@@ -250,91 +258,80 @@ type refused struct {
 
 // countKey is what refused hosts are counted by.
 type countKey struct {
-	why   why
-	class string
+	filter        string
+	text, subject string
 }
 
-func newPick(w *wish, total int) *pick {
-	return &pick{question: newQuestion(w), total: total, counts: map[countKey]*tally{}}
-}
-
-func (p *pick) take(c *candidate, m miss) {
-	all := p.total <= maxListed
-	if m.why == whyNone {
-		p.fitting++
-		limit := maxRunnersUp
-		if all {
-			limit = maxListed
+func (p *pick) refuse(c *candidate, m miss) {
+	if key := (countKey{m.filter, m.text, m.subject}); p.last == nil || key != p.lastKey {
+		if p.lastKey, p.last = key, p.counts[key]; p.last == nil {
+			p.last = &tally{Reason: m.text + m.subject, Filter: m.filter, Class: m.class, Needed: m.needed}
+			p.counts[key] = p.last
 		}
-		p.best = insertBounded(p.best, c, limit, p.question.better)
-		return
 	}
-	p.count(&m)
-	p.hopeful = p.hopeful || m.why == whySilent && !m.lost
-	p.nearest = insertBounded(p.nearest, refused{c, m}, maxListed, func(a, b refused) bool { return a.nearer(&b) })
+	p.last.count(&m)
+	p.hopeful = p.hopeful || m.passing
+	p.nearest = insertBounded(p.nearest, refused{c, m}, maxListed, nearer)
 }
 
-// count counts a refused host by its reason, with the best number.
-func (p *pick) count(m *miss) {
-	key := countKey{m.why, m.class}
-	t := p.counts[key]
-	if t == nil {
-		t = &tally{Reason: key.text(), Filter: m.why.filter()}
-		p.counts[key] = t
-	}
+// count counts a refused host, with the best number.
+func (t *tally) count(m *miss) {
 	t.Hosts++
-	switch m.why {
-	case whyShortage:
-		t.Class, t.Needed, t.Free = m.class, m.needed, max(t.Free, m.free)
-	case whyUnits:
-		t.Class, t.Needed, t.Limit = m.class, m.needed, max(t.Limit, m.free)
+	if t.Class != "" {
+		t.Free, t.Limit = max(t.Free, m.free), max(t.Limit, m.limit)
 	}
 }
 
 // insertBounded puts an element into a sorted list of bounded length.
-func insertBounded[T any](list []T, x T, limit int, before func(a, b T) bool) []T {
-	if len(list) == limit {
-		if !before(x, list[limit-1]) {
-			return list
-		}
-		list = list[:limit-1]
-	}
+func insertBounded[T any](list []T, x T, limit int, before func(a, b *T) bool) []T {
 	list = append(list, x)
-	for i := len(list) - 1; i > 0 && before(list[i], list[i-1]); i-- {
+	for i := len(list) - 1; i > 0 && before(&list[i], &list[i-1]); i-- {
 		list[i], list[i-1] = list[i-1], list[i]
 	}
-	return list
+	return list[:min(len(list), limit)]
 }
 
 // nearer tells whether a was closer to fitting than b.
-func (a *refused) nearer(b *refused) bool {
-	if a.miss.why != b.miss.why {
-		return a.miss.why > b.miss.why
-	}
-	if order := cmp.Compare(a.miss.deficit(), b.miss.deficit()); order != 0 {
-		return order < 0
-	}
-	return a.host.name < b.host.name
+func nearer(a, b *refused) bool {
+	return cmp.Or(cmp.Compare(b.miss.stage, a.miss.stage), cmp.Compare(b.miss.rank, a.miss.rank), cmp.Compare(a.miss.deficit(), b.miss.deficit()),
+		strings.Compare(a.host.name, b.host.name)) < 0
 }
 
-func (p *pick) decision(now time.Time) decision {
-	d := decision{Seed: p.question.Seed, Considered: p.total, Fitting: p.fitting, hopeful: p.hopeful}
+func (p *pick) decision(scales []scale) decision {
+	q := p.question
+	d := decision{Seed: q.Seed, Considered: p.total, Fitting: p.fitting, hopeful: p.hopeful}
 	if len(p.best) > 0 {
-		d.Chosen, d.providerID = p.best[0].name, p.best[0].providerID
+		d.Chosen, d.providerID = p.best[0].host.name, p.best[0].host.providerID
 	}
-	for _, c := range p.best {
-		d.Hosts = append(d.Hosts, verdict{Host: c.name, Fits: true, Weight: c.weight()})
+	shown := maxRunnersUp
+	if p.total <= maxListed {
+		shown = maxListed
 	}
-	misses := p.nearest[:min(len(p.nearest), maxListed-len(p.best))]
+	for _, r := range p.best[:min(len(p.best), shown)] {
+		d.Hosts = append(d.Hosts, verdict{Host: r.host.name, Fits: true, Weight: rounded(r.score), Weights: contributions(r.host, scales)})
+	}
+	misses := p.nearest[:min(len(p.nearest), maxListed-len(d.Hosts))]
 	slices.SortFunc(misses, func(a, b refused) int { return strings.Compare(a.host.name, b.host.name) })
 	for i := range misses {
-		d.Hosts = append(d.Hosts, misses[i].verdict(&p.question, now))
+		d.Hosts = append(d.Hosts, misses[i].verdict(q))
 	}
 	for _, t := range p.counts {
 		d.Refused = append(d.Refused, *t)
 	}
 	slices.SortFunc(d.Refused, func(a, b tally) int {
-		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), strings.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), strings.Compare(a.Reason, b.Reason), strings.Compare(a.Filter, b.Filter))
 	})
 	return d
+}
+
+// rounded is a weight as it is shown.
+func rounded(x float64) float64 { return math.Round(x*1e6) / 1e6 }
+
+func (r *refused) verdict(q *question) verdict {
+	m := &r.miss
+	v := verdict{Host: r.host.name, Filter: m.filter, Reason: m.text + m.subject, Class: m.class, Needed: m.needed, Free: m.free, Capacity: m.capacity}
+	if m.tell != nil {
+		v.Reason = m.tell(r.host, q, m)
+	}
+	return v
 }

@@ -2,265 +2,155 @@ package compute
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 )
 
-// why is a reason for which a host is refused. The order is that of the filters: whoever
-// fails later was nearer to fitting.
-type why uint8
-
-const (
-	whyNone why = iota
-	whyForcedDown
-	whySilent
-	whyDisabled
-	whyZone
-	whyOtherHost
-	whyExcluded
-	whyBarred
-	whyArch
-	whyGroupFull
-	whyGroupElsewhere
-	whyAggregateSpec
-	whyAggregateProject
-	whyAggregateImage
-	whyNotSame
-	whyNotDifferent
-	whyFar
-	whyQuery
-	whyUnplaced
-	whyTraitMissing
-	whyTraitForbidden
-	whyUnits
-	whyShortage
-)
-
-// filter is the name of the filter that refuses for a reason: nova's where it has one, else that of what asks for
-// it in nova's request.
-func (w why) filter() string {
-	switch w {
-	case whyForcedDown, whySilent, whyDisabled:
-		return "ComputeFilter"
-	case whyZone:
-		return "availability_zone"
-	case whyOtherHost:
-		return "force_hosts"
-	case whyExcluded, whyBarred:
-		return "ignore_hosts"
-	case whyArch:
-		return "ImagePropertiesFilter"
-	case whyGroupFull:
-		return "ServerGroupAntiAffinityFilter"
-	case whyGroupElsewhere:
-		return "ServerGroupAffinityFilter"
-	case whyAggregateSpec:
-		return "AggregateInstanceExtraSpecsFilter"
-	case whyAggregateProject:
-		return "AggregateMultiTenancyIsolation"
-	case whyAggregateImage:
-		return "AggregateImagePropertiesIsolation"
-	case whyNotSame:
-		return "SameHostFilter"
-	case whyNotDifferent:
-		return "DifferentHostFilter"
-	case whyFar:
-		return "SimpleCIDRAffinityFilter"
-	case whyQuery:
-		return "JsonFilter"
-	}
-	return "placement"
+// hostFilter refuses hosts for a server. Another filter is a file with its ask and a row of filterTable.
+type hostFilter struct {
+	// name is nova's.
+	name string
+	// standard filters are asked when the settings name none.
+	standard bool
+	// ask makes a wish ready for being asked of many hosts; nil: it has nothing against any host.
+	ask func(sc *scheduler, q *question) hostJudge
 }
 
-// miss is why a host does not fit, in numbers; it is put into words only when it is shown.
+// hostJudge finds what is against a host. It is called for every host: it allocates nothing.
+type hostJudge func(c *candidate) miss
+
+// filterTable is every filter that settings can name, in the order in which the standard ones are asked.
+func filterTable() []hostFilter {
+	return []hostFilter{
+		{"AllHostsFilter", false, func(*scheduler, *question) hostJudge { return nil }},
+		{"ComputeFilter", true, askService},
+		{"IsolatedHostsFilter", false, askIsolation},
+		{"ImagePropertiesFilter", true, askImageProperties},
+		{"ServerGroupAntiAffinityFilter", true, askGroup("anti-affinity")},
+		{"ServerGroupAffinityFilter", true, askGroup("affinity")},
+		{"AggregateInstanceExtraSpecsFilter", true, askAggregateSpecs},
+		{"AggregateMultiTenancyIsolation", true, askAggregateProjects},
+		{"AggregateImagePropertiesIsolation", true, askAggregateImages},
+		{"AggregateTypeAffinityFilter", false, askAggregateFlavors},
+		{"ComputeCapabilitiesFilter", true, askCapabilities},
+		{"PciPassthroughFilter", true, askDevices},
+		{"SameHostFilter", true, askSameHost},
+		{"DifferentHostFilter", true, askDifferentHost},
+		{"SimpleCIDRAffinityFilter", true, askNearAddress},
+		{"JsonFilter", true, askQuery},
+		{"NumInstancesFilter", false, askServerCount},
+		{"AggregateNumInstancesFilter", false, askServerCountOfAggregates},
+		{"IoOpsFilter", false, askWorkCount},
+		{"AggregateIoOpsFilter", false, askWorkCountOfAggregates},
+	}
+}
+
+// boundaries and room are asked whatever the settings say: the first before the filters, the second behind them. Nova has them
+// outside its filters as well, so their names are those of the fields of its requests, and placement's.
+func boundaries() []hostFilter {
+	return []hostFilter{
+		{"availability_zone", true, askZone},
+		{"force_hosts", true, askHost},
+		{"ignore_hosts", true, askExcluded},
+	}
+}
+
+func room() []hostFilter { return []hostFilter{{"placement", true, askPlacement}} }
+
+// miss is why a host does not fit, with numbers; the zero miss is nothing against it.
 type miss struct {
-	why   why
-	class string // of a resource, the trait, or the key of an aggregate's metadata
-	// needed and free are of a resource; free is a count of members for groups.
+	// text and subject behind it are what is said of many hosts alike, and what they are counted by.
+	text, subject string
+	// tell words it for one host; nil: as for many.
+	tell func(c *candidate, q *question, m *miss) string
+	// class, needed, free and capacity are of a resource.
+	class                  string
 	needed, free, capacity int64
-	// lost says of a silent host that it has been so for long.
-	lost bool
+	// count and limit are what else there is to be told in numbers.
+	count, limit int64
+	// rank orders the misses of one filter: more is nearer to fitting.
+	rank uint8
+	// passing is true of what may be over in a while.
+	passing bool
+
+	// filter and stage are the filter's name and place; the chain fills them in.
+	filter string
+	stage  uint8
 }
 
 // deficit is what part of the need is missing, in millionths.
 func (m *miss) deficit() int64 {
-	if m.why != whyShortage || m.needed == 0 {
+	if m.needed == 0 || m.free > m.needed {
 		return 0
 	}
 	return (m.needed - m.free) * 1_000_000 / m.needed
 }
 
-// judge runs the filters over one host, cheapest first, up to the first that fails.
-func judge(c *candidate, q *question, now time.Time) miss {
-	switch {
-	case c.forcedDown:
-		return miss{why: whyForcedDown}
-	case !now.Before(c.downAt):
-		return miss{why: whySilent, lost: now.Sub(c.seen) >= hostLostAfter}
-	case c.disabled:
-		return miss{why: whyDisabled}
-	case q.Zone != "" && q.Zone != c.zone:
-		return miss{why: whyZone}
-	case q.Host != "" && q.Host != c.name:
-		return miss{why: whyOtherHost}
-	}
-	if m := exclusionFilter(c, q.wish); m.why != whyNone {
-		return m
-	}
-	if q.arch != "" && !slices.Contains(c.archs, q.arch) {
-		return miss{why: whyArch}
-	}
-	if m := groupFilter(c, q.Group); m.why != whyNone {
-		return m
-	}
-	if m := placeFilter(c, &q.placeWish); m.why != whyNone {
-		return m
-	}
-	if !c.placed {
-		return miss{why: whyUnplaced}
-	}
-	if m := traitFilter(c, q.wish); m.why != whyNone {
-		return m
-	}
-	return resourceFilter(c, q.amount)
+// chain are the filters that have something to ask for a wish.
+type chain struct {
+	judges []hostJudge
+	names  []string
+	stages []uint8
 }
 
-func exclusionFilter(c *candidate, w *wish) miss {
-	if reason, barred := w.Barred[c.name]; barred {
-		return miss{why: whyBarred, class: reason}
+// ask has all filters look at a wish.
+func (sc *scheduler) ask(q *question) *chain {
+	all := &chain{}
+	for i := range sc.filters {
+		if judge := sc.filters[i].ask(sc, q); judge != nil {
+			all.judges, all.names, all.stages = append(all.judges, judge), append(all.names, sc.filters[i].name), append(all.stages, uint8(i)) //nolint:gosec // there are some dozen
+		}
 	}
-	if reason, excluded := w.Excluded[c.name]; excluded {
-		return miss{why: whyExcluded, class: strings.TrimSuffix(reason, ".")}
+	return all
+}
+
+// judge runs the filters over one host up to the first that fails: whoever fails later was nearer to fitting.
+func (l *chain) judge(c *candidate) miss {
+	for i, judge := range l.judges {
+		if m := judge(c); m.text != "" {
+			m.filter, m.stage = l.names[i], l.stages[i]
+			return m
+		}
 	}
 	return miss{}
 }
 
-func groupFilter(c *candidate, g *groupWish) miss {
-	if g == nil {
+func askZone(_ *scheduler, q *question) hostJudge {
+	if q.Zone == "" {
+		return nil
+	}
+	return func(c *candidate) miss {
+		if c.zone == q.Zone {
+			return miss{}
+		}
+		return miss{text: "it is in another availability zone", tell: func(c *candidate, q *question, _ *miss) string {
+			return fmt.Sprintf("it is in availability zone %s, not in %s", c.zone, q.Zone)
+		}}
+	}
+}
+
+func askHost(_ *scheduler, q *question) hostJudge {
+	if q.Host == "" {
+		return nil
+	}
+	return func(c *candidate) miss {
+		if c.name == q.Host {
+			return miss{}
+		}
+		return miss{text: "another host was asked for"}
+	}
+}
+
+func askExcluded(_ *scheduler, q *question) hostJudge {
+	if len(q.Excluded)+len(q.Barred) == 0 {
+		return nil
+	}
+	return func(c *candidate) miss {
+		if reason, barred := q.Barred[c.name]; barred {
+			return miss{text: reason}
+		}
+		if reason, failed := q.Excluded[c.name]; failed {
+			return miss{text: "it failed before: ", subject: strings.TrimSuffix(reason, "."), rank: 1}
+		}
 		return miss{}
 	}
-	here := g.Hosts[c.name]
-	switch {
-	case g.Policy == "anti-affinity" && here >= max(g.MaxPerHost, 1):
-		return miss{why: whyGroupFull, free: int64(here)}
-	case g.Policy == "affinity" && here == 0 && len(g.Hosts) > 0:
-		return miss{why: whyGroupElsewhere}
-	}
-	return miss{}
-}
-
-func traitFilter(c *candidate, w *wish) miss {
-	for _, trait := range w.Required {
-		if _, there := slices.BinarySearch(c.traits, trait); !there {
-			return miss{why: whyTraitMissing, class: trait}
-		}
-	}
-	for _, trait := range w.Forbidden {
-		if _, there := slices.BinarySearch(c.traits, trait); there {
-			return miss{why: whyTraitForbidden, class: trait}
-		}
-	}
-	return miss{}
-}
-
-func resourceFilter(c *candidate, amounts []amountOf) miss {
-	for _, a := range amounts {
-		u := c.unit(a.class)
-		switch {
-		case u == nil:
-			return miss{why: whyShortage, class: a.class, needed: a.n}
-		case a.n > u.free():
-			return miss{why: whyShortage, class: a.class, needed: a.n, free: max(u.free(), 0), capacity: u.capacity}
-		case a.n < u.min || u.max > 0 && a.n > u.max || u.step > 1 && a.n%u.step != 0:
-			return miss{why: whyUnits, class: a.class, needed: a.n, free: u.max, capacity: u.capacity}
-		}
-	}
-	return miss{}
-}
-
-func (r *refused) verdict(q *question, now time.Time) verdict {
-	m := &r.miss
-	v := verdict{Host: r.host.name, Filter: m.why.filter()}
-	switch m.why {
-	case whySilent:
-		v.Reason = fmt.Sprintf("its compute service has not reported for %d seconds", int(now.Sub(r.host.seen).Seconds()))
-	case whyZone:
-		v.Reason = fmt.Sprintf("it is in availability zone %s, not in %s", r.host.zone, q.Zone)
-	case whyArch:
-		v.Reason = fmt.Sprintf("it cannot run guests of architecture %s", q.arch)
-	case whyGroupFull:
-		v.Reason = fmt.Sprintf("it runs %d members of the server group already", m.free)
-	case whyUnits:
-		v.Class, v.Needed, v.Capacity = m.class, m.needed, m.capacity
-		v.Reason = fmt.Sprintf("%d %s needed, one server can have %d at most", m.needed, unitOf(m.class), m.free)
-	case whyShortage:
-		v.Class, v.Needed, v.Free, v.Capacity = m.class, m.needed, m.free, m.capacity
-		v.Reason = fmt.Sprintf("%d %s needed, %d free (%d too few)", m.needed, unitOf(m.class), m.free, m.needed-m.free)
-	default:
-		v.Reason = countKey{m.why, m.class}.text()
-	}
-	return v
-}
-
-// text is a reason without what differs from host to host.
-func (k countKey) text() string {
-	switch k.why {
-	case whyForcedDown:
-		return "its compute service is forced down"
-	case whySilent:
-		return "its compute service does not report"
-	case whyDisabled:
-		return "its compute service is disabled"
-	case whyZone:
-		return "it is in another availability zone"
-	case whyOtherHost:
-		return "another host was asked for"
-	case whyExcluded:
-		return "it failed before: " + k.class
-	case whyBarred:
-		return k.class
-	case whyArch:
-		return "it cannot run guests of that architecture"
-	case whyGroupFull:
-		return "it runs members of the server group already"
-	case whyGroupElsewhere:
-		return "it runs no member of the server group"
-	case whyAggregateSpec, whyAggregateProject, whyAggregateImage, whyNotSame, whyNotDifferent, whyFar, whyQuery:
-		return k.placeText()
-	case whyUnplaced:
-		return "placement has no inventory of it"
-	case whyTraitMissing:
-		return "it lacks the trait " + k.class
-	case whyTraitForbidden:
-		return "it has the trait " + k.class
-	case whyUnits:
-		return "one server can have less of its " + unitOf(k.class)
-	}
-	return "it has too few " + unitOf(k.class)
-}
-
-func unitOf(class string) string {
-	switch class {
-	case classVCPU:
-		return "VCPUs"
-	case classMemory:
-		return "MB of memory"
-	case classDisk:
-		return "GB of disk"
-	}
-	return "units of " + class
-}
-
-// canonicalArch makes one name of the many of one architecture.
-func canonicalArch(arch string) string {
-	switch arch = strings.ToLower(arch); arch {
-	case "amd64", "x86-64":
-		return "x86_64"
-	case "arm64":
-		return "aarch64"
-	case "i386", "i486", "i586", "x86", "x86_32":
-		return "i686"
-	}
-	return arch
 }

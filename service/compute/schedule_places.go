@@ -1,8 +1,10 @@
 package compute
 
 import (
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"virga/core/db"
@@ -23,6 +25,8 @@ type placeWish struct {
 	Near netip.Prefix
 	// Query is what the host is asked for; nil: nothing.
 	Query *hostQuery
+	// aggregateKeys are the keys of the metadata of all aggregates.
+	aggregateKeys map[string]bool
 }
 
 const (
@@ -78,19 +82,25 @@ func findPlaces(tx *db.Tx, w *placeWish) (err error) {
 type terms struct {
 	values   map[string][]string
 	projects []string
+	// maxServers and maxWork bound the servers of a host, and those that are worked on at a time; nil: they say nothing.
+	maxServers, maxWork *int64
+	// multipliers are for weighers, by their places in the table; NaN: nothing is said. Nil: nothing of any.
+	multipliers []float64
 }
 
 // termsOf joins the metadata of aggregates by the names of their hosts.
 func termsOf(rows []aggregate) map[string]*terms {
 	byHost := map[string]*terms{}
+	whole := map[string]map[string][]string{} // the values as they are, commas included, by host and key
 	for i := range rows {
 		for _, host := range rows[i].hosts {
 			t := byHost[host]
 			if t == nil {
-				t = &terms{values: map[string][]string{}}
+				t, whole[host] = &terms{values: map[string][]string{}}, map[string][]string{}
 				byHost[host] = t
 			}
 			for key, value := range rows[i].Metadata {
+				whole[host][key] = append(whole[host][key], value)
 				for one := range strings.SplitSeq(value, ",") {
 					one = strings.TrimSpace(one)
 					t.values[key] = append(t.values[key], one)
@@ -101,62 +111,58 @@ func termsOf(rows []aggregate) map[string]*terms {
 			}
 		}
 	}
+	for host, t := range byHost {
+		t.readNumbers(whole[host])
+	}
 	return byHost
 }
 
-// placeFilter asks a host for what is wished of places.
-func placeFilter(c *candidate, w *placeWish) miss {
-	if m := termsFilter(c.terms, w); m.why != whyNone {
-		return m
+// readNumbers reads the numbers that aggregates name. As in nova the least counts, and none when one of them is no number.
+func (t *terms) readNumbers(values map[string][]string) {
+	t.maxServers, t.maxWork = leastOf(values[maxServersKey]), leastOf(values[maxWorkKey])
+	for i, w := range weigherTable() {
+		texts := values[w.short+multiplierSuffix]
+		if len(texts) == 0 {
+			continue
+		}
+		least := math.Inf(1)
+		for _, text := range texts {
+			x, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
+				least = math.NaN()
+				break
+			}
+			least = min(least, x)
+		}
+		if t.multipliers == nil {
+			t.multipliers = slices.Repeat([]float64{math.NaN()}, len(weigherTable()))
+		}
+		t.multipliers[i] = least
 	}
-	switch {
-	case len(w.Same) > 0 && !w.sameHosts[c.name]:
-		return miss{why: whyNotSame}
-	case w.differentHosts[c.name]:
-		return miss{why: whyNotDifferent}
-	case w.Near.IsValid() && !w.Near.Contains(c.ip):
-		return miss{why: whyFar}
-	case w.Query != nil && !w.Query.holds(c):
-		return miss{why: whyQuery}
-	}
-	return miss{}
 }
 
-func termsFilter(t *terms, w *placeWish) miss {
-	for key, want := range w.Specs {
-		if t == nil || !slices.ContainsFunc(t.values[key], func(value string) bool { return specMatches(value, want) }) {
-			return miss{why: whyAggregateSpec, class: key}
+// leastOf is the least of some numbers that are not negative; nil when there is none, or one is no such number.
+func leastOf(texts []string) *int64 {
+	var least *int64
+	for _, text := range texts {
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil || n < 0 {
+			return nil
+		}
+		if least == nil || n < *least {
+			least = &n
 		}
 	}
-	if t == nil {
-		return miss{}
-	}
-	if w.ProjectID != "" && len(t.projects) > 0 && !slices.Contains(t.projects, w.ProjectID) {
-		return miss{why: whyAggregateProject}
-	}
-	for key, values := range t.values {
-		if property := w.Image[key]; property != "" && !slices.Contains(values, property) {
-			return miss{why: whyAggregateImage, class: key}
-		}
-	}
-	return miss{}
+	return least
 }
 
-// placeText is text for the reasons of placeFilter.
-func (k countKey) placeText() string {
-	switch k.why {
-	case whyAggregateSpec:
-		return "its aggregates do not have what the flavor wants of " + k.class
-	case whyAggregateProject:
-		return "its aggregates are kept for other projects"
-	case whyAggregateImage:
-		return "its aggregates are kept for images with another " + k.class
-	case whyNotSame:
-		return "it runs none of the servers that the server is to be with"
-	case whyNotDifferent:
-		return "it runs a server that the server is to be apart from"
-	case whyFar:
-		return "its address is not near the one that was asked for"
+// keysOf are the keys of the metadata of aggregates.
+func keysOf(rows []aggregate) map[string]bool {
+	keys := map[string]bool{}
+	for i := range rows {
+		for key := range rows[i].Metadata {
+			keys[key] = true
+		}
 	}
-	return "it does not answer to the query"
+	return keys
 }

