@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func wantedOf(w *wish) *wanted {
 		}
 	}
 	if w.Group != nil {
-		k.Group = &wantedGroup{Policy: w.Group.Policy, MaxPerHost: w.Group.MaxPerHost, Members: w.Group.Hosts}
+		k.Group = &wantedGroup{Policy: w.Group.Policy, MaxPerHost: w.Group.MaxPerHost, Members: maps.Clone(w.Group.Hosts)}
 	}
 	return k
 }

@@ -114,9 +114,18 @@ func (s *Service) moveSchedule(ctx context.Context, run *moveRun) error {
 	return nil
 }
 
-// chooseMove asks the scheduler for a host for the server's new shape. A resize may stay
-// where it is if the settings say so, or if there is no other host at all.
+// chooseMove asks the scheduler for a host for the server's new shape.
 func (s *Service) chooseMove(ctx context.Context, row *server, m *newMigration, wanted string, failed map[string]string) (*decision, error) {
+	w, err := s.wishOfMove(ctx, row, m, wanted, failed)
+	if err != nil {
+		return nil, err
+	}
+	return s.chooseHost(ctx, row.ID, w)
+}
+
+// wishOfMove is what a move asks of the scheduler. A resize may stay where it is if the
+// settings say so, or if there is no other host at all.
+func (s *Service) wishOfMove(ctx context.Context, row *server, m *newMigration, wanted string, failed map[string]string) (*wish, error) {
 	w := wishOf(m.Detail.New.shaped(row))
 	w.Host, w.Excluded = wanted, failed
 	err := s.db.Read(ctx, func(tx *db.Tx) error {
@@ -130,10 +139,7 @@ func (s *Service) chooseMove(ctx context.Context, row *server, m *newMigration, 
 		w.Group, err = groupWishOf(tx, row.ID)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.chooseHost(ctx, row.ID, w)
+	return w, err
 }
 
 func (s *Service) moveUnschedule(_ context.Context, run *moveRun) error {

@@ -14,6 +14,7 @@ const (
 
 	ruleNode     = "compute:node"
 	ruleDrains   = "compute:drains:"
+	rulePlaces   = "compute:placements:"
 	ruleAction   = "compute:servers:action"
 	ruleExternal = prefix + "os-server-external-events:create"
 
@@ -155,6 +156,7 @@ func policyRules() []authz.Rule {
 	}
 	add("role:node", "Node agents: report hosts and guests, read orders and metadata.", ruleNode)
 	add("rule:context_is_admin", "Have hosts emptied, and see how far that is.", ruleDrains+"list", ruleDrains+"show", ruleDrains+"start", ruleDrains+"stop")
+	add("rule:context_is_admin", "See what the scheduler decided for servers, and what it would decide.", rulePlaces+"list", rulePlaces+"dry_run")
 	add("rule:admin_or_owner", "Act on a server of one's own project; each action has a rule of its own besides.", ruleAction)
 	add("rule:service_or_admin", "Tell what happened to the ports of servers.", ruleExternal)
 	addServerRules(add)

@@ -144,6 +144,8 @@ func (s *Service) routesOfTheRest() []api.Route {
 		{Method: get, Path: "/internal/drains/{host}", Policy: ruleDrains + "show", Handle: s.drainShow, Doc: "tells how far the emptying of a host is"},
 		{Method: put, Path: "/internal/drains/{host}", Policy: ruleDrains + "start", Handle: s.drainStart, Body: "drain", Status: 200, Doc: "has a host emptied"},
 		{Method: del, Path: "/internal/drains/{host}", Policy: ruleDrains + "stop", Handle: s.drainStop, Doc: "ends the emptying of a host"},
+		{Method: post, Path: "/internal/placements/dry-run", Policy: rulePlaces + "dry_run", Handle: s.placementDryRun, Body: "placement_dry_run", Status: 200, Doc: "tells where servers would go, and why not to other hosts"},
+		{Method: get, Path: "/internal/servers/{server_id}/placements", Policy: rulePlaces + "list", Load: s.loadServerOfAnyTime, Handle: s.placementList, Doc: "lists what the scheduler decided for a server"},
 		{Method: put, Path: "/internal/hosts/{host}", Policy: ruleNode, Load: s.loadNode, Handle: s.hostReport, Body: "object", Doc: "takes what a host says of itself"},
 		{Method: put, Path: "/internal/hosts/{host}/alive", Policy: ruleNode, Load: s.loadNode, Handle: s.hostAlive, Body: "object", Status: 200, Doc: "takes a host's sign of life"},
 		{Method: put, Path: "/internal/hosts/{host}/caches/{cache_id}", Policy: ruleNode, Load: s.loadNode, Handle: s.cacheReport, Body: "cache_report", Doc: "takes what became of images that a host was to cache"},

@@ -91,11 +91,16 @@ func groupWishOf(tx *db.Tx, serverID string) (*groupWish, error) {
 	if err != nil {
 		return nil, err
 	}
+	return wishOfGroup(tx, &g, serverID)
+}
+
+// wishOfGroup is what a server group asks of the scheduler for one member, which may be none yet.
+func wishOfGroup(tx *db.Tx, g *serverGroup, serverID string) (*groupWish, error) {
 	var rows []struct {
 		Host  string `db:"host"`
 		Count int    `db:"members"`
 	}
-	err = tx.Select(&rows, "SELECT host, COUNT(*) AS members FROM servers WHERE deleted_at = 0 AND host <> '' AND id <> ? AND id IN"+
+	err := tx.Select(&rows, "SELECT host, COUNT(*) AS members FROM servers WHERE deleted_at = 0 AND host <> '' AND id <> ? AND id IN"+
 		" (SELECT server_id FROM server_group_members WHERE group_id = ?) GROUP BY host", serverID, g.ID)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,15 @@ func (s *Service) loadServerEver(ctx context.Context, r *api.Request) (api.Targe
 	return serverTarget{row}, nil
 }
 
+// loadServerOfAnyTime also finds a deleted one.
+func (s *Service) loadServerOfAnyTime(ctx context.Context, r *api.Request) (api.Target, error) {
+	row, err := s.serverForRequest(ctx, r.Param("server_id"), findServerEver)
+	if err != nil {
+		return nil, err
+	}
+	return serverTarget{row}, nil
+}
+
 func (s *Service) serverForRequest(ctx context.Context, id string, find func(*db.Tx, string) (*server, error)) (*server, error) {
 	var row *server
 	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {

@@ -18,7 +18,7 @@ var unrecorded = map[string]string{
 var changesNothing = map[string]string{
 	"gone": "a refusal", "noVolumes": "a refusal", "noBareMetalChange": "a refusal", "noBareMetalAction": "a refusal", "volumeAttach": "a refusal",
 	"volumeAttachmentShow": "a refusal", "volumeDetach": "a refusal", "volumeSnapshotCreate": "a refusal", "volumeSnapshotDelete": "a refusal",
-	"shareAttach": "a refusal", "shareShow": "a refusal",
+	"placementDryRun": "it changes nothing", "shareAttach": "a refusal", "shareShow": "a refusal",
 	"imageDelete": "passed on", "imageMetadataMerge": "passed on", "imageMetadataReplace": "passed on", "imageMetadataSet": "passed on", "imageMetadataDelete": "passed on",
 	"floatingIPCreate": "passed on", "floatingIPDelete": "passed on", "securityGroupCreate": "passed on", "securityGroupUpdate": "passed on",
 	"securityGroupDelete": "passed on", "securityGroupRuleCreate": "passed on", "securityGroupRuleDelete": "passed on",

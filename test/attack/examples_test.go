@@ -107,6 +107,8 @@ var examples = map[string][]string{
 	"/compute operation_action": {`{"retry": {}}`, `{"abandon": {"because": "b"}}`},
 	"/compute quota_class_set":  {`{"quota_class_set": {"instances": 10, "cores": 20, "ram": 51200}}`},
 	"/compute drain":            {`{"reason": "new memory"}`},
+	"/compute placement_dry_run": {`{"dry_run": {"flavorRef": "${flavor_id}", "imageRef": "${image_id}", "availability_zone": "nova", "project_id": "${project_id}", "count": 2, "scheduler_hints": {"group": "${group_id}", "query": "[\">=\", \"$free_ram_mb\", 1]"}}}`,
+		`{"dry_run": {"server_id": "${server_id}", "flavorRef": "${flavor_id}"}}`},
 	"/compute force_complete":   {`{"force_complete": null}`},
 	"/compute quota_set":        {`{"quota_set": {"instances": 10, "cores": 20, "ram": 51200, "key_pairs": 100, "force": true}}`},
 	"/compute server_action": {`{"os-getVNCConsole": {"type": "novnc"}}`, `{"os-getSPICEConsole": {"type": "spice-html5"}}`, `{"os-getSerialConsole": {"type": "serial"}}`, `{"os-getRDPConsole": {"type": "rdp-html5"}}`, `{"os-getConsoleOutput": {"length": 10}}`, `{"reboot": {"type": "HARD"}}`, `{"lock": {"locked_reason": "r"}}`, `{"unlock": null}`,
