@@ -118,7 +118,7 @@ var flavorPaging = api.Paging{Max: 1000, Order: []db.Order{{Column: "id"}}, Colu
 }}
 
 func (s *Service) readFlavors(ctx context.Context, r *api.Request) ([]flavor, []linkView, error) {
-	page, err := flavorPaging.Read(r.Query)
+	page, err := readPage(r, flavorPaging)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,6 +130,9 @@ func (s *Service) readFlavors(ctx context.Context, r *api.Request) ([]flavor, []
 	filter := flavorFilter{Order: page.Sort, Marker: page.Marker, Limit: page.Limit, ProjectID: r.ProjectID()}
 	if err := readFlavorFilter(r, &filter); err != nil {
 		return nil, nil, err
+	}
+	if page.Limit == 0 {
+		return nil, nil, nil
 	}
 	var name *regexp.Regexp
 	if text := r.Query.Get("name"); text != "" && r.Version.AtLeast(vStrictQueries) {

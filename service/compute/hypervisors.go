@@ -95,7 +95,7 @@ func (s *Service) readHypervisors(ctx context.Context, r *api.Request) (hosts []
 	if r.Version.Before(vHypervisorPaging) {
 		return hosts, used, nil, nil
 	}
-	page, err := (api.Paging{Max: maxHypervisors}).Read(r.Query)
+	page, err := readPage(r, api.Paging{Max: maxHypervisors})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -129,7 +129,7 @@ func pageOfHosts(r *api.Request, hosts []host, page api.Page) ([]host, bool, err
 		}
 		hosts = hosts[at+1:]
 	}
-	full := len(hosts) >= page.Limit
+	full := page.Limit > 0 && len(hosts) >= page.Limit
 	return hosts[:min(len(hosts), page.Limit)], full && len(hosts) > 0, nil
 }
 
@@ -140,11 +140,10 @@ func (s *Service) hypervisorList(ctx context.Context, r *api.Request) (any, erro
 	}
 	views := []map[string]any{}
 	for i := range hosts {
-		view := s.viewHypervisorBrief(r, &hosts[i])
-		if err := s.addServers(ctx, r, &hosts[i], view); err != nil {
-			return nil, err
-		}
-		views = append(views, view)
+		views = append(views, s.viewHypervisorBrief(r, &hosts[i]))
+	}
+	if err := s.addServers(ctx, r, hosts, views); err != nil {
+		return nil, err
 	}
 	return withLinks("hypervisors", views, links), nil
 }
@@ -156,11 +155,10 @@ func (s *Service) hypervisorListDetail(ctx context.Context, r *api.Request) (any
 	}
 	views := []map[string]any{}
 	for i := range hosts {
-		view := s.viewHypervisor(r, &hosts[i], used[hosts[i].Name])
-		if err := s.addServers(ctx, r, &hosts[i], view); err != nil {
-			return nil, err
-		}
-		views = append(views, view)
+		views = append(views, s.viewHypervisor(r, &hosts[i], used[hosts[i].Name]))
+	}
+	if err := s.addServers(ctx, r, hosts, views); err != nil {
+		return nil, err
 	}
 	return withLinks("hypervisors", views, links), nil
 }
@@ -172,28 +170,34 @@ func (s *Service) hypervisorShow(ctx context.Context, r *api.Request) (any, erro
 		return nil, err
 	}
 	view := s.viewHypervisor(r, h, used[h.Name])
-	if err := s.addServers(ctx, r, h, view); err != nil {
+	if err := s.addServers(ctx, r, []host{*h}, []map[string]any{view}); err != nil {
 		return nil, err
 	}
 	return map[string]any{"hypervisor": view}, nil
 }
 
-// addServers adds the host's servers when they are asked for (2.53; with 2.75 always a list).
-func (s *Service) addServers(ctx context.Context, r *api.Request, h *host, view map[string]any) error {
+// addServers adds to the views of hosts their servers when they are asked for (2.53; with 2.75 always a list).
+func (s *Service) addServers(ctx context.Context, r *api.Request, hosts []host, views []map[string]any) error {
 	with, _, err := r.Flag("with_servers")
 	if err != nil || !with || r.Version.Before(vServiceUUID) {
 		return err
 	}
-	var rows []server
-	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { rows, err = serversOfHost(tx, h.Name, 10_000); return err }); err != nil {
+	names := make([]string, len(hosts))
+	for i := range hosts {
+		names[i] = hosts[i].Name
+	}
+	var ids map[string][]string
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) { ids, err = serverIDsOfHosts(tx, names); return err }); err != nil {
 		return err
 	}
-	list := []map[string]string{}
-	for _, row := range rows {
-		list = append(list, map[string]string{"uuid": row.ID, "name": instanceName(row.ID)})
-	}
-	if len(list) > 0 || r.Version.AtLeast(vWholeUpdate) {
-		view["servers"] = list
+	for i, view := range views {
+		list := []map[string]string{}
+		for _, id := range ids[names[i]] {
+			list = append(list, map[string]string{"uuid": id, "name": instanceName(id)})
+		}
+		if len(list) > 0 || r.Version.AtLeast(vWholeUpdate) {
+			view["servers"] = list
+		}
 	}
 	return nil
 }

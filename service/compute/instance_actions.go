@@ -70,23 +70,13 @@ func readActionQuery(r *api.Request) (actionQuery, error) {
 	if r.Version.Before(vActionPaging) {
 		return q, nil
 	}
-	page, err := (api.Paging{Max: maxActions}).Read(r.Query)
+	page, err := readPage(r, api.Paging{Max: maxActions})
 	if err != nil {
 		return q, err
 	}
 	q.marker, q.limit = page.Marker, page.Limit
-	times := map[string]*time.Time{"changes-since": &q.since}
-	if r.Version.AtLeast(vChangesBefore) {
-		times["changes-before"] = &q.before
-	}
-	for name, into := range times {
-		if text := r.Query.Get(name); text != "" {
-			if *into, err = parseTime(text); err != nil {
-				return q, api.BadRequest("Invalid input for query parameters %s. Value: %s. It is not a date and time.", name, oneLine(text, 60))
-			}
-		}
-	}
-	return q, nil
+	q.since, q.before, err = readPeriod(r)
+	return q, err
 }
 
 func (q *actionQuery) fits(o *work.Operation) bool {
@@ -97,6 +87,9 @@ func (s *Service) actionList(ctx context.Context, r *api.Request) (any, error) {
 	q, err := readActionQuery(r)
 	if err != nil {
 		return nil, err
+	}
+	if q.limit == 0 {
+		return map[string]any{"instanceActions": []actionView{}}, nil
 	}
 	var operations []work.Operation
 	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {

@@ -94,8 +94,11 @@ func (s *Service) keypairList(ctx context.Context, r *api.Request) (any, error) 
 	page := api.Page{Limit: maxKeypairs}
 	if r.Version.AtLeast(vKeypairPaging) {
 		var err error
-		if page, err = (api.Paging{Max: maxKeypairs}).Read(r.Query); err != nil {
+		if page, err = readPage(r, api.Paging{Max: maxKeypairs}); err != nil {
 			return nil, err
+		}
+		if page.Limit == 0 {
+			return withLinks("keypairs", []any{}, nil), nil
 		}
 	}
 	var rows []keypair

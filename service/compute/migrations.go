@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"virga/core/api"
 	"virga/core/db"
@@ -79,23 +78,13 @@ func readMigrationFilter(r *api.Request) (*migrationFilter, error) {
 	if r.Version.Before(vMigrationPaging) {
 		return f, nil
 	}
-	page, err := (api.Paging{Max: maxMigrations}).Read(r.Query)
+	page, err := readPage(r, api.Paging{Max: maxMigrations})
 	if err != nil {
 		return nil, err
 	}
 	f.marker, f.limit = page.Marker, page.Limit
-	times := map[string]*time.Time{"changes-since": &f.since}
-	if r.Version.AtLeast(vChangesBefore) {
-		times["changes-before"] = &f.before
-	}
-	for name, into := range times {
-		if text := r.Query.Get(name); text != "" {
-			if *into, err = parseTime(text); err != nil {
-				return nil, api.BadRequest("Invalid input for query parameters %s. Value: %s. It is not a date and time.", name, oneLine(text, 60))
-			}
-		}
-	}
-	return f, nil
+	f.since, f.before, err = readPeriod(r)
+	return f, err
 }
 
 // migrationList answers GET /os-migrations.
@@ -103,6 +92,9 @@ func (s *Service) migrationList(ctx context.Context, r *api.Request) (any, error
 	f, err := readMigrationFilter(r)
 	if err != nil {
 		return nil, err
+	}
+	if f.limit == 0 {
+		return withLinks("migrations", []migrationView{}, nil), nil
 	}
 	var rows []migration
 	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {

@@ -413,7 +413,7 @@ func changeFilter(name, condition string) func(*serverQuery, string, *api.Reques
 	return func(q *serverQuery, value string, _ *api.Request) error {
 		at, err := parseTime(value)
 		if err != nil {
-			return api.BadRequest("Invalid input for query parameters %s. Value: %s. '%s' is not a 'date-time'", name, oneLine(value, 60), oneLine(value, 60))
+			return notATime(name, value)
 		}
 		q.changes = true
 		q.and(condition, at)

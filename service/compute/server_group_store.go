@@ -2,6 +2,8 @@ package compute
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"virga/core/db"
@@ -57,6 +59,29 @@ func groupMembers(tx *db.Tx, groupID string) ([]string, error) {
 	members := []string{}
 	err := tx.Select(&members, "SELECT server_id FROM server_group_members WHERE group_id = ? ORDER BY server_id", groupID)
 	return members, err
+}
+
+// membersOfGroups returns the members of groups, by group.
+func membersOfGroups(tx *db.Tx, groups []serverGroup) (map[string][]string, error) {
+	members := map[string][]string{}
+	for batch := range slices.Chunk(groups, 500) {
+		ids := make([]string, len(batch))
+		for i := range batch {
+			ids[i] = batch[i].ID
+		}
+		var rows []struct {
+			GroupID  string `db:"group_id"`
+			ServerID string `db:"server_id"`
+		}
+		marks, args := db.In(ids)
+		if err := tx.Select(&rows, "SELECT group_id, server_id FROM server_group_members WHERE group_id IN "+marks+" ORDER BY group_id, server_id", args...); err != nil {
+			return nil, fmt.Errorf("list members of groups: %w", err)
+		}
+		for _, row := range rows {
+			members[row.GroupID] = append(members[row.GroupID], row.ServerID)
+		}
+	}
+	return members, nil
 }
 
 func addGroupMember(tx *db.Tx, groupID, serverID string) error {

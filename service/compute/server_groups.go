@@ -167,12 +167,13 @@ func (s *Service) groupList(ctx context.Context, r *api.Request) (any, error) {
 		if err != nil {
 			return err
 		}
+		members, err := membersOfGroups(tx, rows)
+		if err != nil {
+			return err
+		}
+		views = make([]map[string]any, len(rows))
 		for i := range rows {
-			members, err := groupMembers(tx, rows[i].ID)
-			if err != nil {
-				return err
-			}
-			views = append(views, viewGroup(r, &rows[i], members))
+			views[i] = viewGroup(r, &rows[i], append([]string{}, members[rows[i].ID]...))
 		}
 		return nil
 	})

@@ -419,6 +419,25 @@ func serversOfHost(tx *db.Tx, host string, limit int) ([]server, error) {
 	return rows, err
 }
 
+// serverIDsOfHosts returns the ids of the servers on hosts, by host, the oldest first.
+func serverIDsOfHosts(tx *db.Tx, names []string) (map[string][]string, error) {
+	found := map[string][]string{}
+	for batch := range slices.Chunk(names, 500) {
+		var rows []struct {
+			ID   string `db:"id"`
+			Host string `db:"host"`
+		}
+		marks, args := db.In(batch)
+		if err := tx.Select(&rows, "SELECT id, host FROM servers WHERE deleted_at = 0 AND host IN "+marks+" ORDER BY created_at, id", args...); err != nil {
+			return nil, fmt.Errorf("list servers of hosts: %w", err)
+		}
+		for _, row := range rows {
+			found[row.Host] = append(found[row.Host], row.ID)
+		}
+	}
+	return found, nil
+}
+
 // softDeletedServers returns the ids of servers that wait to be restored, after an id.
 func softDeletedServers(tx *db.Tx, after string, limit int) ([]server, error) {
 	var rows []server
