@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Scheduler are the settings of how servers get their hosts, by the names that nova has for them.
@@ -35,6 +36,12 @@ type Scheduler struct {
 	DefaultArchitecture     string `name:"image-properties-default-architecture" env:"VIRGA_IMAGE_PROPERTIES_DEFAULT_ARCHITECTURE" help:"Architecture of images that name none, for ImagePropertiesFilter; default: any host will do."`
 	ImageIsolationNamespace string `name:"aggregate-image-properties-isolation-namespace" env:"VIRGA_AGGREGATE_IMAGE_PROPERTIES_ISOLATION_NAMESPACE" help:"Beginning of the names of image properties that AggregateImagePropertiesIsolation looks at; default: all."`
 	ImageIsolationSeparator string `name:"aggregate-image-properties-isolation-separator" env:"VIRGA_AGGREGATE_IMAGE_PROPERTIES_ISOLATION_SEPARATOR" default:"." help:"What is between that beginning and the rest of a name."`
+
+	Checks        []string      `name:"scheduler-check" env:"VIRGA_SCHEDULER_CHECK" placeholder:"URL" help:"External check that is asked by POST which of the best hosts it refuses for a server, with https, or http on this machine; see docs/scheduler-checks.md."`
+	CheckTimeout  time.Duration `name:"scheduler-check-timeout" env:"VIRGA_SCHEDULER_CHECK_TIMEOUT" default:"2s" help:"How long an external check may take for one answer."`
+	CheckFailOpen bool          `name:"scheduler-check-fail-open" env:"VIRGA_SCHEDULER_CHECK_FAIL_OPEN" help:"Take hosts when an external check does not answer as it should; default: they are refused."`
+	CheckCA       string        `name:"scheduler-check-ca" env:"VIRGA_SCHEDULER_CHECK_CA" placeholder:"FILE" help:"Certificates in PEM of the authorities that external checks are trusted by, in place of the system's."`
+	CheckHosts    int           `name:"scheduler-check-hosts" env:"VIRGA_SCHEDULER_CHECK_HOSTS" default:"50" help:"About how many hosts an external check is asked at a time, up to 500."`
 }
 
 // Multipliers are the weight multipliers by the short names of nova's weighers.
@@ -50,7 +57,7 @@ func (s *Scheduler) complete() error {
 		return errors.New("pci-weight-multiplier, soft-affinity-weight-multiplier, soft-anti-affinity-weight-multiplier: they are not negative")
 	}
 	for name, n := range map[string]int64{"host-subset-size": int64(s.HostSubsetSize), "scheduler-max-attempts": int64(s.MaxAttempts),
-		"max-instances-per-host": s.MaxInstancesPerHost, "max-io-ops-per-host": s.MaxIOOpsPerHost} {
+		"max-instances-per-host": s.MaxInstancesPerHost, "max-io-ops-per-host": s.MaxIOOpsPerHost, "scheduler-check-hosts": int64(s.CheckHosts), "scheduler-check-timeout": int64(s.CheckTimeout)} {
 		if n < 1 {
 			return fmt.Errorf("%s: %d is less than 1", name, n)
 		}

@@ -124,8 +124,18 @@ func removeAggregateHost(tx *db.Tx, num int64, host string) error {
 
 // leaveAggregates takes a host that is forgotten out of all aggregates.
 func leaveAggregates(tx *db.Tx, host string) error {
-	_, err := tx.Exec("DELETE FROM aggregate_hosts WHERE host = ?", host)
-	return err
+	if _, err := tx.Exec("DELETE FROM aggregate_hosts WHERE host = ?", host); err != nil {
+		return err
+	}
+	return noteAggregates(tx)
+}
+
+// noteAggregates tells schedulers that aggregates are not as they were.
+func noteAggregates(tx *db.Tx) error {
+	if _, err := tx.Exec("UPDATE host_changes SET aggregates = aggregates + 1 WHERE id = 1"); err != nil {
+		return fmt.Errorf("count changes of aggregates: %w", err)
+	}
+	return nil
 }
 
 // countServersOfHosts counts the servers that are on hosts.

@@ -196,7 +196,7 @@ func hostsConcerned(before *aggregateDocument, after *aggregate) []string {
 
 // settleZones writes the zones that hosts are in now, and has the scheduler look at aggregates anew.
 func (s *Service) settleZones(tx *db.Tx, r *api.Request, names []string) error {
-	if _, err := nextHostRevision(tx); err != nil {
+	if err := noteAggregates(tx); err != nil {
 		return err
 	}
 	slices.Sort(names)
@@ -349,7 +349,7 @@ func (s *Service) aggregateDelete(ctx context.Context, r *api.Request) (any, err
 		if err := deleteAggregate(tx, row.Num); err != nil {
 			return err
 		}
-		if _, err := nextHostRevision(tx); err != nil {
+		if err := noteAggregates(tx); err != nil {
 			return err
 		}
 		return s.record(tx, r, feed.Change{Kind: "aggregate", ID: row.ID, Action: "delete", Before: documentOfAggregate(row)})

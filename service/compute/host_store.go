@@ -135,15 +135,16 @@ func updateHost(tx *db.Tx, row *host, forScheduler bool) (err error) {
 	return nil
 }
 
-// hostsAt counts the changes of hosts and, apart, how many were removed.
+// hostsAt counts the changes of hosts and, apart, how many were removed, and the changes of aggregates.
 type hostsAt struct {
-	Revision int64 `db:"revision"`
-	Removed  int64 `db:"removed"`
+	Revision   int64 `db:"revision"`
+	Removed    int64 `db:"removed"`
+	Aggregates int64 `db:"aggregates"`
 }
 
 func hostRevision(tx *db.Tx) (hostsAt, error) {
 	var at hostsAt
-	err := tx.Get(&at, "SELECT revision, removed FROM host_changes WHERE id = 1")
+	err := tx.Get(&at, "SELECT revision, removed, aggregates FROM host_changes WHERE id = 1")
 	return at, err
 }
 

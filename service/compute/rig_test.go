@@ -38,14 +38,15 @@ const (
 
 // rig is a compute service over a fresh database, with its neighbours in memory.
 type rig struct {
-	t       testing.TB
-	db      *db.DB
-	bus     *bus.Local
-	world   *world
-	service *compute.Service
-	badges  badges
-	mu      sync.Mutex
-	nodes   map[string]*node
+	scheduler compute.SchedulerSettings
+	t         testing.TB
+	db        *db.DB
+	bus       *bus.Local
+	world     *world
+	service   *compute.Service
+	badges    badges
+	mu        sync.Mutex
+	nodes     map[string]*node
 	// reclaim is for how long deleted servers can be restored.
 	reclaim time.Duration
 	hook    func(o work.Operation, undo, after bool) error
@@ -105,7 +106,7 @@ func (r *rig) begin() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
 	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
-		Auth: &r.badges, Endpoint: "http://cloud/compute", ConsoleEndpoint: "http://console.test", ReclaimAfter: r.reclaim, Owner: "test", OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
+		Auth: &r.badges, Endpoint: "http://cloud/compute", ConsoleEndpoint: "http://console.test", ReclaimAfter: r.reclaim, Owner: "test", Scheduler: r.scheduler, OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
 		Placement: placement{r.world}, ResizeConfirmWindow: r.confirmWindow, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()
 			hook := r.hook

@@ -45,9 +45,9 @@ type roster struct {
 	// owners are the ids of providers that placement knows.
 	providers map[string]provided
 
-	cursor            string
-	revision, removed int64
-	seen, seenRead    time.Time
+	cursor         string
+	known          hostsAt
+	seen, seenRead time.Time
 
 	// promised are servers that got a host and have not claimed it yet, by server.
 	promised map[string]promise
@@ -88,6 +88,20 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 			return nil, fmt.Errorf("find the hosts of servers: %w", err)
 		}
 	}
+	for round := 1; ; round++ {
+		d, err := s.decide(ctx, serverID, w)
+		if err != nil || len(d.unchecked) == 0 {
+			return d, err
+		}
+		s.check(ctx, serverID, w, d.unchecked, round)
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("ask scheduler checks: %w", err)
+		}
+	}
+}
+
+// decide makes one decision, and the promise unless the host that it chose has yet to be asked about.
+func (s *Service) decide(ctx context.Context, serverID string, w *wish) (*decision, error) {
 	r := s.roster
 	asked := r.refreshes.Load()
 	if err := r.turn.Acquire(ctx, 1); err != nil {
@@ -109,7 +123,7 @@ func (s *Service) chooseHost(ctx context.Context, serverID string, w *wish) (*de
 		s.scheduler.advise(&d, r.hosts, now)
 	}
 	s.deciding.Observe(time.Since(began).Seconds())
-	if d.Chosen != "" {
+	if d.Chosen != "" && len(d.unchecked) == 0 {
 		r.promised[serverID] = promise{providerID: d.providerID, resources: w.Resources, until: now.Add(claimWithin)}
 		r.hold(d.providerID, w.Resources, 1)
 	}
@@ -232,66 +246,76 @@ func (r *roster) place(providerID string) {
 	}
 }
 
-// readHosts reads the rows of hosts that changed and signs of life.
+// hostNews is what changed of hosts and aggregates since a roster looked.
+type hostNews struct {
+	at    hostsAt
+	whole bool
+	rows  []host
+	signs []hostSign
+	// aggregates are all that there are, when some of them changed.
+	aggregates []aggregate
+}
+
+// regrouped tells whether aggregates changed.
+func (n *hostNews) regrouped(known hostsAt) bool {
+	return n.whole || n.at.Aggregates != known.Aggregates
+}
+
+// readNews reads what changed. All aggregates are read when one of them changed, and at no other change.
+func (r *roster) readNews(tx *db.Tx, now time.Time) (n hostNews, err error) {
+	if n.at, err = hostRevision(tx); err != nil {
+		return n, err
+	}
+	n.whole = r.known.Revision == 0 || n.at.Removed != r.known.Removed
+	switch {
+	case n.whole:
+		n.rows, err = listHosts(tx)
+	case n.at.Revision != r.known.Revision:
+		n.rows, err = hostsSince(tx, r.known.Revision)
+	}
+	if err == nil && n.regrouped(r.known) {
+		n.aggregates, err = listAggregates(tx)
+	}
+	if err == nil && !n.whole && now.Sub(r.seenRead) >= seenEvery {
+		n.signs, err = signsSince(tx, r.seen.Add(-seenOverlap))
+	}
+	return n, err
+}
+
+// readHosts takes what changed of hosts and aggregates, and signs of life.
 func (r *roster) readHosts(ctx context.Context, s *Service) error {
-	var rows []host
-	var signs []hostSign
-	var aggregates []aggregate
-	whole, now := false, s.clock.Now()
-	revision, removed := r.revision, r.removed
-	err := s.db.Read(ctx, func(tx *db.Tx) error {
-		rows, signs = nil, nil
-		at, err := hostRevision(tx)
-		if err != nil {
-			return err
-		}
-		whole = r.revision == 0 || at.Removed != r.removed
-		revision, removed = at.Revision, at.Removed
-		switch {
-		case whole:
-			rows, err = listHosts(tx)
-		case at.Revision != r.revision:
-			rows, err = hostsSince(tx, r.revision)
-		}
-		if err != nil {
-			return err
-		}
-		if whole || at.Revision != r.revision {
-			if aggregates, err = listAggregates(tx); err != nil {
-				return err
-			}
-		}
-		if whole || now.Sub(r.seenRead) < seenEvery {
-			return err
-		}
-		signs, err = signsSince(tx, r.seen.Add(-seenOverlap))
+	var news hostNews
+	now := s.clock.Now()
+	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		news, err = r.readNews(tx, now)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read hosts: %w", err)
 	}
-	if whole {
-		r.hosts, r.at = make([]candidate, 0, len(rows)), make(map[string]int, len(rows))
+	if news.whole {
+		r.hosts, r.at = make([]candidate, 0, len(news.rows)), make(map[string]int, len(news.rows))
 	}
-	for i := range rows {
-		r.put(&rows[i])
-	}
-	if whole || revision != r.revision {
-		r.terms, r.keys = termsOf(aggregates), keysOf(aggregates)
+	if news.regrouped(r.known) {
+		r.terms, r.keys = termsOf(news.aggregates), keysOf(news.aggregates)
 		for i := range r.hosts {
 			r.hosts[i].terms = r.terms[r.hosts[i].name]
 		}
 	}
-	for i := range signs {
-		if at, there := r.at[signs[i].HypervisorID]; there {
-			r.hosts[at].seen, r.hosts[at].downAt = signs[i].LastSeen, signs[i].DownAt
-			r.note(signs[i].LastSeen)
+	for i := range news.rows {
+		r.put(&news.rows[i])
+	}
+	for i := range news.signs {
+		sign := &news.signs[i]
+		if at, there := r.at[sign.HypervisorID]; there {
+			r.hosts[at].seen, r.hosts[at].downAt = sign.LastSeen, sign.DownAt
+			r.note(sign.LastSeen)
 		}
 	}
-	if whole || len(signs) > 0 || now.Sub(r.seenRead) >= seenEvery {
+	if news.whole || len(news.signs) > 0 || now.Sub(r.seenRead) >= seenEvery {
 		r.seenRead = now
 	}
-	r.revision, r.removed = revision, removed
+	r.known = news.at
 	return nil
 }
 

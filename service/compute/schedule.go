@@ -30,6 +30,7 @@ type wish struct {
 	Excluded, Barred map[string]string
 	Group            *groupWish
 	placeWish
+	checked checked
 	// extraSpecs are all that the flavor has.
 	extraSpecs map[string]string
 	// Seed decides between hosts of the same weight, so that servers that are placed at the
@@ -151,6 +152,8 @@ type decision struct {
 	Smallest *remedy `json:"smallest_change,omitempty"`
 
 	providerID string
+	// unchecked are the best hosts when the chosen one has yet to be asked about.
+	unchecked []checkedHost
 	// wish is what was asked for.
 	wish *wish
 	// hopeful is true when a host that was there a short while ago may come back.
@@ -184,7 +187,9 @@ func (sc *scheduler) decide(hosts []candidate, w *wish, now time.Time) decision 
 	p.fitting = len(b.fits)
 	scales := sc.weigh(q, b)
 	p.best = sc.rank(q, b)
-	return p.decision(scales)
+	d := p.decision(scales)
+	d.unchecked = sc.toCheck(w, p.best)
+	return d
 }
 
 // question is a wish, made ready for being asked of many hosts.

@@ -45,7 +45,7 @@ func filterTable() []hostFilter {
 }
 
 // boundaries and room are asked whatever the settings say: the first before the filters, the second behind them. Nova has them
-// outside its filters as well, so their names are those of the fields of its requests, and placement's.
+// outside its filters as well, so their names are those of the fields of its requests, and placement's. It has no external checks.
 func boundaries() []hostFilter {
 	return []hostFilter{
 		{"availability_zone", true, askZone},
@@ -54,7 +54,12 @@ func boundaries() []hostFilter {
 	}
 }
 
-func room() []hostFilter { return []hostFilter{{"placement", true, askPlacement}} }
+func room() []hostFilter {
+	return []hostFilter{
+		{"placement", true, askPlacement},
+		{"scheduler_check", true, askChecks},
+	}
+}
 
 // miss is why a host does not fit, with numbers; the zero miss is nothing against it.
 type miss struct {

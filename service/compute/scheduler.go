@@ -34,6 +34,8 @@ type SchedulerSettings struct {
 	DefaultArch string
 	// ImageNamespace and ImageSeparator begin the image properties that aggregates can be kept for; empty: all of them.
 	ImageNamespace, ImageSeparator string
+	// Checks are asked about hosts that all filters let pass, in their order.
+	Checks []SchedulerCheck
 }
 
 // scheduler chooses hosts.
@@ -41,6 +43,7 @@ type scheduler struct {
 	SchedulerSettings
 	filters  []hostFilter
 	weighers []active
+	checks   []*hostCheck
 	pool     sync.Pool // of *buffers
 }
 
@@ -69,6 +72,9 @@ func newScheduler(settings SchedulerSettings) (*scheduler, error) {
 		return nil, err
 	}
 	if err := sc.nameWeighers(); err != nil {
+		return nil, err
+	}
+	if err := sc.nameChecks(); err != nil {
 		return nil, err
 	}
 	if len(sc.IsolatedHosts)+len(sc.IsolatedImages) > 0 && !sc.has("IsolatedHostsFilter") {
@@ -143,6 +149,3 @@ func (sc *scheduler) nameWeighers() error {
 	}
 	return nil
 }
-
-// asked is of how many of the best hosts a decision must know.
-func (sc *scheduler) asked() int { return 0 }
