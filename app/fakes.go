@@ -33,7 +33,12 @@ func (cl *cloud) openFakes(n int) (drivers, error) {
 	if err := errors.Join(os.MkdirAll(guests, 0o700), os.MkdirAll(networks, 0o700)); err != nil {
 		return drivers{}, fmt.Errorf("open drivers: %w", err)
 	}
-	virt, err := fakevirt.New(fakevirt.Options{Clock: cl.clock, Dir: guests, HostName: cl.fakeHost(n), VCPUs: fakeVCPUs, MemoryMiB: fakeMemoryMiB})
+	processors, err := processors(cl.conf)
+	if err != nil {
+		return drivers{}, err
+	}
+	virt, err := fakevirt.New(fakevirt.Options{Clock: cl.clock, Dir: guests, HostName: cl.fakeHost(n), VCPUs: fakeVCPUs, MemoryMiB: fakeMemoryMiB,
+		CPUs: fakevirt.SimulateCPUs(cl.conf.FakeNodes, fakeVCPUs, fakeMemoryMiB, processors.Dedicated)})
 	if err != nil {
 		return drivers{}, err
 	}

@@ -38,7 +38,11 @@ func (cl *cloud) openDrivers() (drivers, error) {
 	if err := os.MkdirAll(guests, 0o711); err != nil { // the hypervisor's user passes through to the disks
 		return drivers{}, fmt.Errorf("open drivers: %w", err)
 	}
-	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket})
+	processors, err := processors(cl.conf)
+	if err != nil {
+		return drivers{}, err
+	}
+	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket, CPUs: processors})
 	if err != nil {
 		return drivers{}, err
 	}

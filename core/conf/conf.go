@@ -81,14 +81,15 @@ type Config struct {
 
 	AdminPassword string `name:"admin-password" env:"VIRGA_ADMIN_PASSWORD" help:"Password of the user admin when the data folder is new; default: a random one." json:"-"`
 
-	Passwords `embed:""`
-	Imports   `embed:""`
-	Images    `embed:""`
-	Fakes     `embed:""`
-	Metrics   `embed:""`
-	Moves     `embed:""`
-	Shares    `embed:""`
-	Scheduler `embed:""`
+	Passwords  `embed:""`
+	Imports    `embed:""`
+	Images     `embed:""`
+	Fakes      `embed:""`
+	Metrics    `embed:""`
+	Moves      `embed:""`
+	Shares     `embed:""`
+	Scheduler  `embed:""`
+	Processors `embed:""`
 
 	Notifications Secret `name:"notifications" env:"VIRGA_NOTIFICATIONS" placeholder:"URL" help:"RabbitMQ on which changes are published as OpenStack's notifications: amqp://USER:PASSWORD@HOST/VHOST, with options behind a ?: topics=notifications and versioned_topics=versioned_notifications (lists with commas, or none), durable=true, identity=basic. Default: they are not published." json:"-"`
 

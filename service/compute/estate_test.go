@@ -21,6 +21,7 @@ import (
 	"virga/core/work"
 	"virga/core/work/worktest"
 	"virga/service/compute/agent"
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 	"virga/service/compute/hypervisor/fake"
 )
@@ -89,9 +90,12 @@ func newShapedEstate(t *testing.T, d *db.DB, shape func(name string, options *fa
 }
 
 // addHost starts the agent of a host; it ends with the test.
-func (e *estate) addHost(name string) {
+func (e *estate) addHost(name string) { e.addHostWith(name, nil) }
+
+// addHostWith is addHost with NUMA nodes and dedicated processors.
+func (e *estate) addHostWith(name string, has *cpus.Host) {
 	e.t.Helper()
-	h := &estateHost{estate: e, options: fake.Options{Clock: clock.System{}, HostName: name, Lingers: func(string) bool { return e.lingers.Load() }}}
+	h := &estateHost{estate: e, options: fake.Options{Clock: clock.System{}, HostName: name, CPUs: has, Lingers: func(string) bool { return e.lingers.Load() }}}
 	if e.shape != nil {
 		e.shape(name, &h.options)
 	}

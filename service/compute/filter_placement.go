@@ -68,6 +68,8 @@ func unitOf(class string) string {
 		return "MB of memory"
 	case classDisk:
 		return "GB of disk"
+	case classPCPU:
+		return "dedicated processors"
 	}
 	return "units of " + class
 }

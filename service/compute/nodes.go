@@ -69,7 +69,8 @@ func (s *Service) hostReport(ctx context.Context, r *api.Request) (any, error) {
 			return err
 		}
 		generation = known.Generation
-		forScheduler := !slices.Equal(archsOf(&known.Facts), archsOf(&facts))
+		forScheduler := !slices.Equal(archsOf(&known.Facts), archsOf(&facts)) ||
+			!reflect.DeepEqual(known.Facts.CPUs, facts.CPUs) || !reflect.DeepEqual(known.Facts.Shares, facts.Shares)
 		known.Facts, known.HostName, known.LastSeen, known.DownAt = facts, facts.HostName, now, until
 		if known.Provided != digestOf(name, facts) {
 			known.Provided = ""
@@ -295,6 +296,9 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	if order.Body.Snapshot != nil && report.Snapshot.Reached(order.SnapshotPhase) {
 		order.SnapshotPhase = report.Snapshot
 	}
+	if report.State != orders.StateFailed {
+		order.Placement = report.Placement
+	}
 	if order.asWished() {
 		order.SettledGeneration = order.Generation
 	}
@@ -307,7 +311,7 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 		}
 		return s.engine.SignalResource(tx, order.ServerID)
 	}
-	if order.reported() == before.reported() {
+	if order.reported() == before.reported() && reflect.DeepEqual(order.Placement, before.Placement) {
 		return nil // a repeat
 	}
 	if err := noteReport(tx, order); err != nil {

@@ -202,6 +202,7 @@ func guestBody(row *server) orders.GuestOrder {
 		body.Image = &whole
 	}
 	body.Edition, body.Storage, body.Kernel = row.Detail.Edition, storageOf(row), kernelOf(&image)
+	body.CPUs = cpusOf(row)
 	if rescue := row.Detail.Rescue; rescue != nil {
 		body.Rescue = &orders.Rescue{Image: orderedImage(rescue.ImageID, &rescue.Image), Device: rescue.Image.Properties["hw_rescue_device"],
 			Bus: rescue.Image.Properties["hw_rescue_bus"], Kernel: kernelOf(&rescue.Image)}

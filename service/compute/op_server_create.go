@@ -106,7 +106,7 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 
 // wishOf is what a server's row asks of the scheduler.
 func wishOf(row *server) *wish {
-	w := &wish{Resources: resourcesOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row),
+	w := &wish{Resources: resourcesOf(row), CPUs: cpusOf(row), Zone: row.Zone, Arch: architectureOf(row.Detail.Image.Properties), placeWish: placesOf(row),
 		flavor: row.Detail.Flavor.Name, imageID: row.ImageID, hints: row.Detail.Hints, extraSpecs: row.Detail.Flavor.ExtraSpecs}
 	for _, specs := range []map[string]string{row.Detail.Flavor.ExtraSpecs, row.Detail.Image.Properties} {
 		for key, value := range specs {
@@ -119,6 +119,7 @@ func wishOf(row *server) *wish {
 			}
 		}
 	}
+	w.addCPUTraits()
 	slices.Sort(w.Required)
 	slices.Sort(w.Forbidden)
 	return w
@@ -282,7 +283,8 @@ func architectureOf(properties map[string]string) string {
 
 // resourcesOf is what a server takes in placement.
 func resourcesOf(row *server) map[string]int64 {
-	resources := map[string]int64{classVCPU: int64(row.VCPUs), classMemory: row.MemoryMiB}
+	resources := map[string]int64{classMemory: row.MemoryMiB}
+	addCPUs(resources, cpusOf(row), row.VCPUs)
 	if row.DiskGiB > 0 {
 		resources[classDisk] = row.DiskGiB
 	}

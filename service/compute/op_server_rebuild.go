@@ -154,7 +154,7 @@ func (s *Service) rebuildSchedule(ctx context.Context, run *rebuildRun) error {
 		return err
 	}
 	w := wishOf(row)
-	w.Host, w.Zone, w.Resources = row.Host, "", map[string]int64{}
+	w.Host, w.Zone, w.Resources, w.CPUs = row.Host, "", map[string]int64{}, nil
 	w.placeWish = placeWish{Image: w.Image} // the server is where it may be; only the image is another
 	d, err := s.chooseHost(ctx, row.ID, w)
 	s.roster.released(row.ID)

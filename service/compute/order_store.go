@@ -1,11 +1,13 @@
 package compute
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"virga/core/db"
+	"virga/service/compute/cpus"
 	"virga/service/compute/orders"
 )
 
@@ -33,6 +35,8 @@ type guestOrder struct {
 	ReportedAt         time.Time    `db:"reported_at"`
 	// SnapshotPhase is how far the snapshot of this generation has come.
 	SnapshotPhase orders.SnapshotPhase `db:"snapshot_phase"`
+	// Placement is where the guest's NUMA nodes are on the host; nil: it has none.
+	Placement *cpus.Placement `db:"placement,json,null"`
 }
 
 // settled tells whether the host reported once that the wish of this generation is reached;
@@ -105,6 +109,7 @@ func putOrder(tx *db.Tx, row *guestOrder) error {
 	default:
 		row.RebootDone, row.ReportedGeneration, row.ReportedState = known.RebootDone, known.ReportedGeneration, known.ReportedState
 		row.ReportedPower, row.ReportedAt, row.SettledGeneration = known.ReportedPower, known.ReportedAt, known.SettledGeneration
+		row.Placement = known.Placement
 	}
 	return writeOrder(tx, row)
 }
@@ -122,9 +127,17 @@ func writeOrder(tx *db.Tx, row *guestOrder) (err error) {
 
 // noteReport stores what a host reported of a guest.
 func noteReport(tx *db.Tx, row *guestOrder) error {
+	var placement any // NULL for none
+	if row.Placement != nil {
+		text, err := json.Marshal(row.Placement)
+		if err != nil {
+			return fmt.Errorf("note where guest %s is on %s: %w", row.ServerID, row.Host, err)
+		}
+		placement = string(text)
+	}
 	_, err := tx.Exec("UPDATE guest_orders SET settled_generation = ?, reported_generation = ?, reported_state = ?, reported_power = ?, reboot_done = ?,"+
-		" snapshot_phase = ?, error_class = ?, error_message = ?, reported_at = ? WHERE server_id = ? AND host = ?",
-		row.SettledGeneration, row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.SnapshotPhase, row.ErrorClass, row.ErrorMessage, row.ReportedAt,
+		" snapshot_phase = ?, error_class = ?, error_message = ?, reported_at = ?, placement = ? WHERE server_id = ? AND host = ?",
+		row.SettledGeneration, row.ReportedGeneration, row.ReportedState, row.ReportedPower, row.RebootDone, row.SnapshotPhase, row.ErrorClass, row.ErrorMessage, row.ReportedAt, placement,
 		row.ServerID, row.Host)
 	if err != nil {
 		return fmt.Errorf("note report of guest %s on %s: %w", row.ServerID, row.Host, err)

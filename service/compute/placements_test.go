@@ -130,14 +130,14 @@ func TestADryRunChangesNothing(t *testing.T) {
 	dry(`{"dry_run":{"server_id":"`+id+`"}}`).want(200, `"the server is to leave it"`)
 	dry(`{"dry_run":{"server_id":"`+id+`","flavorRef":"2"}}`).want(200, `"placed":["host1"]`)
 	for text, why := range map[string]string{
-		body(`"flavorRef":"nothing"`):                                          "Flavor nothing could not be found.",
-		body(`"flavorRef":"1","availability_zone":"mars"`):                     "The requested availability zone is not available",
-		body(`"flavorRef":"1","host":"mars"`):                                  "could not be found",
-		body(`"flavorRef":"1","count":101`):                                    "count",
-		body(`"flavorRef":"1","colour":"red"`):                                 "colour",
+		body(`"flavorRef":"nothing"`):                                           "Flavor nothing could not be found.",
+		body(`"flavorRef":"1","availability_zone":"mars"`):                      "The requested availability zone is not available",
+		body(`"flavorRef":"1","host":"mars"`):                                   "could not be found",
+		body(`"flavorRef":"1","count":101`):                                     "count",
+		body(`"flavorRef":"1","colour":"red"`):                                  "colour",
 		body(`"flavorRef":"1","scheduler_hints":{"group":"` + networkID + `"}`): "Instance group",
-		body(`"flavorRef":"1","scheduler_hints":{"query":"x"}`):                "query",
-		`{"dry_run":{"flavorRef":"1"}}`:                                        "",
+		body(`"flavorRef":"1","scheduler_hints":{"query":"x"}`):                 "query",
+		`{"dry_run":{"flavorRef":"1"}}`:                                         "",
 		`{"dry_run":{"server_id":"` + id + `","count":2}}`:                      "nothing else",
 		`{"dry_run":{"server_id":"` + id + `","flavorRef":"1"}}`:                "must change flavor",
 	} {

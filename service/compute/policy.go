@@ -84,6 +84,7 @@ const (
 	ruleVolumes              = prefix + "os-volumes-attachments:"
 	ruleShares               = prefix + "os-server-shares:"
 	ruleTopology             = "compute:server:topology:"
+	ruleTopologyHost         = "compute:server:topology:host:index"
 	ruleGroupAdd             = prefix + "os-security-groups:add"
 	ruleGroupRemove          = prefix + "os-security-groups:remove"
 	ruleGroupList            = prefix + "os-security-groups:list"
@@ -236,6 +237,7 @@ func addServerRules(add func(check, description string, names ...string)) {
 	add(checkMember, "Attach, change and detach a server's volumes and shares.", ruleVolumes+"create", ruleVolumes+"update", ruleVolumes+"delete",
 		ruleShares+"create", ruleShares+"delete")
 	add(checkReader, "Show a server's NUMA nodes.", ruleTopology+"index")
+	add(checkAdmin, "Show where on the host a server's NUMA nodes and processors are.", ruleTopologyHost)
 	add(checkMember, "Add and remove a server's security groups.", ruleGroupAdd, ruleGroupRemove)
 	add(checkReader, "Show a project's security groups, and a server's.", ruleGroupList, ruleSecurityGroups+"get", ruleSecurityGroups+"show")
 }

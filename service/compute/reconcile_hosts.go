@@ -101,9 +101,12 @@ func inventoryOf(f orders.Host) map[string]Inventory {
 		return Inventory{Total: total, Reserved: min(reserved, total), Ratio: cmp.Or(set, initial), Fixed: set != 0}
 	}
 	inventory := map[string]Inventory{
-		classVCPU:   share(int64(f.VCPUs), f.Shares.ReservedCPUs, f.Shares.CPURatio, vcpuRatio),
+		classVCPU:   share(sharedCPUs(&f), f.Shares.ReservedCPUs, f.Shares.CPURatio, vcpuRatio),
 		classMemory: share(f.MemoryMiB, reservedMemoryOf(f), f.Shares.MemoryRatio, memoryRatio),
 		classDisk:   share(f.LocalGiB, (f.Shares.ReservedDiskMiB+1023)/1024, f.Shares.DiskRatio, diskRatio),
+	}
+	if f.CPUs != nil {
+		inventory[classPCPU] = Inventory{Total: int64(len(f.CPUs.Dedicated)), Ratio: 1}
 	}
 	for class, i := range inventory {
 		if i.Total <= 0 {
@@ -129,7 +132,8 @@ func traitsOf(f orders.Host) []string {
 	if trait := arch[canonicalArch(f.CPU.Arch)]; trait != "" {
 		traits = append(traits, trait)
 	}
-	return append(traits, "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_QCOW2")
+	traits = append(traits, "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_QCOW2")
+	return append(traits, cpuTraits(f.CPUs)...)
 }
 
 // ReportedTrait tells whether a trait is of the families that hosts report; others are for operators to set.

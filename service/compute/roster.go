@@ -335,7 +335,7 @@ func (r *roster) put(row *host) {
 		r.at[row.HypervisorID] = i
 	}
 	r.hosts[i] = candidate{name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
-		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), kind: r.kindOf(&row.Facts), hash: hashOf(row.Name)}
+		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), kind: r.kindOf(&row.Facts), hash: hashOf(row.Name), nodes: nodesOf(&row.Facts)}
 	r.hosts[i].ip, _ = netip.ParseAddr(row.Facts.HostIP) // one that cannot be read is near nothing
 	r.note(row.LastSeen)
 	r.place(row.HypervisorID)

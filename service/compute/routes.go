@@ -68,7 +68,7 @@ func (s *Service) routesOfServers() []api.Route {
 		{Method: get, Path: server + "/tags/{tag}", Policy: ruleTags + "show", Load: s.loadServer, Handle: s.tagShow, Since: vTags, Doc: "tells whether a tag is there"},
 		{Method: put, Path: server + "/tags/{tag}", Policy: ruleTags + "update", Load: s.loadServer, Handle: s.tagAdd, Since: vTags, Doc: "adds a tag"},
 		{Method: del, Path: server + "/tags/{tag}", Policy: ruleTags + "delete", Load: s.loadServer, Handle: s.tagDelete, Since: vTags, Doc: "removes a tag"},
-		{Method: get, Path: server + "/topology", Policy: ruleTopology + "index", Load: s.loadServer, Handle: topologyShow, Since: vTopology, Doc: "shows a server's NUMA nodes"},
+		{Method: get, Path: server + "/topology", Policy: ruleTopology + "index", Load: s.loadServer, Handle: s.topologyShow, Since: vTopology, Doc: "shows a server's NUMA nodes"},
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"virga/service/compute/cpus"
 )
 
 // The resource classes of placement that a server takes.
@@ -29,6 +31,8 @@ type wish struct {
 	// Excluded are hosts that failed before, with why; Barred are those that cannot be meant, with why.
 	Excluded, Barred map[string]string
 	Group            *groupWish
+	// CPUs are what the server asks of processors and memory; nil: nothing but the Resources.
+	CPUs *cpus.Wish
 	placeWish
 	checked checked
 	// extraSpecs are all that the flavor has.
@@ -76,6 +80,7 @@ type candidate struct {
 	traits []string
 	units  []unit
 	hash   uint64
+	nodes  *hostNodes
 }
 
 // hostLoad is what goes on on a host, in numbers.
@@ -282,7 +287,7 @@ func (p *pick) refuse(c *candidate, m miss) {
 // count counts a refused host, with the best number.
 func (t *tally) count(m *miss) {
 	t.Hosts++
-	if t.Class != "" {
+	if t.Needed != 0 {
 		t.Free, t.Limit = max(t.Free, m.free), max(t.Limit, m.limit)
 	}
 }

@@ -33,6 +33,7 @@ func filterTable() []hostFilter {
 		{"AggregateTypeAffinityFilter", false, askAggregateFlavors},
 		{"ComputeCapabilitiesFilter", true, askCapabilities},
 		{"PciPassthroughFilter", true, askDevices},
+		{"NUMATopologyFilter", true, askNUMA},
 		{"SameHostFilter", true, askSameHost},
 		{"DifferentHostFilter", true, askDifferentHost},
 		{"SimpleCIDRAffinityFilter", true, askNearAddress},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/orders"
 )
 
@@ -69,6 +70,22 @@ func group(policy string, perHost int, members ...string) func(*wish) {
 		for _, host := range members {
 			w.Group.Hosts[host]++
 		}
+	}
+}
+
+// pinnedWish asks for two dedicated processors.
+func pinnedWish(w *wish) {
+	w.CPUs = &cpus.Wish{VCPUs: 2, Policy: cpus.Dedicated, Cells: []cpus.Cell{{CPUs: cpus.Of(0, 1), Dedicated: cpus.Of(0, 1), MemoryMiB: 64}}}
+}
+
+// nodeOf gives a host one NUMA node with those dedicated processors.
+func nodeOf(dedicated ...int) func(*candidate) {
+	return func(c *candidate) {
+		own := cpus.HostCell{Dedicated: cpus.Of(dedicated...), MemoryMiB: 1024}
+		for _, cpu := range dedicated {
+			own.Siblings = append(own.Siblings, cpus.Of(cpu))
+		}
+		c.nodes = &hostNodes{host: cpus.Host{Cells: []cpus.HostCell{own}}}
 	}
 }
 
@@ -144,9 +161,14 @@ func filterCases() map[string]filterCase {
 		"unscoped of nobody":          {filter: "ComputeCapabilitiesFilter", wish: specs("colour", "red", "trait:X", "required")},
 		"address bits":                {filter: "ComputeCapabilitiesFilter", wish: specs("hw:maxphysaddr_bits", "42"), want: "it tells nothing of what the flavor wants: cpu_info:maxphysaddr:bits"},
 
-		"devices":    {filter: "PciPassthroughFilter", wish: specs("pci_passthrough:alias", "gpu:1"), want: "it hands no PCI devices on to guests, the flavor asks for gpu:1"},
-		"no devices": {filter: "PciPassthroughFilter", wish: specs("hw:cpu_policy", "shared")},
-		"no filter":  {filter: "AllHostsFilter", wish: specs("pci_passthrough:alias", "gpu:1", "capabilities:colour", "red")},
+		"devices":             {filter: "PciPassthroughFilter", wish: specs("pci_passthrough:alias", "gpu:1"), want: "it hands no PCI devices on to guests, the flavor asks for gpu:1"},
+		"no devices":          {filter: "PciPassthroughFilter", wish: specs("hw:cpu_policy", "shared")},
+		"a host of no nodes":  {filter: "NUMATopologyFilter", wish: pinnedWish, want: "1 NUMA nodes needed, 0 free (1 too few)"},
+		"a host with nodes":   {filter: "NUMATopologyFilter", wish: pinnedWish, host: nodeOf(0, 1)},
+		"a host of few":       {filter: "NUMATopologyFilter", wish: pinnedWish, host: nodeOf(1), want: "2 dedicated processors in one NUMA node needed, 1 free (1 too few)"},
+		"no nodes wished for": {filter: "NUMATopologyFilter"},
+
+		"no filter": {filter: "AllHostsFilter", wish: specs("pci_passthrough:alias", "gpu:1", "capabilities:colour", "red")},
 
 		"query for a version": {filter: "JsonFilter", wish: func(w *wish) {
 			w.Query, _ = parseHostQuery(`["and",[">=","$hypervisor_version",7002000],["=","$num_io_ops",3],["=","$cpu_info.vendor","AMD"]]`)

@@ -282,6 +282,9 @@ func (s *Service) rebuildImage(ctx context.Context, r *api.Request, row *server,
 	if err := checkGuest(&row.Detail.Flavor, &after.Image); err != nil {
 		return err
 	}
+	if err := checkRebuildCPUs(&row.Detail.Flavor, &row.Detail.Image, &after.Image); err != nil {
+		return err
+	}
 	anew := *row
 	after.apply(&anew)
 	return checkDiskCount(&anew)

@@ -86,7 +86,19 @@ func prepare(options Options) error {
 		return fmt.Errorf("bring loopback up: %w", err)
 	}
 	if options.Libvirt {
-		return prepareLibvirt()
+		return errors.Join(mountHugePages(), prepareLibvirt())
+	}
+	return nil
+}
+
+// mountHugePages mounts what libvirt looks for before it backs guests with large pages; kernels without them have no such file system.
+func mountHugePages() error {
+	const dir = "/run/hugepages"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount("hugetlbfs", dir, "hugetlbfs", 0, ""); err != nil && !errors.Is(err, syscall.ENODEV) {
+		return fmt.Errorf("mount large pages: %w", err)
 	}
 	return nil
 }

@@ -91,6 +91,8 @@ type Agent struct {
 	heart       heart
 	// since is the generation of the newest orders that the agent has.
 	since atomic.Int64
+	// moved says that guests have other places on the host since it was described last.
+	moved atomic.Bool
 	// silence ends the answering of questions.
 	silence    func()
 	cache      cache

@@ -61,7 +61,7 @@ func (a *Agent) Beat(ctx context.Context) (next time.Duration, news bool) {
 
 func (a *Agent) beat(ctx context.Context) (orders.AliveAnswer, error) {
 	h := &a.heart
-	if h.said == nil || h.beats%compareBeats == 0 {
+	if moved := a.moved.Swap(false); moved || h.said == nil || h.beats%compareBeats == 0 {
 		facts, err := a.describeHost(ctx)
 		if err != nil {
 			return orders.AliveAnswer{}, err

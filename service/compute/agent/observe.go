@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"virga/core/api"
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 	"virga/service/compute/orders"
 )
@@ -32,7 +34,7 @@ func (g *guest) observe(ctx context.Context, order orders.GuestOrder, justNow bo
 		rebooted = 0
 	}
 	said := orders.Report{Generation: order.Generation, State: stateOf(state, order.Desired), PowerState: int(state.Power), RebootDone: rebooted,
-		Snapshot: phase}
+		Snapshot: phase, Placement: state.Placement}
 	ran := order.Desired == orders.Running || order.Desired == orders.Rescued
 	if justNow && ran && said.State == orders.StateStopped {
 		reached := said
@@ -74,11 +76,13 @@ func stateOf(state hypervisor.GuestState, desired orders.Desired) orders.State {
 func (g *guest) report(ctx context.Context, report orders.Report) error {
 	g.mu.Lock()
 	known := g.said.Generation == report.Generation && g.said.State == report.State && g.said.PowerState == report.PowerState &&
-		g.said.RebootDone == report.RebootDone && g.said.Snapshot == report.Snapshot && g.said.Error == nil && report.Error == nil
+		g.said.RebootDone == report.RebootDone && g.said.Snapshot == report.Snapshot && g.said.Error == nil && report.Error == nil &&
+		reflect.DeepEqual(g.said.Placement, report.Placement)
 	g.mu.Unlock()
 	if known {
 		return nil
 	}
+	g.tellPlace(ctx, report)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := g.agent.cfg.Controller.ReportGuest(ctx, g.agent.cfg.Host, g.id, report)
 		if err == nil {
@@ -97,6 +101,26 @@ func (g *guest) report(ctx context.Context, report orders.Report) error {
 		}
 		g.doubt()
 		waitFor(ctx, nil, pause)
+	}
+}
+
+// tellPlace has the host described before it is reported that a guest has another place on it, or that it is gone: who hears of
+// the guest finds its processors and memory taken, or free. When that cannot be told now, it is with the next sign of life.
+func (g *guest) tellPlace(ctx context.Context, report orders.Report) {
+	g.mu.Lock()
+	same := reflect.DeepEqual(g.said.Placement, report.Placement) && (g.said.Generation != 0 || report.State != orders.StateAbsent)
+	g.mu.Unlock()
+	if same {
+		return
+	}
+	a := g.agent
+	host, err := a.describeHost(ctx)
+	if err == nil && host.CPUs != nil {
+		err = a.cfg.Controller.ReportHost(ctx, a.cfg.Host, host)
+	}
+	if err != nil {
+		a.moved.Store(true)
+		a.cfg.Log.Info("tell what guests have of the host", "host", a.cfg.Host, "server", g.id, "error", err)
 	}
 }
 
@@ -156,6 +180,7 @@ func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 		HostIP: a.cfg.HostIP, Virt: orders.Virt{Kind: facts.DomainType, Reason: facts.DomainTypeReason}, AgentVersion: a.cfg.Version,
 		CPU: orders.CPU{Arch: facts.CPU.Arch, Model: facts.CPU.Model, Vendor: facts.CPU.Vendor, Features: facts.CPU.Features,
 			Topology: orders.CPUTopology(facts.CPU.Topology)},
+		CPUs: facts.CPUs,
 	}
 	host.TransferURL, host.Shares = a.cfg.TransferURL, a.cfg.Shares
 	for _, kind := range facts.Supported {
@@ -190,6 +215,7 @@ func uptimeAndLoad() (seconds int64, load [3]float64) {
 // explain turns a driver's error into what a server's owner may read and what is to be done.
 func explain(err error) *orders.Error {
 	var unwanted *UploadError
+	var short *cpus.Shortage
 	switch {
 	case errors.Is(err, hypervisor.ErrUndecided): // whatever it was that kept the hosts from finding out
 		return &orders.Error{Class: orders.Retry, Message: "The host to which the server may have gone does not answer."}
@@ -201,6 +227,10 @@ func explain(err error) *orders.Error {
 		return &orders.Error{Class: orders.Fail, Message: "The image's data does not match its checksum."}
 	case errors.Is(err, hypervisor.ErrInvalid):
 		return &orders.Error{Class: orders.Fail, Message: "The hypervisor cannot run this server: " + cause(err) + "."}
+	case errors.As(err, &short):
+		return &orders.Error{Class: orders.Elsewhere, Message: "The host has no room for the server's processors and memory: " + short.Error() + "."}
+	case errors.Is(err, hypervisor.ErrNoRoom):
+		return &orders.Error{Class: orders.Elsewhere, Message: "The host cannot give the server the processors that it asks for."}
 	case errors.Is(err, hypervisor.ErrNoSpace):
 		return &orders.Error{Class: orders.Elsewhere, Message: "The host has no space left for the server's disks."}
 	case errors.Is(err, hypervisor.ErrNotFound):

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"virga/service/compute/cpus"
 )
 
 // The errors a caller branches on. Drivers wrap them with the ids concerned; everything else is opaque and worth a retry.
@@ -33,7 +35,7 @@ var (
 
 // Retryable tells whether the same request can succeed later without anybody changing it.
 func Retryable(err error) bool {
-	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrOff, ErrNoAgent, ErrClosed, ErrUnfit, ErrNotRunning} {
+	for _, final := range []error{ErrInvalid, ErrStale, ErrNotFound, ErrOff, ErrNoAgent, ErrClosed, ErrUnfit, ErrNotRunning, ErrNoRoom} {
 		if errors.Is(err, final) {
 			return false
 		}
@@ -75,8 +77,11 @@ type Driver interface {
 	// middle of that wait does not hold up RemoveGuest. Stopping a suspended guest drops its kept memory. When a rescue begins or ends the
 	// guest is restarted, in the first case after it was asked to stop; each rescue has a fresh disk, which goes when the rescue ends.
 	//
+	// A guest with NUMA nodes gets a place for them with its disks, prepared or not, and keeps it until it is removed or, being off, wishes
+	// otherwise. A dedicated processor of the host belongs to one guest at a time, over restarts of the driver, too.
+	//
 	// Errors: ErrStale when guest.Generation is older than seen, or not newer than that of its removal; ErrImageMissing;
-	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrUnavailable. After an error the guest may exist in part: a repeat
+	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrNoRoom; ErrUnavailable. After an error the guest may exist in part: a repeat
 	// completes it, RemoveGuest clears it away.
 	EnsureGuest(ctx context.Context, guest Guest) error
 
@@ -221,6 +226,8 @@ type Guest struct {
 	Kernel       *Kernel // nil: the guest starts from what its disks hold
 	Metadata     Metadata
 	Rescue       *Rescue // nil: the guest starts from its own root disk
+	// CPUs says how processors and memory are to be; nil: as many sockets as VCPUs, and all else left to the host.
+	CPUs *cpus.Wish
 
 	// Edition numbers the guest's disks. A guest that has disks of another edition is powered off and gets new ones from Image, but for the
 	// ephemeral disk with PreserveEphemeral. With KeepEdition those that it had are kept, and come back when a later order names their
@@ -270,6 +277,8 @@ type GuestState struct {
 	Defined    bool // false for a guest that is only prepared or half removed
 	Saved      bool // the guest is off and its memory is kept: it is suspended
 	Rescued    bool // the guest was started from its rescue disk
+	// Placement is where the guest's NUMA nodes are; nil: it has none. ListGuests need not tell it.
+	Placement *cpus.Placement
 }
 
 // Event is a hint that something changed: the state of one guest, or with Resync of any.
@@ -293,6 +302,8 @@ type Facts struct {
 	DomainType        string // "kvm", "qemu" (emulation) or "fake"
 	DomainTypeReason  string // the evidence in words
 	Supported         []SupportedGuest
+	// CPUs are the host's processors and memory by NUMA nodes, and what guests have of them.
+	CPUs *cpus.Host
 }
 
 // CPUInfo describes the host's processor, as the hypervisors API shows it.

@@ -87,6 +87,9 @@ func (guest Guest) Check() error {
 	if err := guest.Rescue.check(guest.ID); err != nil {
 		return err
 	}
+	if err := guest.checkCPUs(); err != nil {
+		return err
+	}
 	return guest.checkNICs()
 }
 

@@ -1,6 +1,10 @@
 package orders
 
-import "time"
+import (
+	"time"
+
+	"virga/service/compute/cpus"
+)
 
 // Alive is the body of PUT /internal/hosts/{host}/alive: a sign of life.
 type Alive struct {
@@ -37,6 +41,8 @@ type Host struct {
 	HostIP       string  `json:"host_ip"`
 	Virt         Virt    `json:"virt"`
 	Supported    []Guest `json:"supported_guests"`
+	// CPUs are its processors and memory by NUMA nodes, and what guests have of them; nil: the agent is too old to tell.
+	CPUs *cpus.Host `json:"cpus,omitempty"`
 	// AgentVersion is the version of the agent's program.
 	AgentVersion string `json:"agent_version"`
 	// TransferURL is where other hosts fetch the disks of guests from this one; empty: nowhere.
@@ -148,8 +154,10 @@ type GuestOrder struct {
 	Hints       Hints        `json:"hints"`
 	Storage     Storage      `json:"storage,omitzero"`
 	// Kernel is there when the guest starts from a kernel outside of its disks.
-	Kernel   *Kernel  `json:"kernel,omitempty"`
-	Metadata Metadata `json:"metadata"`
+	Kernel *Kernel `json:"kernel,omitempty"`
+	// CPUs say how processors and memory are to be; nil: as the flavor says, and nothing more is asked.
+	CPUs     *cpus.Wish `json:"cpus,omitempty"`
+	Metadata Metadata   `json:"metadata"`
 	// StopGraceSeconds is how long an orderly stop may take before the power is cut; 0: the
 	// driver's default.
 	StopGraceSeconds int `json:"stop_grace_seconds,omitempty"`
@@ -290,6 +298,8 @@ type Report struct {
 	RebootDone int64 `json:"reboot_done"`
 	// Progress comes with StateMoving.
 	Progress *Progress `json:"progress,omitempty"`
+	// Placement is where the guest's NUMA nodes are on the host; nil: it has none.
+	Placement *cpus.Placement `json:"placement,omitempty"`
 	// Snapshot is how far the snapshot of this generation has come, as far as the agent knows.
 	Snapshot SnapshotPhase `json:"snapshot,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 	"virga/service/compute/hypervisor/internal/fanout"
 	"virga/service/compute/hypervisor/internal/fence"
@@ -32,6 +33,8 @@ type Options struct {
 	VCPUs     int    // 64
 	MemoryMiB int64  // 256 GiB
 	DiskGiB   int64  // 4 TiB
+	// CPUs are the host's NUMA nodes and dedicated processors; nil: one node, all of whose processors are shared.
+	CPUs *cpus.Host
 
 	// Faults is asked at every call, with the method's name and the id of the guest or image ("" for neither).
 	Faults func(verb, id string) Fault
@@ -52,10 +55,11 @@ type Driver struct {
 	flights flight.Flights
 	viewers viewers
 
-	mu     sync.Mutex
-	closed bool
-	guests map[string]*record
-	images map[string]cachedImage
+	placing sync.Mutex // held from finding a place for a guest until it is stored
+	mu      sync.Mutex
+	closed  bool
+	guests  map[string]*record
+	images  map[string]cachedImage
 	// arrivals are the guests that are expected, hasten is closed to end a lingering migration.
 	arrivals map[string]departing
 	hasten   map[string]chan struct{}
@@ -80,7 +84,9 @@ type record struct {
 	Rescued bool                  // it was last started from its rescue disk
 	// Passwords are those of its users, NMIs is how many interrupts of that kind it got.
 	Passwords map[string]string `json:",omitempty"`
-	NMIs      int               `json:",omitempty"`
+	// Placement is where its NUMA nodes are.
+	Placement *cpus.Placement `json:",omitempty"`
+	NMIs      int             `json:",omitempty"`
 }
 
 // New returns a driver; with a directory it finds the guests and images that an earlier one left there.
@@ -120,6 +126,9 @@ func setDefaults(options *Options) {
 	}
 	if options.DiskGiB == 0 {
 		options.DiskGiB = 4 << 10
+	}
+	if options.CPUs == nil {
+		options.CPUs = SimulateCPUs(1, options.VCPUs, options.MemoryMiB, nil)
 	}
 	if options.Faults == nil {
 		options.Faults = func(string, string) Fault { return Fault{} }
@@ -167,9 +176,10 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 			VCPUs: d.options.VCPUs, MemoryMiB: d.options.MemoryMiB,
 			LocalDiskGiB: d.options.DiskGiB, LocalDiskFreeGiB: d.options.DiskGiB,
 			CPU: hypervisor.CPUInfo{Arch: "x86_64", Model: "fake", Vendor: "Virga", Features: []string{},
-				Topology: hypervisor.CPUTopology{Cells: 1, Sockets: 1, Cores: d.options.VCPUs, Threads: 1}},
+				Topology: hypervisor.CPUTopology{Cells: len(d.options.CPUs.Cells), Sockets: 1, Cores: d.options.VCPUs / len(d.options.CPUs.Cells), Threads: 1}},
 			DomainType: "fake", DomainTypeReason: "guests are simulated",
 			Supported: []hypervisor.SupportedGuest{{Arch: "x86_64", Type: "fake", Mode: "hvm"}},
+			CPUs:      d.usedCPUs(),
 		}
 		return nil
 	})

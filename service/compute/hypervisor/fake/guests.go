@@ -34,6 +34,10 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 }
 
 func (d *Driver) ensure(guest hypervisor.Guest) error {
+	if guest.CPUs != nil || d.hasPlace(guest.ID) {
+		d.placing.Lock()
+		defer d.placing.Unlock()
+	}
 	var present []hypervisor.NIC
 	if r := d.lookup(guest.ID); r != nil {
 		present = r.Guest.NICs
@@ -102,6 +106,9 @@ func (d *Driver) describe(guest hypervisor.Guest) (next *record, changed bool, e
 		digest := sha256.Sum256(guest.ConfigDrive)
 		next.Drive = hex.EncodeToString(digest[:])
 		guest.ConfigDrive = nil
+	}
+	if err := d.place(next, &guest, last); err != nil {
+		return nil, false, err
 	}
 	guest.NICs = slices.Clone(guest.NICs)
 	next.Guest, next.Disks = guest, d.withDisks(next.Disks, guest)
@@ -228,7 +235,8 @@ func (d *Driver) ConsoleLog(ctx context.Context, id string, maxBytes int) ([]byt
 
 func (d *Driver) state(r *record) hypervisor.GuestState {
 	return hypervisor.GuestState{ID: r.Guest.ID, Generation: d.fence.Seen(r.Guest.ID), Power: r.Power,
-		Defined: r.Power != hypervisor.NoState, Saved: r.Saved, Rescued: r.Rescued && isActive(r.Power)}
+		Defined: r.Power != hypervisor.NoState, Saved: r.Saved, Rescued: r.Rescued && isActive(r.Power),
+		Placement: r.Placement}
 }
 
 // lookup returns the guest's record or nil; records are replaced, never changed.

@@ -321,7 +321,8 @@ func likeRunning(wanted, live *libvirtxml.Domain) error {
 	}
 	wanted.OS.Type.Machine = live.OS.Type.Machine
 	wanted.CPU, wanted.Features, wanted.Clock = live.CPU, live.Features, live.Clock
-	wanted.Memory, wanted.CurrentMemory, wanted.VCPU = live.Memory, live.CurrentMemory, live.VCPU
+	wanted.Memory, wanted.CurrentMemory = live.Memory, live.CurrentMemory
+	wanted.VCPU.Value, wanted.VCPU.Current = live.VCPU.Value, live.VCPU.Current // which of the host's they are on is this host's own
 	to, from := wanted.Devices, live.Devices
 	to.Controllers, to.Videos, to.MemBalloon, to.Watchdogs = from.Controllers, from.Videos, from.MemBalloon, from.Watchdogs
 	to.Inputs = nil

@@ -8,6 +8,7 @@ import (
 
 	"libvirt.org/go/libvirtxml"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 )
 
@@ -22,6 +23,11 @@ type definition struct {
 	baseType string // its format
 	hasRoot  bool
 	drive    bool // a config drive is attached
+
+	cpus      CPUConfig
+	model     string          // of the processor, where the configuration names models
+	confined  cpus.Set        // the host's processors for guests that share, if they are set apart
+	placement *cpus.Placement // of the guest's NUMA nodes; nil: it has none
 
 	rescueBase string // the cached image beneath the rescue disk, absolute; "": the guest is not rescued
 
@@ -45,13 +51,14 @@ func (def definition) domain() libvirtxml.Domain {
 		UUID:     def.guest.ID,
 		Metadata: &libvirtxml.DomainMetadata{XML: def.metadata()},
 		Memory:   &libvirtxml.DomainMemory{Value: uint(def.guest.MemoryMiB), Unit: "MiB"},
-		VCPU:     &libvirtxml.DomainVCPU{Placement: "static", Value: uint(def.guest.VCPUs)},
-		SysInfo:  []libvirtxml.DomainSysInfo{{SMBIOS: def.smbios()}},
+		VCPU:     def.vcpu(),
+		CPUTune:  def.cpuTune(), NUMATune: def.numaTune(), MemoryBacking: def.memoryBacking(), MemoryTune: def.memoryTune(),
+		SysInfo: []libvirtxml.DomainSysInfo{{SMBIOS: def.smbios()}},
 		OS: &libvirtxml.DomainOS{
 			Type:   &libvirtxml.DomainOSType{Arch: def.arch, Machine: def.machine(), Type: "hvm"},
 			SMBios: &libvirtxml.DomainSMBios{Mode: "sysinfo"},
 		},
-		Features:   &libvirtxml.DomainFeatureList{ACPI: &libvirtxml.DomainFeature{}, APIC: &libvirtxml.DomainFeatureAPIC{}},
+		Features:   &libvirtxml.DomainFeatureList{ACPI: &libvirtxml.DomainFeature{}, APIC: &libvirtxml.DomainFeatureAPIC{}, PMU: def.pmu()},
 		CPU:        def.cpu(),
 		Clock:      def.clock(),
 		OnPoweroff: "destroy",
@@ -76,29 +83,6 @@ func (def definition) machine() string {
 		return "pc"
 	}
 	return "virt"
-}
-
-func (def definition) cpu() *libvirtxml.DomainCPU {
-	cpu := &libvirtxml.DomainCPU{
-		Topology: &libvirtxml.DomainCPUTopology{Sockets: def.guest.VCPUs, Cores: 1, Threads: 1},
-	}
-	switch {
-	case def.guest.Hints.CPUModel != "":
-		cpu.Mode, cpu.Match, cpu.Check = "custom", "exact", "none"
-		cpu.Model = &libvirtxml.DomainCPUModel{Fallback: "forbid", Value: def.guest.Hints.CPUModel}
-	case def.kind == "kvm":
-		cpu.Mode, cpu.Check = "host-model", "partial"
-	default:
-		// All that emulation can do, as today's distributions want more than its oldest model has; apart from what only slows
-		// it down: five-level paging, and string instructions announced as fast, which kernels then prefer.
-		cpu.Mode, cpu.Check = "maximum", "none"
-		if def.arch == "x86_64" {
-			for _, slow := range []string{"la57", "erms", "fsrm"} {
-				cpu.Features = append(cpu.Features, libvirtxml.DomainCPUFeature{Policy: "disable", Name: slow})
-			}
-		}
-	}
-	return cpu
 }
 
 func (def definition) clock() *libvirtxml.DomainClock {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 )
 
@@ -55,6 +56,23 @@ func TestDefinitionGolden(t *testing.T) {
 		"hints": func(def *definition) {
 			def.guest.Hints = hypervisor.Hints{Machine: "q35", CPUModel: "Nehalem", DiskBus: "sata", Agent: true}
 			def.guest.Image, def.base, def.baseType = nil, "", ""
+		},
+		"nodes": func(def *definition) {
+			def.kind, def.guest.VCPUs, def.guest.NICs, def.guest.MemoryMiB = "kvm", 4, nil, 1024
+			off, shares, period, quota := false, int64(512), int64(50000), int64(-1)
+			def.guest.CPUs = &cpus.Wish{VCPUs: 4, Topology: cpus.Topology{Sockets: 1, Cores: 2, Threads: 2}, Policy: cpus.Mixed, PMU: &off,
+				Emulator: cpus.EmulatorIsolate, RealTime: cpus.Of(2, 3), PageKiB: cpus.LargePages, Address: &cpus.Address{Mode: "emulate", Bits: 42},
+				Cells:  []cpus.Cell{{CPUs: cpus.Of(0, 1), MemoryMiB: 512}, {CPUs: cpus.Of(2, 3), Dedicated: cpus.Of(2, 3), MemoryMiB: 512}},
+				Limits: cpus.Limits{Shares: &shares, PeriodUS: &period, QuotaUS: &quota, MemoryMiB: 900}}
+			def.placement = &cpus.Placement{Emulator: cpus.Of(9), Cells: []cpus.Placed{
+				{HostCell: 1, MemoryMiB: 512, PageKiB: 2048, Shared: 2, SharedSet: cpus.Of(8, 10)}, {HostCell: 0, MemoryMiB: 512, PageKiB: 2048, Pins: map[int]int{2: 4, 3: 5}}}}
+			def.cpus = CPUConfig{Mode: "custom", Models: []string{"Nehalem"}, Flags: []string{"+PCID", "-vmx"}}
+			def.model, def.confined = "Nehalem", cpus.Of(0, 8, 10)
+		},
+		"confined": func(def *definition) {
+			def.confined, def.guest.NICs = cpus.Of(0, 1, 2, 7), nil
+			def.cpus = CPUConfig{Mode: "none"}
+			def.guest.CPUs = &cpus.Wish{VCPUs: 2, Topology: cpus.Topology{Sockets: 1, Cores: 2, Threads: 1}}
 		},
 	}
 	for name, change := range cases {

@@ -16,6 +16,7 @@ import (
 
 	rpc "github.com/digitalocean/go-libvirt"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 )
 
@@ -58,7 +59,7 @@ func rootBytes(guest hypervisor.Guest) int64 {
 
 // ensureDisks makes the guest's directory and disks and brings its manifest up to date. A disk that exists keeps its content.
 func (d *Driver) ensureDisks(ctx context.Context, guest hypervisor.Guest, kept *manifest, active bool) (*manifest, error) {
-	next, err := d.begin(guest, kept)
+	next, err := d.begin(ctx, guest, kept, active)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (d *Driver) ensureDisks(ctx context.Context, guest hypervisor.Guest, kept *
 }
 
 // begin records the wish before anything is made of it: from here on the image counts as in use.
-func (d *Driver) begin(guest hypervisor.Guest, kept *manifest) (*manifest, error) {
+func (d *Driver) begin(ctx context.Context, guest hypervisor.Guest, kept *manifest, active bool) (*manifest, error) {
 	next := &manifest{}
 	if kept != nil {
 		*next = *kept
@@ -100,14 +101,17 @@ func (d *Driver) begin(guest hypervisor.Guest, kept *manifest) (*manifest, error
 		guest.Image = next.Guest.Image
 	}
 	guest.ConfigDrive = nil
-	next.Guest = guest
-	if kept != nil && sameJSON(kept, next) {
-		return next, nil
-	}
-	if err := d.layout.makeGuestDir(guest.ID); err != nil {
-		return nil, err
-	}
-	return next, d.layout.writeManifest(next)
+	err := d.place(ctx, &guest, kept, active, func(place *cpus.Placement) error {
+		next.Guest, next.Placement = guest, place
+		if kept != nil && sameJSON(kept, next) {
+			return nil
+		}
+		if err := d.layout.makeGuestDir(guest.ID); err != nil {
+			return err
+		}
+		return d.layout.writeManifest(next)
+	})
+	return next, err
 }
 
 func sameJSON(a, b *manifest) bool {

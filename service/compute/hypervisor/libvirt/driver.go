@@ -33,6 +33,7 @@ type Config struct {
 
 	// DomainType is "kvm" or "qemu"; default: found out by trial.
 	DomainType string
+	CPUs       CPUConfig
 
 	QEMU    string // default qemu-system-ARCH of this machine
 	QEMUImg string // default qemu-img
@@ -67,6 +68,9 @@ type Driver struct {
 	closing sync.Once
 	facts   sync.Mutex
 	kind    domainKind // found out once; guarded by facts
+	// features are those of guests' processors, in libvirt's names, by their models; guarded by facts.
+	features map[string][]string
+	places   places
 }
 
 var _ hypervisor.Driver = (*Driver)(nil)
@@ -76,6 +80,9 @@ func New(config Config) (*Driver, error) {
 	config.setDefaults()
 	if config.Clock == nil {
 		return nil, fmt.Errorf("open libvirt driver: no clock")
+	}
+	if err := config.CPUs.check(); err != nil {
+		return nil, fmt.Errorf("open libvirt driver: %w", err)
 	}
 	layout, err := openLayout(config.Dir)
 	if err != nil {
@@ -91,7 +98,7 @@ func New(config Config) (*Driver, error) {
 	return d, nil
 }
 
-// recall opens the memory of generations and, should it have been lost, fills it from the guests' own files.
+// recall reads the guests' own files: where guests are on the host, and generations, should their own memory have been lost.
 func (d *Driver) recall() error {
 	memory, err := fence.Open(d.layout.path("generations"), true, d.config.Clock.Now)
 	if err != nil {
@@ -106,7 +113,12 @@ func (d *Driver) recall() error {
 		kept, err := d.layout.readManifest(id)
 		if err != nil {
 			d.config.Log.Warn("guest's file is unreadable", "server_id", id, "error", err)
-		} else if kept != nil && memory.Seen(id) < kept.Guest.Generation {
+			continue
+		}
+		if kept != nil {
+			d.places.put(id, kept.Placement)
+		}
+		if kept != nil && memory.Seen(id) < kept.Guest.Generation {
 			if err := memory.Admit(id, kept.Guest.Generation); err != nil {
 				return err
 			}

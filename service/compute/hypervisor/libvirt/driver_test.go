@@ -119,7 +119,7 @@ func TestManifestHoldsNoConfigDrive(t *testing.T) {
 	image := cacheImage(t, driver, make([]byte, 4096))
 	guest := sampleGuest()
 	guest.Image = &image
-	if _, err := driver.begin(guest, nil); err != nil {
+	if _, err := driver.begin(t.Context(), guest, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	kept, err := driver.layout.readManifest(guestID)

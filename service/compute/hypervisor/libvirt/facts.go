@@ -27,6 +27,7 @@ type hostAnswers struct {
 	name    string
 	kind    string
 	version uint64
+	libvirt uint64 // libvirt's own version
 	caps    libvirtxml.Caps
 	cpus    int32
 	cells   int32
@@ -53,13 +54,18 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 	if err != nil {
 		return hypervisor.Facts{}, err
 	}
+	host, err := d.hostCPUs(ctx, &answers, kind.name)
+	if err != nil {
+		return hypervisor.Facts{}, fmt.Errorf("share out the host's processors: %w", err)
+	}
 	return hypervisor.Facts{
 		HostName: answers.name, HypervisorType: answers.kind, HypervisorVersion: int(answers.version),
-		VCPUs: int(answers.cpus), MemoryMiB: memory >> 20,
+		VCPUs: len(host.Shared) + len(host.Dedicated), MemoryMiB: memory >> 20,
 		LocalDiskGiB: size / hypervisor.GiB, LocalDiskFreeGiB: free / hypervisor.GiB,
 		CPU:        cpuInfo(answers),
 		DomainType: kind.name, DomainTypeReason: kind.reason,
 		Supported: supported(answers.caps, kind.name),
+		CPUs:      host,
 	}, nil
 }
 
@@ -73,6 +79,9 @@ func askHost(l *rpc.Libvirt) (hostAnswers, error) {
 		return answers, err
 	}
 	if answers.version, err = l.ConnectGetVersion(); err != nil {
+		return answers, err
+	}
+	if answers.libvirt, err = l.ConnectGetLibVersion(); err != nil {
 		return answers, err
 	}
 	text, err := l.ConnectGetCapabilities()

@@ -151,7 +151,11 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 		return definition{}, err
 	}
 	def := definition{guest: guest, kind: kind.name, arch: machineArch(), cache: d.cache, dir: d.layout.path(guestDir(guest.ID)),
-		hasRoot: kept.RootBytes > 0, drive: guest.ConfigDrive != nil}
+		hasRoot: kept.RootBytes > 0, drive: guest.ConfigDrive != nil, cpus: d.config.CPUs, confined: d.config.CPUs.Shared, placement: kept.Placement}
+	def.guest.CPUs = kept.Guest.CPUs // the one that goes with the place
+	if def.model, err = d.chooseModel(ctx, &guest, kind.name); err != nil {
+		return definition{}, err
+	}
 	if image := kept.Guest.Image; image != nil {
 		def.base, def.baseType = d.layout.path(imageFile(*image)), image.DiskFormat
 	}
@@ -379,6 +383,7 @@ func (d *Driver) RemoveGuest(ctx context.Context, id string, generation int64) e
 	if err := d.layout.root.RemoveAll(guestDir(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove files of guest %s: %w", id, err)
 	}
+	d.places.drop(id)
 	d.config.Log.Info("guest removed", "server_id", id, "generation", generation)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 )
 
@@ -42,6 +43,8 @@ type manifest struct {
 	Leaving hypervisor.PowerState `json:",omitempty"`
 	// Aside are the guest's former disks.
 	Aside *formerDisks `json:",omitempty"`
+	// Placement is where the guest's NUMA nodes are on the host.
+	Placement *cpus.Placement `json:",omitempty"`
 }
 
 // openLayout makes the directory ready and locks it against other processes. The directories can be passed through, not listed, by

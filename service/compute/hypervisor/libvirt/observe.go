@@ -33,6 +33,7 @@ func (d *Driver) GetGuest(ctx context.Context, id string) (hypervisor.GuestState
 	default:
 		state.Saved, err = d.isSaved(ctx, *domain)
 	}
+	state.Placement = d.places.of(id)
 	return state, err
 }
 

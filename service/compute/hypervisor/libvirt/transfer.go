@@ -135,7 +135,7 @@ func (d *Driver) AdoptDisks(ctx context.Context, guest hypervisor.Guest,
 		return nil
 	}
 	// From here on the image counts as in use.
-	if kept, err = d.begin(guest, kept); err != nil {
+	if kept, err = d.begin(ctx, guest, kept, false); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
