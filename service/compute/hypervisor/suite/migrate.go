@@ -64,7 +64,8 @@ func (p *pair) begin(t *testing.T) {
 	sum := sha512.Sum512(disk)
 	image := hypervisor.Image{ID: id(0xd15c), SHA512: hex.EncodeToString(sum[:]), SizeBytes: int64(len(disk)), DiskFormat: "raw", VirtualSize: int64(len(disk))}
 	p.guest = hypervisor.Guest{ID: id(1), Name: "mover", HostName: "guest-one", Generation: 10, VCPUs: 1, MemoryMiB: 64, RootGiB: 1, SwapMiB: 4, Image: &image,
-		Power: hypervisor.PowerRunning, StopGrace: 200 * time.Millisecond, ConfigDrive: []byte(strings.Repeat("drive", 4096))}
+		Power: hypervisor.PowerRunning, StopGrace: 200 * time.Millisecond, ConfigDrive: []byte(strings.Repeat("drive", 4096)),
+		Storage: hypervisor.Storage{DriveIsCD: true, SwapBus: "scsi", Limits: hypervisor.DiskLimits{ReadOps: hypervisor.Rate{PerSecond: 4000}}}}
 	for _, driver := range []hypervisor.Driver{p.From, p.To} {
 		must(t, driver.EnsureImage(t.Context(), image, func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader(string(disk))), nil
