@@ -36,6 +36,7 @@ func TestDisksOfServers(t *testing.T) {
 		for _, image := range h.images {
 			h.admin.openstack(t, "image", "delete", image)
 		}
+		h.admin.openstack(t, "flavor", "delete", "e2e.limited", "e2e.free")
 		h.cloud.mustBe(t, h.client, empty)
 	})
 }
@@ -205,9 +206,9 @@ func (h *hardware) resize(t *testing.T) {
 		t.Errorf("without limits it read all in %s, and with them in %s", read, h.read)
 	}
 	tap := "tap" + h.admin.value(t, "ID", "port", "list", "--server", h.id)[:11]
-	for _, argv := range [][]string{{"tc", "qdisc", "show", "dev", tap}, {"nft", "list", "table", "netdev", "virga_bandwidth"}} {
+	for _, argv := range [][]string{{"tc", "qdisc", "show", "dev", tap}, {"nft", "list", "tables"}} {
 		output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
-		if err != nil || strings.Contains(string(output), "7669:") || strings.Contains(string(output), tap+" {") {
+		if err != nil || strings.Contains(string(output), "7669:") || strings.Contains(string(output), tap) {
 			t.Errorf("%q: %s, %v", argv, output, err)
 		}
 	}

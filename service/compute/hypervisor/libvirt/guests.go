@@ -51,6 +51,9 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 	if kept, power, err = d.turnEdition(ctx, guest, kept, present, power); err != nil {
 		return err
 	}
+	if err := d.letNICs(ctx, departed(kept, guest.NICs)); err != nil {
+		return err
+	}
 	before := kept
 	kept, err = d.ensureDisks(ctx, guest, kept, isActive(power))
 	if err != nil {
@@ -378,6 +381,12 @@ func (d *Driver) RemoveGuest(ctx context.Context, id string, generation int64) e
 		})
 		if err != nil && !errors.Is(err, errNoDomain) {
 			return err
+		}
+	}
+	// A manifest that cannot be read goes all the same.
+	if kept, err := d.layout.readManifest(id); err == nil && kept != nil {
+		if err := d.letNICs(ctx, kept.Guest.NICs); err != nil {
+			return fmt.Errorf("remove guest %s: %w", id, err)
 		}
 	}
 	if err := d.layout.root.RemoveAll(guestDir(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {

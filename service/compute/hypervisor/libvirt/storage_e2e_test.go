@@ -115,7 +115,7 @@ func TestLimitsReachTheHost(t *testing.T) {
 			!strings.Contains(inbound, "peakrate 16384Kbit") {
 			t.Errorf("what goes to %s: %s", tap, inbound)
 		}
-		if outbound := shown("nft", "list", "chain", "netdev", "virga_bandwidth", tap); !strings.Contains(outbound, "limit rate over 500 kbytes/second burst 500 kbytes drop") ||
+		if outbound := shown("nft", "list", "table", "netdev", "virga_of_"+tap); !strings.Contains(outbound, "limit rate over 500 kbytes/second burst 500 kbytes drop") ||
 			strings.Count(outbound, "limit") != 1 {
 			t.Errorf("what comes from %s: %s", tap, outbound)
 		}
@@ -143,8 +143,15 @@ func TestLimitsReachTheHost(t *testing.T) {
 	if left := shown("tc", "qdisc", "show", "dev", "tapbound-0"); strings.Contains(left, "7669:") {
 		t.Errorf("what goes to an interface without limits: %s", left)
 	}
-	if left := shown("nft", "list", "table", "netdev", "virga_bandwidth"); strings.Contains(left, "tapbound-0") || !strings.Contains(left, "tapbound-1") {
+	if left := shown("nft", "list", "tables"); strings.Contains(left, "tapbound-0") {
 		t.Errorf("what comes from interfaces: %s", left)
 	}
 	limited("tapbound-1")
+	wanted.Generation, wanted.NICs = wanted.Generation+1, wanted.NICs[:1]
+	if err := driver.EnsureGuest(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	if left := shown("nft", "list", "tables") + shown("tc", "qdisc", "show", "dev", "tapbound-1"); strings.Contains(left, "tapbound-1") || strings.Contains(left, "7669:") {
+		t.Errorf("an interface that left is bounded: %s", left)
+	}
 }
