@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,6 +132,27 @@ func unsupportedHardware(model string) error {
 func (a asked) hasIDE() bool {
 	machine := a.property("hw_machine_type")
 	return !strings.Contains(machine, "q35") && !strings.HasPrefix(machine, "virt")
+}
+
+// rootDevice is the name under which a server first sees what it boots from.
+func rootDevice(row *server, _ task) string {
+	a, bus := asked{&row.Detail.Flavor, &row.Detail.Image}, ""
+	switch {
+	case a.image.DiskFormat != "iso":
+		if row.Detail.Disks != nil {
+			bus = row.Detail.Disks.RootBus
+		}
+		bus = cmp.Or(bus, a.property("hw_disk_bus"), "virtio")
+	case a.hasIDE():
+		bus = cmp.Or(a.property("hw_cdrom_bus"), "ide")
+	}
+	switch bus {
+	case "virtio":
+		return "/dev/vda"
+	case "ide":
+		return "/dev/hda"
+	}
+	return "/dev/sda"
 }
 
 // maxIDE is how many disks and CDs a board with IDE takes.

@@ -139,3 +139,25 @@ func pairs(text string) map[string]string {
 	}
 	return found
 }
+
+func TestRootDevicesAndKernelsAreNamed(t *testing.T) {
+	t.Parallel()
+	for want, row := range map[string]*server{
+		"/dev/vda": {},
+		"/dev/hda": {Detail: serverDetail{Image: imageSnapshot{DiskFormat: "iso"}}},
+		"/dev/sda": {Detail: serverDetail{Image: imageSnapshot{DiskFormat: "iso", Properties: map[string]string{"hw_machine_type": "q35"}}}},
+	} {
+		if got := rootDevice(row, task{}); got != want {
+			t.Errorf("the root device is %s, want %s", got, want)
+		}
+	}
+	row := &server{Detail: serverDetail{Image: imageSnapshot{Properties: map[string]string{"hw_disk_bus": "ide", "kernel_id": "http://images/k", "ramdisk_id": "r"}},
+		Disks: &localDisks{RootBus: "scsi"}}}
+	if got := rootDevice(row, task{}) + " " + kernelOfServer(row, task{}) + " " + ramdiskOfServer(row, task{}); got != "/dev/sda k r" {
+		t.Errorf("got %s", got)
+	}
+	row.Detail.Image.Properties["kernel_id"] = "nokernel"
+	if kernel, ramdisk := kernelNames(row.Detail.Image.Properties); kernel != "" || ramdisk != "" {
+		t.Errorf("without a kernel there are %q and %q", kernel, ramdisk)
+	}
+}

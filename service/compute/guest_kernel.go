@@ -22,16 +22,16 @@ const kernelLess = "nokernel"
 
 // addKernel finds the kernel and the ramdisk that an image names, for the user who chose the image.
 func (s *Service) addKernel(ctx context.Context, r *api.Request, image *imageSnapshot, memoryMiB int64) (err error) {
-	kernel, ramdisk := image.Properties["kernel_id"], image.Properties["ramdisk_id"]
-	if kernel == "" || kernel == kernelLess {
+	kernel, ramdisk := kernelNames(image.Properties)
+	if kernel == "" {
 		return nil
 	}
-	if image.Kernel, err = s.bootFile(ctx, r, imageID(kernel), "aki"); err != nil {
+	if image.Kernel, err = s.bootFile(ctx, r, kernel, "aki"); err != nil {
 		return err
 	}
 	taken := image.Kernel.Size
 	if ramdisk != "" {
-		if image.Ramdisk, err = s.bootFile(ctx, r, imageID(ramdisk), "ari"); err != nil {
+		if image.Ramdisk, err = s.bootFile(ctx, r, ramdisk, "ari"); err != nil {
 			return err
 		}
 		taken += image.Ramdisk.Size
@@ -40,6 +40,24 @@ func (s *Service) addKernel(ctx context.Context, r *api.Request, image *imageSna
 		return api.BadRequest("Flavor's memory is too small for requested image.")
 	}
 	return nil
+}
+
+// kernelNames are the kernel and the ramdisk that an image's properties name, each empty if there is none.
+func kernelNames(properties map[string]string) (kernel, ramdisk string) {
+	if kernel = properties["kernel_id"]; kernel == "" || kernel == kernelLess {
+		return "", ""
+	}
+	return imageID(kernel), imageID(properties["ramdisk_id"])
+}
+
+func kernelOfServer(row *server, _ task) string {
+	kernel, _ := kernelNames(row.Detail.Image.Properties)
+	return kernel
+}
+
+func ramdiskOfServer(row *server, _ task) string {
+	_, ramdisk := kernelNames(row.Detail.Image.Properties)
+	return ramdisk
 }
 
 func (s *Service) bootFile(ctx context.Context, r *api.Request, id, format string) (*bootFile, error) {

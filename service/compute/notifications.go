@@ -222,6 +222,7 @@ func plainServer(doc *serverDocument) map[string]any {
 		}
 		return *p
 	}
+	kernel, ramdisk := kernelNames(doc.ImageMeta)
 	return map[string]any{
 		"tenant_id": doc.TenantID, "user_id": doc.UserID, "instance_id": doc.ID, "display_name": doc.Name, "reservation_id": doc.ReservationID,
 		"hostname": doc.HostName, "instance_type": doc.Flavor.Name, "instance_type_id": 0, "instance_flavor_id": doc.Flavor.ID,
@@ -229,7 +230,7 @@ func plainServer(doc *serverDocument) map[string]any {
 		"vcpus": doc.Flavor.VCPUs, "root_gb": doc.Flavor.RootGiB, "ephemeral_gb": doc.Flavor.Ephemeral, "host": orNull(doc.Host),
 		"node": orNull(doc.Host), "availability_zone": orNull(doc.Zone), "cell_name": "", "created_at": strings.Replace(strings.TrimSuffix(doc.Created, "Z"), "T", " ", 1) + "+00:00",
 		"terminated_at": text(doc.TerminatedAt), "deleted_at": text(doc.TerminatedAt), "launched_at": text(doc.LaunchedAt),
-		"image_ref_url": doc.ImageID, "os_type": orNull(doc.ImageMeta["os_type"]), "kernel_id": "", "ramdisk_id": "", "state": doc.VMState,
+		"image_ref_url": doc.ImageID, "os_type": orNull(doc.ImageMeta["os_type"]), "kernel_id": kernel, "ramdisk_id": ramdisk, "state": doc.VMState,
 		"state_description": "", "progress": "", "access_ip_v4": orNull(doc.AccessIPv4), "access_ip_v6": orNull(doc.AccessIPv6),
 		"image_meta": image, "metadata": nonNil(doc.Metadata), "fixed_ips": fixed,
 	}
@@ -267,13 +268,14 @@ func versionedServer(e *feed.Entry, doc *serverDocument) map[string]any {
 		return whole + "Z"
 	}
 	power := map[int]string{powerNone: "pending", powerRunning: "running", powerPaused: "paused", powerShutdown: "shutdown", powerCrashed: "crashed"}
+	kernel, ramdisk := kernelNames(doc.ImageMeta)
 	return map[string]any{
 		"uuid": doc.ID, "user_id": doc.UserID, "tenant_id": doc.TenantID, "reservation_id": doc.ReservationID, "display_name": doc.Name,
 		"display_description": doc.Description, "host_name": doc.HostName, "host": orNull(doc.Host), "node": orNull(doc.Host), "os_type": orNull(doc.ImageMeta["os_type"]),
 		"architecture": orNull(architectureOf(doc.ImageMeta)), "availability_zone": orNull(doc.Zone), "flavor": novaObject("FlavorPayload", "1.4", flavorData(&flavorDocument{
 			ID: doc.Flavor.ID, Name: doc.Flavor.Name, RAM: doc.Flavor.MemoryMiB, VCPUs: doc.Flavor.VCPUs, Disk: doc.Flavor.RootGiB,
 			Ephemeral: doc.Flavor.Ephemeral, Swap: doc.Flavor.SwapMiB, RXTXFactor: 1, IsPublic: true, ExtraSpecs: doc.Flavor.ExtraSpecs})),
-		"image_uuid": doc.ImageID, "key_name": orNull(doc.KeyName), "kernel_id": "", "ramdisk_id": "", "created_at": doc.Created, "updated_at": orNull(doc.Updated),
+		"image_uuid": doc.ImageID, "key_name": orNull(doc.KeyName), "kernel_id": kernel, "ramdisk_id": ramdisk, "created_at": doc.Created, "updated_at": orNull(doc.Updated),
 		"launched_at": second(doc.LaunchedAt), "terminated_at": second(doc.TerminatedAt), "deleted_at": second(doc.TerminatedAt),
 		"state": doc.VMState, "power_state": power[doc.PowerState], "task_state": nil, "progress": 0, "ip_addresses": addresses,
 		"block_devices": []any{}, "metadata": nonNil(doc.Metadata), "locked": doc.Locked, "locked_reason": orNull(doc.LockedReason),

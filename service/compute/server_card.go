@@ -11,7 +11,7 @@ import (
 // them. The card is written with its row, always by insertServer and updateServer.
 
 // cardForm is the first piece: a card of another form is made anew from the row.
-const cardForm = "2"
+const cardForm = "3"
 
 // cardBorder stands between pieces: no JSON text contains it.
 const cardBorder = "\x1e"
@@ -40,6 +40,9 @@ const (
 	cardFaultForAdmins
 	cardImageProperties
 	cardHints
+	cardRootDevice
+	cardKernel
+	cardRamdisk
 	cardLength
 )
 
@@ -62,6 +65,7 @@ func makeCard(row *server) (string, error) {
 		cardLaunchIndex: d.LaunchIndex, cardFlavorID: f.ID, cardFlavor: embedded, cardSpecs: nonNil(f.ExtraSpecs),
 		cardFault: viewFault(d.Fault, false), cardFaultForAdmins: viewFault(d.Fault, true),
 		cardImageProperties: imagePropertiesShown(d.Image.Properties), cardHints: hintsShown(d.Hints),
+		cardRootDevice: rootDevice(row, task{}), cardKernel: kernelOfServer(row, task{}), cardRamdisk: ramdiskOfServer(row, task{}),
 	} {
 		text, err := json.Marshal(value)
 		if err != nil {

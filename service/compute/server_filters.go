@@ -93,9 +93,9 @@ func serverFilters() map[string]serverFilter {
 		"access_ip_v6":        pattern(admins(matches(true, func(row *server, _ task) string { return row.Detail.AccessIPv6 }))),
 		"auto_disk_config":    pattern(admins(diskConfigFilter)),
 		"locked_by":           pattern(admins(matches(true, func(row *server, _ task) string { return row.Detail.LockedBy }))),
-		"kernel_id":           pattern(admins(matches(true, func(row *server, _ task) string { return row.Detail.Image.Properties["kernel_id"] }))),
-		"ramdisk_id":          pattern(admins(matches(true, func(row *server, _ task) string { return row.Detail.Image.Properties["ramdisk_id"] }))),
-		"root_device_name":    pattern(admins(matches(false, func(*server, task) string { return "/dev/vda" }))),
+		"kernel_id":           pattern(admins(matches(true, kernelOfServer))),
+		"ramdisk_id":          pattern(admins(matches(true, ramdiskOfServer))),
+		"root_device_name":    pattern(admins(matches(true, rootDevice))),
 	}
 }
 

@@ -227,9 +227,9 @@ func (p *pageText) attributes(row *server, pieces card) {
 	}
 	p.put("OS-EXT-SRV-ATTR:reservation_id", row.ReservationID)
 	p.raw("OS-EXT-SRV-ATTR:launch_index", pieces[cardLaunchIndex])
-	p.put("OS-EXT-SRV-ATTR:root_device_name", "/dev/vda")
-	p.put("OS-EXT-SRV-ATTR:kernel_id", "")
-	p.put("OS-EXT-SRV-ATTR:ramdisk_id", "")
+	p.raw("OS-EXT-SRV-ATTR:root_device_name", pieces[cardRootDevice])
+	p.raw("OS-EXT-SRV-ATTR:kernel_id", pieces[cardKernel])
+	p.raw("OS-EXT-SRV-ATTR:ramdisk_id", pieces[cardRamdisk])
 	p.orNull("OS-EXT-SRV-ATTR:user_data", p.c.userData[row.ID])
 }
 

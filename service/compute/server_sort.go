@@ -28,12 +28,12 @@ var serverTextOf = map[string]func(row *server, t task) string{
 	"access_ip_v6":        func(row *server, _ task) string { return row.Detail.AccessIPv6 },
 	"auto_disk_config":    func(row *server, _ task) string { return strconv.FormatBool(row.Detail.DiskConfig == "AUTO") },
 	"display_description": descriptionOf,
-	"kernel_id":           func(row *server, _ task) string { return row.Detail.Image.Properties["kernel_id"] },
+	"kernel_id":           kernelOfServer,
 	"launch_index":        func(row *server, _ task) string { return fmt.Sprintf("%08d", row.Detail.LaunchIndex) },
 	"locked_by":           func(row *server, _ task) string { return row.Detail.LockedBy },
 	"progress":            func(*server, task) string { return "0" },
-	"ramdisk_id":          func(row *server, _ task) string { return row.Detail.Image.Properties["ramdisk_id"] },
-	"root_device_name":    func(*server, task) string { return "/dev/vda" },
+	"ramdisk_id":          ramdiskOfServer,
+	"root_device_name":    rootDevice,
 	"task_state":          func(_ *server, t task) string { return t.state },
 }
 

@@ -258,9 +258,10 @@ func (s *Service) viewAttributes(r *api.Request, view *serverView, row *server, 
 	if r.Version.Before(vExtendedAttributes) {
 		return
 	}
-	device, none, userData := "/dev/vda", "", orNull(c.userData[row.ID])
+	device, userData := rootDevice(row, task{}), orNull(c.userData[row.ID])
+	kernel, ramdisk := kernelNames(row.Detail.Image.Properties)
 	view.ReservationID, view.LaunchIndex, view.RootDeviceName = &row.ReservationID, &row.Detail.LaunchIndex, &device
-	view.KernelID, view.RamdiskID, view.UserData = &none, &none, &userData
+	view.KernelID, view.RamdiskID, view.UserData = &kernel, &ramdisk, &userData
 }
 
 // viewVersioned adds what newer versions have for everybody.
