@@ -23,6 +23,14 @@ func (g guests) hosts() string {
 	return "2"
 }
 
+// workers is how many tests may run at once: each of them may boot several guests.
+func (g guests) workers() int {
+	if g == real {
+		return 2
+	}
+	return 4
+}
+
 // rules are the arguments of virga that make the hosts.
 func (g guests) rules() []string {
 	if g == real {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,7 +36,7 @@ func main() {
 	flag.StringVar(&o.addTo, "add", "", "append the totals to this `FILE`")
 	flag.BoolVar(&o.update, "update", false, "add what passed to the list of what must pass")
 	flag.BoolVar(&o.keep, "keep", false, "keep the work folder")
-	flag.IntVar(&o.workers, "workers", 4, "how many tests run at once")
+	flag.IntVar(&o.workers, "workers", 0, "how many tests run at once; 0: as many as are good for the kind of guests")
 	flag.Parse()
 	if services[o.service].guests == real {
 		isolated.Main(o, isolated.Options{Libvirt: true, Commands: []string{"tempest", "nft", "ip"}})
@@ -99,7 +100,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 		return false, fmt.Errorf("furnish the cloud: %w", err)
 	}
 	facts.httpImage = web.image()
-	suite := suite{folder: filepath.Join(o.work, "workspace"), workers: o.workers}
+	suite := suite{folder: filepath.Join(o.work, "workspace"), workers: cmp.Or(o.workers, chosen.guests.workers())}
 	if err := suite.setUp(ctx, configuration(cloud.Base, chosen.guests, facts)); err != nil {
 		return false, err
 	}
