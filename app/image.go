@@ -56,7 +56,7 @@ func (cl *cloud) addImage(ctx context.Context) error {
 			return err
 		}
 	}
-	sealer, err := cl.openVault(ctx)
+	sealer, err := cl.openVault(ctx, secretVault)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,9 @@ const (
 	secretSigningKeys   = "signing-keys"
 	secretAdminPassword = "admin-password"
 	secretAuthority     = "authority"
-	secretVault         = "vault"
+	// secretVault has what users deposit, secretPasswords what is on its way to guests.
+	secretVault     = "vault"
+	secretPasswords = "server-passwords"
 )
 
 // tokenKeys are the keys that seal tokens, as the cloud has them now and later. Those that a
@@ -130,10 +132,11 @@ func (cl *cloud) publicKeys(ctx context.Context) (*token.PublicKeys, error) {
 	return keys, nil
 }
 
-// openVault opens the vault for what users deposit, with the keys that the cloud has now and later.
-func (cl *cloud) openVault(ctx context.Context) (*vault.Safe, error) {
+// openVault opens the vault whose ring is a secret of the cloud, with the keys that there are now
+// and later.
+func (cl *cloud) openVault(ctx context.Context, name string) (*vault.Safe, error) {
 	var ring vault.Ring
-	err := cl.cluster.ChangeSecret(ctx, secretVault, func(old []byte) (_ []byte, err error) {
+	err := cl.cluster.ChangeSecret(ctx, name, func(old []byte) (_ []byte, err error) {
 		if ring = vault.NewRing(); old != nil {
 			ring, err = vault.ParseRing(old)
 		}
@@ -151,7 +154,7 @@ func (cl *cloud) openVault(ctx context.Context) (*vault.Safe, error) {
 	if err != nil {
 		return nil, err
 	}
-	cl.onRun(cl.cluster.Follow(secretVault, func(text []byte) error {
+	cl.onRun(cl.cluster.Follow(name, func(text []byte) error {
 		ring, err := vault.ParseRing(text)
 		if err != nil {
 			return err

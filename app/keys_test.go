@@ -149,10 +149,15 @@ func TestTheVaultsKeyIsRotatedBesideAProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := alone.Seal([]byte("secret"), "row")
-	safe, err := cl.openVault(t.Context())
+	safe, err := cl.openVault(t.Context(), secretVault)
 	if err != nil {
 		t.Fatal(err)
 	}
+	passwords, err := cl.openVault(t.Context(), secretPasswords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	underWay := passwords.Seal([]byte("password"), "server")
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for _, job := range cl.jobs {
@@ -162,13 +167,16 @@ func TestTheVaultsKeyIsRotatedBesideAProcess(t *testing.T) {
 	if err := RotateVault(t.Context(), c, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); safe.Primary() == former; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); safe.Primary() == former || passwords.Primary() == vault.KeyOf(underWay); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the process seals with the old key")
 		}
 	}
 	if text, err := safe.Open(sealed, "row"); err != nil || string(text) != "secret" {
 		t.Errorf("from before: %q, %v", text, err)
+	}
+	if text, err := passwords.Open(underWay, "server"); err != nil || string(text) != "password" {
+		t.Errorf("a password under way: %q, %v", text, err)
 	}
 	if err := RotateVault(t.Context(), c, io.Discard); !errors.Is(err, vault.ErrTooSoon) {
 		t.Errorf("a second rotation at once: %v", err)

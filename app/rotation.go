@@ -68,6 +68,9 @@ func rotateSigningKeys(old []byte) ([]byte, error) {
 // until RetireVault.
 func RotateVault(ctx context.Context, c *conf.Config, out io.Writer) error {
 	return onRecords(ctx, c, "rotate the key of the vault", func(r *records) error {
+		if err := r.rotatePasswords(ctx); err != nil {
+			return err
+		}
 		var ring vault.Ring
 		err := r.cluster.ChangeSecret(ctx, secretVault, func(old []byte) ([]byte, error) {
 			var err error
@@ -85,6 +88,26 @@ func RotateVault(ctx context.Context, c *conf.Config, out io.Writer) error {
 		fmt.Fprintf(out, "The key %s seals from now on.\n", ring.Primary())
 		_, err = r.reseal(ctx, ring, out)
 		return err
+	})
+}
+
+// rotatePasswords has passwords on their way to guests be sealed with another key. They are on their
+// way for hours at most, so the oldest keys go by themselves.
+func (r *records) rotatePasswords(ctx context.Context) error {
+	return r.cluster.ChangeSecret(ctx, secretPasswords, func(old []byte) ([]byte, error) {
+		if old == nil { // there is no compute yet
+			return vault.NewRing().Text(), nil
+		}
+		ring, err := vault.ParseRing(old)
+		if err != nil {
+			return nil, err
+		}
+		older := ring.Older()
+		ring, err = ring.Without(older[min(len(older), keepKeys):]).Staged().Rotated(r.clock.Now())
+		if errors.Is(err, vault.ErrTooSoon) { // a rotation of all keys ended behind this one
+			return old, nil
+		}
+		return ring.Text(), err
 	})
 }
 

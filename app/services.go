@@ -84,7 +84,7 @@ func (cl *cloud) addIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	safe, err := cl.openVault(ctx)
+	safe, err := cl.openVault(ctx, secretVault)
 	if err != nil {
 		return err
 	}
@@ -201,6 +201,10 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	safe, err := cl.openVault(ctx, secretPasswords)
+	if err != nil {
+		return err
+	}
 	s, err := compute.New(ctx, compute.Deps{
 		DB: d, Bus: cl.bus, Clock: cl.clock, Log: cl.log, Metrics: cl.metrics, Auth: cl.auth, Owner: cl.owner(),
 		AuthenticateURI: cl.endpoint("identity"), Endpoint: cl.endpoint("compute"), ConsoleEndpoint: cl.endpoint("console"), ImageEndpoint: cl.endpoint("image"),
@@ -210,6 +214,7 @@ func (cl *cloud) addCompute(ctx context.Context) error {
 		Limits:    neighbour.NewLimits(cl.client("identity", nil, nil), "compute"),
 		Self:      serviceIdentity("compute"),
 		Roles:     cl.workRoles(),
+		Vault:     safe,
 
 		ResizeConfirmWindow: cl.conf.ResizeConfirmWindow,
 		ResizeOnSameHost:    cl.conf.ResizeOnSameHost, ReclaimAfter: cl.conf.ReclaimAfter, OffloadAfter: cl.conf.ShelvedOffload, CachingHosts: cl.conf.CachingHosts,

@@ -56,7 +56,8 @@ func TestTheLifeOfAServerIsTold(t *testing.T) {
 	r.waitStatus(id, "SHUTOFF")
 	r.delete(id)
 	r.waitGone(id)
-	entries := r.changesOf("server", id)
+	// On a slow machine the service may look at the addresses meanwhile, which is nobody's request.
+	entries := slices.DeleteFunc(r.changesOf("server", id), func(e feed.Entry) bool { return e.Action == "update" && e.RequestID == "" })
 	var actions []string
 	for i, e := range entries {
 		actions = append(actions, e.Action)

@@ -65,7 +65,7 @@ func newEstate(t *testing.T, d *db.DB) *estate {
 
 func newShapedEstate(t *testing.T, d *db.DB, shape func(name string, options *fake.Options)) *estate {
 	t.Helper()
-	e := &estate{shape: shape, rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld(), reclaim: 10_000 * time.Hour}, hosts: map[string]*estateHost{}}
+	e := &estate{shape: shape, rig: &rig{t: t, db: d, bus: bus.NewLocal(), world: newWorld(), vault: newVault(t), reclaim: 10_000 * time.Hour}, hosts: map[string]*estateHost{}}
 	e.world.ports[ownPortID] = ownPort
 	sum := sha512.Sum512(imageContent)
 	image := e.world.images[imageID]

@@ -87,9 +87,10 @@ func (s *Service) actionEvacuate(ctx context.Context, r *api.Request, row *serve
 		if err := s.mustBeDown(tx, row.Host); err != nil {
 			return err
 		}
-		row.Detail.AdminPass = password
-		if err := updateServer(tx, row); err != nil {
-			return err
+		if password != "" {
+			if err := s.putPassword(tx, row.ID, forBoot, password); err != nil {
+				return err
+			}
 		}
 		return s.admitMove(tx, m, row)
 	})

@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 
+	"virga/core/db"
 	"virga/core/work"
 )
 
@@ -14,3 +15,13 @@ func (s *Service) Reclaim(ctx context.Context) error { return s.reconcileReclaim
 
 // NewestVersion is the minor number of the newest microversion.
 var NewestVersion = microversions().Max.Minor
+
+// SealPlainPasswords and SealRebuildPasswords are batches of backfills.
+func (s *Service) SealPlainPasswords(tx *db.Tx, after string, limit int) (string, error) {
+	return s.sealPlainPasswords(tx, after, limit)
+}
+
+// SealRebuildPasswords is described above.
+func (s *Service) SealRebuildPasswords(tx *db.Tx, after string, limit int) (string, error) {
+	return s.sealRebuildPasswords(tx, after, limit)
+}

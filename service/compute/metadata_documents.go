@@ -38,15 +38,15 @@ func newInstanceMetadata(row *server, userData, zone string) (*instanceMetadata,
 	return m, nil
 }
 
-// configDrive renders the documents of a server's config drive.
-func configDrive(row *server, userData string) (*orders.ConfigDrive, error) {
+// configDrive renders the documents of a server's config drive, with a password unless that is empty.
+func configDrive(row *server, userData, password string) (*orders.ConfigDrive, error) {
 	m, err := newInstanceMetadata(row, userData, "")
 	if err != nil {
 		return nil, err
 	}
 	drive := &orders.ConfigDrive{UserData: m.userData, VendorData: []byte("{}"), VendorData2: []byte("{}"), Time: row.CreatedAt}
 	metaData := m.metaData()
-	metaData.AdminPass = row.Detail.AdminPass
+	metaData.AdminPass = password
 	if drive.MetaData, err = json.Marshal(metaData); err != nil {
 		return nil, fmt.Errorf("write metadata of server %s: %w", row.ID, err)
 	}

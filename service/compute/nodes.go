@@ -226,6 +226,16 @@ func (s *Service) drivesFor(tx *db.Tx, list []guestOrder) (map[string]*orders.Co
 	if err != nil {
 		return nil, err
 	}
+	var withDrive []string
+	for _, row := range rows {
+		if row.ConfigDrive {
+			withDrive = append(withDrive, row.ID)
+		}
+	}
+	passwords, err := s.passwordsOf(tx, withDrive...)
+	if err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
 		if !row.ConfigDrive {
 			continue
@@ -234,10 +244,8 @@ func (s *Service) drivesFor(tx *db.Tx, list []guestOrder) (map[string]*orders.Co
 		if err != nil {
 			return nil, err
 		}
-		if rescued[row.ID] && row.Detail.Rescue != nil {
-			row.Detail.AdminPass = row.Detail.Rescue.AdminPass
-		}
-		if drives[row.ID], err = configDrive(row, userData); err != nil {
+		password := drivePassword(row, passwords[row.ID], rescued[row.ID])
+		if drives[row.ID], err = configDrive(row, userData, password); err != nil {
 			return nil, err
 		}
 	}
@@ -327,14 +335,23 @@ func (s *Service) takeGuestReport(tx *db.Tx, order *guestOrder, report orders.Re
 	return s.engine.SignalResource(tx, order.ServerID)
 }
 
-// operationEnded follows what a guest did by itself while an operation was about its server.
+// operationEnded follows what a guest did by itself while an operation was about its server, and
+// forgets the password that the operation has brought, or in vain.
 func (s *Service) operationEnded(tx *db.Tx, o work.Operation) error {
 	row, err := findServer(tx, o.ResourceID)
-	if errors.Is(err, db.ErrNotFound) || err == nil && row.Host == "" {
+	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read server %s: %w", o.ResourceID, err)
+	}
+	if bringsPassword(o.Kind) && (o.Kind != opCreate || row.ConfigDrive) {
+		if err := deletePasswords(tx, row.ID); err != nil {
+			return err
+		}
+	}
+	if row.Host == "" {
+		return nil
 	}
 	order, err := findOrder(tx, row.ID, row.Host)
 	if errors.Is(err, db.ErrNotFound) {

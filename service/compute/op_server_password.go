@@ -27,8 +27,8 @@ const (
 	textAgentSilent = "Unable to set password on instance"
 )
 
-// passwordParams is empty: what stands in parameters is kept, so the password is in the
-// server's row until the operation has ended.
+// passwordParams is empty: what stands in parameters is kept, so the password stands sealed in a
+// table of its own until the operation has ended.
 type passwordParams struct{}
 
 type passwordFrame struct{}
@@ -47,7 +47,7 @@ func (s *Service) serverPassword() work.Registrable {
 				return nil
 			}
 			return s.alterServer(tx, s.ofOperation(run.Operation, "changePassword.error"), func(row *server) {
-				row.Detail.NewPassword = ""
+				row.Detail.PlainNewPass = ""
 				row.Detail.Fault = &fault{Code: 500, Message: reason, Created: s.clock.Now()}
 			})
 		},
@@ -59,8 +59,15 @@ func (s *Service) passwordSet(ctx context.Context, run *passwordRun) error {
 	if err != nil {
 		return err
 	}
+	password, known, err := s.newPassword(ctx, row)
+	switch {
+	case err != nil:
+		return err
+	case !known: // never another one in its place, such as none
+		return work.Failf("Failed to set admin password on %s because the password is not kept any more", row.ID)
+	}
 	_, err = s.askHost(ctx, row.Host, orders.QuestionPassword, orders.PasswordQuestion{ServerID: row.ID, User: adminUserOf(row),
-		Password: orders.Secret(row.Detail.NewPassword)})
+		Password: orders.Secret(password)})
 	switch {
 	case err == nil:
 	case errors.Is(err, errHostSilent):
@@ -78,10 +85,10 @@ func (s *Service) passwordSet(ctx context.Context, run *passwordRun) error {
 	run.InCommit(func(tx *db.Tx) error {
 		s.ringOperation(tx, run.Operation.ID)
 		return s.alterServer(tx, s.ofOperation(run.Operation, "changePassword"), func(row *server) {
-			if sealed := sealedForKey(row.Detail.KeyPublic, row.Detail.NewPassword); sealed != "" {
+			if sealed := sealedForKey(row.Detail.KeyPublic, password); sealed != "" {
 				row.Detail.Password = sealed
 			}
-			row.Detail.NewPassword = ""
+			row.Detail.PlainNewPass = ""
 		})
 	})
 	return nil
@@ -138,8 +145,7 @@ func (s *Service) actionChangePassword(ctx context.Context, r *api.Request, _ *s
 		}
 		return inStates("changePassword", vmActive)(row, t)
 	}, func(tx *db.Tx, row *server) error {
-		row.Detail.NewPassword = in.AdminPass
-		return updateServer(tx, row)
+		return s.putPassword(tx, row.ID, forChange, in.AdminPass)
 	})
 	if err != nil {
 		return nil, err

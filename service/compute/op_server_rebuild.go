@@ -35,10 +35,11 @@ type rebuilt struct {
 	DiskConfig  string            `json:"disk_config,omitempty"`
 	AccessIPv4  string            `json:"access_ip_v4,omitempty"`
 	AccessIPv6  string            `json:"access_ip_v6,omitempty"`
-	AdminPass   string            `json:"admin_pass,omitempty"`
-	Files       []injectedFile    `json:"files,omitempty"`
-	ConfigDrive bool              `json:"config_drive,omitempty"`
-	UserData    string            `json:"user_data,omitempty"`
+	// PlainPass is the password in parameters of releases that did not seal it; it is read alone.
+	PlainPass   string         `json:"admin_pass,omitempty"`
+	Files       []injectedFile `json:"files,omitempty"`
+	ConfigDrive bool           `json:"config_drive,omitempty"`
+	UserData    string         `json:"user_data,omitempty"`
 }
 
 // diskImage is the image that a server's root disk stands on when that is not the server's own.
@@ -51,7 +52,7 @@ func rebuiltOf(row *server, userData string) rebuilt {
 	d := &row.Detail
 	return rebuilt{Name: row.Name, HostName: row.HostName, ImageID: row.ImageID, Image: d.Image, Disk: d.Disk, DiskGiB: row.DiskGiB, GrownGiB: d.GrownGiB,
 		Edition: d.Edition, KeyName: row.KeyName, KeyPublic: d.KeyPublic, KeyType: d.KeyType, Metadata: d.Metadata, Description: d.Description,
-		DiskConfig: d.DiskConfig, AccessIPv4: d.AccessIPv4, AccessIPv6: d.AccessIPv6, AdminPass: d.AdminPass, Files: d.Files,
+		DiskConfig: d.DiskConfig, AccessIPv4: d.AccessIPv4, AccessIPv6: d.AccessIPv6, Files: d.Files,
 		ConfigDrive: row.ConfigDrive, UserData: userData}
 }
 
@@ -60,7 +61,7 @@ func (b *rebuilt) apply(row *server) {
 	row.Name, row.HostName, row.ImageID, d.Image, d.Disk, row.DiskGiB, d.GrownGiB = b.Name, b.HostName, b.ImageID, b.Image, b.Disk, b.DiskGiB, b.GrownGiB
 	d.Edition, row.KeyName, d.KeyPublic, d.KeyType, d.Metadata = b.Edition, b.KeyName, b.KeyPublic, b.KeyType, b.Metadata
 	d.Description, d.DiskConfig, d.AccessIPv4, d.AccessIPv6 = b.Description, b.DiskConfig, b.AccessIPv4, b.AccessIPv6
-	d.AdminPass, d.Files, row.ConfigDrive = b.AdminPass, b.Files, b.ConfigDrive
+	d.PlainPass, d.Files, row.ConfigDrive = "", b.Files, b.ConfigDrive
 }
 
 type rebuildParams struct {
@@ -122,7 +123,14 @@ func (s *Service) rebuildChange(ctx context.Context, run *rebuildRun) error {
 	}
 	after := run.Params.After
 	after.Edition = run.Frame.Edition
-	run.InCommit(func(tx *db.Tx) error { return s.applyRebuilt(tx, run, &after) })
+	run.InCommit(func(tx *db.Tx) error {
+		if after.PlainPass != "" {
+			if err := s.putPassword(tx, run.Operation.ResourceID, forBoot, after.PlainPass); err != nil {
+				return err
+			}
+		}
+		return s.applyRebuilt(tx, run, &after)
+	})
 	return nil
 }
 

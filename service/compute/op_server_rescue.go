@@ -53,7 +53,6 @@ func (s *Service) actionRescue(ctx context.Context, r *api.Request, row *server,
 	if err != nil {
 		return nil, err
 	}
-	with.AdminPass = password
 	_, err = s.start(ctx, r, "rescue", opRescue, powerParams{}, func(row *server, t task) error {
 		if row.VMState == vmError && row.Host == "" {
 			return stateConflict("rescue", row.ID, "vm_state", row.VMState)
@@ -64,6 +63,9 @@ func (s *Service) actionRescue(ctx context.Context, r *api.Request, row *server,
 		return inStates("rescue", vmActive, vmStopped, vmError)(row, t)
 	}, func(tx *db.Tx, row *server) error {
 		row.Detail.Rescue = with
+		if err := s.putPassword(tx, row.ID, forRescue, password); err != nil {
+			return err
+		}
 		return updateServer(tx, row)
 	})
 	if err != nil {

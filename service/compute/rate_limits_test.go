@@ -28,7 +28,7 @@ func (r *rig) with(limits compute.Limits) *rig {
 // beside starts a service that only answers, over the rig's database.
 func (r *rig) beside(deps compute.Deps) *rig {
 	r.t.Helper()
-	other := &rig{t: r.t, db: r.db, bus: bus.NewLocal(), world: r.world}
+	other := &rig{t: r.t, db: r.db, bus: bus.NewLocal(), world: r.world, vault: r.vault}
 	deps.DB, deps.Bus, deps.Clock, deps.Log, deps.Auth = r.db, other.bus, clock.System{}, slog.New(slog.DiscardHandler), &other.badges
 	deps.Endpoint, deps.Owner, deps.Images, deps.Networks, deps.Placement = "http://cloud/compute", "beside", images{r.world}, networks{r.world}, placement{r.world}
 	service, err := compute.New(context.Background(), deps)

@@ -14,6 +14,9 @@ const keepDeleted = 90 * 24 * time.Hour
 // reconcileArchive forgets servers that were deleted long ago and migrations that ended
 // then, decisions that belong to no operation, and what means nothing any more of rate limits, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
+	if err := s.forgetStrayPasswords(ctx); err != nil {
+		return err
+	}
 	const batch = 200
 	for ctx.Err() == nil {
 		gone := 0

@@ -19,6 +19,7 @@ import (
 	"virga/core/db"
 	"virga/core/db/dbtest"
 	"virga/core/token"
+	"virga/core/vault"
 	"virga/core/work"
 	"virga/service/compute"
 )
@@ -55,6 +56,7 @@ type rig struct {
 	halt         func()
 	// confirmWindow is after how long moves are confirmed by themselves.
 	confirmWindow time.Duration
+	vault         compute.Vault
 }
 
 func member(project string) *token.Identity {
@@ -87,9 +89,19 @@ func (b *badges) issue(who *token.Identity) string {
 	return text
 }
 
+// newVault is what all lives of a process seal passwords with.
+func newVault(t testing.TB) *vault.Vault {
+	t.Helper()
+	v, err := vault.New(vault.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, db: dbtest.Open(t), bus: bus.NewLocal(), world: newWorld()}
+	r := &rig{t: t, db: dbtest.Open(t), bus: bus.NewLocal(), world: newWorld(), vault: newVault(t)}
 	r.begin()
 	t.Cleanup(func() { r.halt() })
 	if err := r.service.Seed(t.Context()); err != nil {
@@ -105,7 +117,7 @@ func (r *rig) begin() {
 	if os.Getenv("VERBOSE") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
-	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log,
+	service, err := compute.New(context.Background(), compute.Deps{DB: r.db, Bus: r.bus, Clock: clock.System{}, Log: log, Vault: r.vault,
 		Auth: &r.badges, Endpoint: "http://cloud/compute", ConsoleEndpoint: "http://console.test", ReclaimAfter: r.reclaim, Owner: "test", Scheduler: r.scheduler, OffloadAfter: r.offloadAfter, Images: images{r.world}, Networks: networks{r.world},
 		Placement: placement{r.world}, ResizeConfirmWindow: r.confirmWindow, Hook: func(o work.Operation, undo, after bool) error {
 			r.mu.Lock()

@@ -241,9 +241,6 @@ func (s *Service) readFiles(ctx context.Context, in *serverFields, c *createRequ
 	if c.password, err = passwordOr(in.AdminPass); err != nil {
 		return err
 	}
-	if c.row.ConfigDrive {
-		c.row.Detail.AdminPass = c.password
-	}
 	if len(in.Certificates) > 0 {
 		return api.BadRequest("trusted_image_certificates are not supported: image signatures are not verified here.")
 	}
@@ -360,7 +357,7 @@ func (s *Service) readImageAndFlavor(ctx context.Context, r *api.Request, in *se
 		return err
 	}
 	if image.Properties["img_config_drive"] == "mandatory" {
-		row.ConfigDrive, row.Detail.AdminPass = true, c.password
+		row.ConfigDrive = true
 	}
 	if err := s.addKernel(ctx, r, &row.Detail.Image, f.MemoryMiB); err != nil {
 		return err
@@ -496,6 +493,11 @@ func (s *Service) newServer(c *createRequest, i, count int, now time.Time) (*ser
 func (s *Service) admitServer(tx *db.Tx, r *api.Request, c *createRequest, row *server) error {
 	if err := insertServer(tx, row, c.userData, c.tags); err != nil {
 		return err
+	}
+	if row.ConfigDrive {
+		if err := s.putPassword(tx, row.ID, forBoot, c.password); err != nil {
+			return err
+		}
 	}
 	if c.groupID != "" {
 		if err := addGroupMember(tx, c.groupID, row.ID); err != nil {

@@ -78,22 +78,31 @@ func (s *Service) actionRebuild(ctx context.Context, r *api.Request, row *server
 	if err != nil {
 		return nil, err
 	}
+	password, err := passwordOr(in.AdminPass)
+	if err != nil {
+		return nil, err
+	}
 	params := rebuildParams{After: after, PreserveEphemeral: in.PreserveEphemeral != nil && bool(*in.PreserveEphemeral)}
 	_, err = s.start(ctx, r, "rebuild", opRebuild, params, func(row *server, t task) error {
 		if row.Host == "" && t.state == "" && (row.VMState == vmActive || row.VMState == vmStopped || row.VMState == vmError) {
 			return api.Conflict("Instance %s is not ready", row.ID)
 		}
 		return inStates("rebuild", vmActive, vmStopped, vmError)(row, t)
+	}, func(tx *db.Tx, row *server) error {
+		if !after.ConfigDrive {
+			return nil
+		}
+		return s.putPassword(tx, row.ID, forBoot, password)
 	})
 	if err != nil {
 		return nil, err
 	}
 	after.apply(row)
-	return s.rebuildAnswer(ctx, r, row, after)
+	return s.rebuildAnswer(ctx, r, row, after, password)
 }
 
 // rebuildAnswer is the server as it will be.
-func (s *Service) rebuildAnswer(ctx context.Context, r *api.Request, row *server, after rebuilt) (any, error) {
+func (s *Service) rebuildAnswer(ctx context.Context, r *api.Request, row *server, after rebuilt, password string) (any, error) {
 	document := s.updatedDocument
 	if r.Version.AtLeast(vWholeUpdate) {
 		document = s.serverDocument
@@ -112,7 +121,7 @@ func (s *Service) rebuildAnswer(ctx context.Context, r *api.Request, row *server
 	if err := json.Unmarshal(text, &body); err != nil {
 		return nil, err
 	}
-	body.Server["adminPass"] = after.AdminPass
+	body.Server["adminPass"] = password
 	if r.Version.AtLeast(vRebuildKey) {
 		body.Server["key_name"] = orNull(after.KeyName)
 	}
@@ -144,9 +153,8 @@ func (s *Service) rebuiltAs(ctx context.Context, r *api.Request, row *server, in
 			return after, err
 		}
 	}
-	after.AdminPass, err = passwordOr(in.AdminPass)
 	after.ConfigDrive = after.ConfigDrive || in.AdminPass != nil || len(after.Files) > 0 // the one way in which they reach a guest
-	return after, err
+	return after, nil
 }
 
 func rebuildNames(r *api.Request, in *rebuildBody, given map[string]json.RawMessage, after *rebuilt) error {

@@ -92,12 +92,14 @@ type serverDetail struct {
 	UserName       string            `json:"user_name,omitempty"`
 	Seed           []byte            `json:"seed,omitempty"`
 	Files          []injectedFile    `json:"files,omitempty"`
-	AdminPass      string            `json:"admin_pass,omitempty"`  // for the config drive; no API shows it
 	Rescue         *rescue           `json:"rescue,omitempty"`      // while the server is rescued or is about to be
 	SoftDelete     *softDelete       `json:"soft_delete,omitempty"` // while the server can be restored
-	// NewPassword is on its way to the guest; Password is what the guest has deposited, sealed for its owner's key.
-	NewPassword string `json:"new_password,omitempty"`
-	Password    string `json:"password,omitempty"`
+	// Password is what the guest has deposited, sealed for its owner's key.
+	Password string `json:"password,omitempty"`
+	// PlainPass and PlainNewPass are where passwords stood in rows of releases without a table of
+	// them; they are read alone, until a backfill has sealed or dropped them.
+	PlainPass    string `json:"admin_pass,omitempty"`
+	PlainNewPass string `json:"new_password,omitempty"`
 	// Hints are the scheduler hints of the create.
 	Hints map[string][]string `json:"hints,omitempty"`
 }
@@ -106,8 +108,8 @@ type serverDetail struct {
 type rescue struct {
 	ImageID string        `json:"image_id"`
 	Image   imageSnapshot `json:"image"`
-	// AdminPass is for the config drive; no API shows it.
-	AdminPass string `json:"admin_pass,omitempty"`
+	// PlainPass is like that of a server's detail.
+	PlainPass string `json:"admin_pass,omitempty"`
 }
 
 // flavorSnapshot is the flavor as it was when the server was made.
@@ -335,14 +337,15 @@ func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {
 func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
 	err := changeServer(tx, id, func(row *server) {
 		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
-		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.AdminPass, row.Detail.Rescue = nil, nil, nil, "", nil
-		row.Detail.NewPassword, row.Detail.Password = "", ""
+		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.PlainPass, row.Detail.Rescue = nil, nil, nil, "", nil
+		row.Detail.PlainNewPass, row.Detail.Password = "", ""
 	})
 	if err != nil {
 		return err
 	}
 	for _, text := range []string{
 		"DELETE FROM server_user_data WHERE server_id = ?",
+		"DELETE FROM server_passwords WHERE server_id = ?",
 		"DELETE FROM server_group_members WHERE server_id = ?",
 	} {
 		if _, err := tx.Exec(text, id); err != nil {

@@ -22,6 +22,7 @@ import (
 	"virga/core/feed"
 	"virga/core/pulse"
 	"virga/core/token"
+	"virga/core/vault"
 	"virga/core/work"
 )
 
@@ -70,6 +71,10 @@ type Deps struct {
 
 	// CachingHosts is how many hosts of aggregates fetch images at the same time; 0: nova's default.
 	CachingHosts int
+
+	// Vault seals passwords that are on their way to guests. Nil: one whose key is known in this
+	// process alone.
+	Vault Vault
 
 	Images    Images
 	Networks  Networks
@@ -123,8 +128,12 @@ type Service struct {
 
 // New migrates the database and builds the API; nothing runs before Run.
 func New(ctx context.Context, deps Deps) (*Service, error) {
-	if err := migrate(ctx, deps.DB); err != nil {
-		return nil, err
+	if deps.Vault == nil {
+		own, err := vault.New(vault.NewKey())
+		if err != nil {
+			return nil, err
+		}
+		deps.Vault = own
 	}
 	if deps.Self == nil {
 		deps.Self = &token.Identity{UserID: "compute", UserName: "compute",
@@ -140,6 +149,9 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "virga_scheduler_decision_seconds",
 			Help:    "Time that the scheduler takes to learn what changed, look at all hosts and choose one.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 1.25, 40)})}
+	if err := migrate(ctx, deps.DB, db.Backfill{Version: 18, Batch: s.sealPlainPasswords}, db.Backfill{Version: 19, Batch: s.sealRebuildPasswords}); err != nil {
+		return nil, err
+	}
 	if s.scheduler, err = newScheduler(deps.Scheduler); err != nil {
 		return nil, err
 	}
@@ -183,16 +195,21 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-func migrate(ctx context.Context, d *db.DB) error {
+func migrate(ctx context.Context, d *db.DB, backfills ...db.Backfill) error {
 	own, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return fmt.Errorf("open the compute migrations: %w", err)
 	}
 	for _, m := range []struct {
-		owner string
-		files fs.FS
-	}{{"work", work.Migrations()}, {"feed", feed.Migrations()}, {"compute", own}} {
-		if err := d.Migrate(ctx, m.owner, m.files); err != nil {
+		owner     string
+		files     fs.FS
+		backfills []db.Backfill
+	}{
+		{"work", work.Migrations(), nil},
+		{"feed", feed.Migrations(), nil},
+		{"compute", own, backfills},
+	} {
+		if err := d.Migrate(ctx, m.owner, m.files, m.backfills...); err != nil {
 			return err
 		}
 	}

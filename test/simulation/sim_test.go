@@ -18,6 +18,7 @@ import (
 	"virga/core/bus"
 	"virga/core/db"
 	"virga/core/token"
+	"virga/core/vault"
 	"virga/service/compute"
 	"virga/service/network"
 	"virga/service/placement"
@@ -45,6 +46,7 @@ type sim struct {
 	mu         sync.Mutex
 	complaints []string
 	promises   promises
+	vault      *vault.Vault
 }
 
 // outcome is what a run came to.
@@ -76,7 +78,7 @@ func simulate(t *testing.T, seed uint64, log io.Writer) (o outcome) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{seed: seed, director: newDirector(seed, log), bus: bus.NewLocal(), services: map[string]*process{},
-			promises: newPromises(), log: slog.New(slog.DiscardHandler)}
+			promises: newPromises(), log: slog.New(slog.DiscardHandler), vault: newVault(t)}
 		if log != nil {
 			s.log = slog.New(slog.NewTextHandler(log, nil))
 		}
@@ -103,6 +105,15 @@ func (s *sim) run() {
 	for _, h := range s.hosts {
 		h.close()
 	}
+}
+
+// newVault is what all lives of compute seal passwords with.
+func newVault(t *testing.T) *vault.Vault {
+	v, err := vault.New(make([]byte, vault.KeyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 const (
@@ -168,7 +179,7 @@ func (s *sim) buildCompute(ctx context.Context, l *life, d *db.DB) (service, err
 		owner = fmt.Sprint(owner, " ", l.number)
 	}
 	return compute.New(ctx, compute.Deps{DB: d, Compiled: &stores["compute"].compiled, Bus: bells{s.bus, l}, Clock: l.clock, Log: s.log, Auth: nobody{}, Owner: owner,
-		Endpoint: "http://compute/compute", Images: s.gallery.of(""), Self: serviceIdentity("compute"),
+		Endpoint: "http://compute/compute", Images: s.gallery.of(""), Self: serviceIdentity("compute"), Vault: s.vault,
 		Networks: neighbour.NewNetworks(to("network")), Placement: neighbour.NewPlacement(to("placement"))})
 }
 
