@@ -25,6 +25,7 @@ func (cl *cloud) meetOthers(ctx context.Context) error {
 	if err := cl.openAuthority(ctx); err != nil {
 		return err
 	}
+	cl.onRun(cl.cluster.FollowKey)
 	if !cl.conf.Shared() {
 		return nil
 	}

@@ -168,6 +168,33 @@ func ListKeys(ctx context.Context, c *conf.Config, out io.Writer) error {
 	})
 }
 
+// RotateCluster gives the cloud another cluster key, under which its secrets are sealed from then on.
+// Processes that run have it in their data folders within seconds, others when they start.
+func RotateCluster(ctx context.Context, c *conf.Config, out io.Writer) error {
+	return onRecords(ctx, c, "rotate the cluster key", func(r *records) error {
+		if err := r.cluster.RotateKey(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "The secrets of the cloud are sealed under another cluster key from now on. Controllers that run take it over within seconds,"+
+			" others when they start.\nWhen all have run since, virga keys retire --cluster makes the former key worthless. Backups from before need the"+
+			" key of then, which is in the data folder of the same backup.")
+		return nil
+	})
+}
+
+// RetireCluster makes former cluster keys worthless.
+func RetireCluster(ctx context.Context, c *conf.Config, out io.Writer) error {
+	return onRecords(ctx, c, "retire former cluster keys", func(r *records) error {
+		count, err := r.cluster.RetireKeys(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "Former cluster keys that lead nowhere now: %d. A controller that has not run since the last rotation needs the file"+
+			" secrets/cluster-key from another one.\n", count)
+		return nil
+	})
+}
+
 // minOverlap is how long a new key of the authority is believed before it issues, and the former
 // one after it did, at least; overlapLives is the same in lives of certificates: each member
 // renews its certificate in that time, also one that is away for a day.

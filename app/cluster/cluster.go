@@ -16,7 +16,6 @@ import (
 	"virga/core/bus"
 	"virga/core/clock"
 	"virga/core/db"
-	"virga/core/token"
 )
 
 //go:embed migrations/*.sql
@@ -37,7 +36,7 @@ type Config struct {
 type Cluster struct {
 	cfg   Config
 	id    string
-	key   *key
+	held  held
 	peers peers
 }
 
@@ -60,9 +59,6 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 
 // ID is the id of the cloud.
 func (c *Cluster) ID() string { return c.id }
-
-// Key is the cluster key in the form of its file, for a controller that joins.
-func (c *Cluster) Key() token.Secret { return c.key.text }
 
 // KeyPath, idPath and ownerPath are files of a data folder. The last is how folders were
 // bound to databases that had no id of their own.
@@ -92,10 +88,11 @@ func (c *Cluster) enter(ctx context.Context) error {
 		return err
 	}
 	path := KeyPath(c.cfg.DataDir)
-	if c.key, err = readKey(path); err != nil {
+	k, err := readKey(path)
+	if err != nil {
 		return err
 	}
-	row, former, err := c.look(ctx)
+	row, former, handovers, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,21 +102,27 @@ func (c *Cluster) enter(ctx context.Context) error {
 	case row.ID == "" && known != "" && known != former:
 		return fmt.Errorf("the data folder belongs to the cloud %s, and this is an empty database: the setting database must name that cloud's own", known)
 	case row.ID == "":
-		row, err = c.found(ctx, path)
-	case c.key == nil:
+		row, k, err = c.found(ctx, path, k)
+	case k == nil:
 		return c.strange(row, "there is no file "+path)
 	}
 	if err != nil {
 		return err
 	}
-	check, err := c.key.Open(row.KeyCheck, checked)
-	if err != nil || string(check) != row.ID {
+	if k, err = follow(k, row, handovers); errors.Is(err, ErrKey) {
 		return c.strange(row, "the key in "+path+" is another")
+	}
+	if err != nil {
+		return err
 	}
 	if known != "" && known != former && known != row.ID {
 		return fmt.Errorf("the data folder belongs to the cloud %s, the database to the cloud %s", known, row.ID)
 	}
 	c.id = row.ID
+	c.held.set(k, row.KeyCheck)
+	if err := c.keep(); err != nil {
+		return err
+	}
 	return folder.Write(idPath(c.cfg.DataDir), []byte(c.id+"\n"))
 }
 
@@ -135,36 +138,39 @@ func (c *Cluster) strange(row cloudRow, why string) error {
 // found makes a cloud in an empty database. The key is in the folder before: a process that
 // dies in between must know its cloud again. Of several processes that do so at once with
 // the same key one founds the cloud and the others find it.
-func (c *Cluster) found(ctx context.Context, path string) (cloudRow, error) {
+func (c *Cluster) found(ctx context.Context, path string, k *key) (cloudRow, *key, error) {
 	var err error
-	minted := c.key == nil
+	minted := k == nil
 	if minted {
-		if c.key, err = newKey(path); err != nil {
-			return cloudRow{}, err
+		if k, err = newKey(path); err != nil {
+			return cloudRow{}, nil, err
 		}
 	}
 	fresh := cloudRow{Place: 1, ID: c.cfg.Clock.ID(), CreatedAt: c.cfg.Clock.Now()}
-	fresh.KeyCheck = c.key.Seal([]byte(fresh.ID), checked)
+	fresh.KeyCheck = k.Seal([]byte(fresh.ID), checked)
 	row := fresh
 	err = Settle(ctx, c.cfg.DB, func(tx *db.Tx) (err error) {
 		row, err = haveCloud(tx, fresh)
 		return err
 	})
 	if err != nil {
-		return cloudRow{}, fmt.Errorf("found a cloud: %w", err)
+		return cloudRow{}, nil, fmt.Errorf("found a cloud: %w", err)
 	}
 	if minted && row.ID != fresh.ID { // another process was first; the folder is as free as it was
-		return cloudRow{}, errors.Join(c.strange(row, "another process has founded it just now"), os.Remove(path))
+		return cloudRow{}, nil, errors.Join(c.strange(row, "another process has founded it just now"), os.Remove(path))
 	}
-	return row, nil
+	return row, k, nil
 }
 
-func (c *Cluster) look(ctx context.Context) (row cloudRow, former string, err error) {
+func (c *Cluster) look(ctx context.Context) (row cloudRow, former string, handovers map[string]string, err error) {
 	err = c.cfg.DB.Read(ctx, func(tx *db.Tx) error {
-		row, former, err = readCloud(tx)
+		if row, former, err = readCloud(tx); err != nil {
+			return err
+		}
+		handovers, err = listHandovers(tx)
 		return err
 	})
-	return row, former, err
+	return row, former, handovers, err
 }
 
 // races is how often Settle tries.

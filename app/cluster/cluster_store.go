@@ -80,6 +80,69 @@ func findSecret(tx *db.Tx, name string) (secretRow, error) {
 	return row, err
 }
 
+// findSecretOf is findSecret for who has the key of a key check; errStaleKey when that is not the
+// cloud's any more.
+func findSecretOf(tx *db.Tx, name, check string) (secretRow, error) {
+	now, err := findKeyCheck(tx)
+	if err != nil {
+		return secretRow{}, err
+	}
+	if now != check {
+		return secretRow{}, errStaleKey
+	}
+	return findSecret(tx, name)
+}
+
+func findKeyCheck(tx *db.Tx) (check string, err error) {
+	err = tx.Get(&check, "SELECT key_check FROM clouds WHERE place = ?", 1)
+	return check, err
+}
+
+func replaceKeyCheck(tx *db.Tx, check string) error {
+	_, err := tx.Exec("UPDATE clouds SET key_check = ? WHERE place = ?", check, 1)
+	return err
+}
+
+// listSecrets returns all secrets; there are a handful.
+func listSecrets(tx *db.Tx) (rows []secretRow, err error) {
+	err = tx.Select(&rows, "SELECT "+db.Columns(secretRow{}, "")+" FROM sealed_secrets ORDER BY name")
+	return rows, err
+}
+
+// replaceSealed writes the same secret sealed otherwise, which is no other version of it.
+func replaceSealed(tx *db.Tx, name, sealed string) error {
+	_, err := tx.Exec("UPDATE sealed_secrets SET sealed = ? WHERE name = ?", sealed, name)
+	return err
+}
+
+// handoverRow is the key that came after the one with the id Former.
+type handoverRow struct {
+	Former    string    `db:"former"`
+	Sealed    string    `db:"sealed"`
+	CreatedAt time.Time `db:"created_at"`
+}
+
+// listHandovers returns what each former key has sealed, by its id.
+func listHandovers(tx *db.Tx) (map[string]string, error) {
+	var rows []handoverRow
+	if err := tx.Select(&rows, "SELECT "+db.Columns(handoverRow{}, "")+" FROM key_handovers"); err != nil {
+		return nil, err
+	}
+	found := make(map[string]string, len(rows))
+	for _, row := range rows {
+		found[row.Former] = row.Sealed
+	}
+	return found, nil
+}
+
+func deleteHandovers(tx *db.Tx) (count int, err error) {
+	if err := tx.Get(&count, "SELECT COUNT(*) FROM key_handovers"); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec("DELETE FROM key_handovers")
+	return count, err
+}
+
 // saveSecret writes a secret with the next version.
 func saveSecret(tx *db.Tx, row secretRow) error {
 	row.Version++

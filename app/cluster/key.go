@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +35,12 @@ func parseKey(text string) (*key, error) {
 		return nil, err
 	}
 	return &key{token.Secret(base64.RawURLEncoding.EncodeToString(raw)), safe}, nil
+}
+
+// id names the key and says nothing of it.
+func (k *key) id() string {
+	sum := sha256.Sum256([]byte("virga cluster key " + k.text.Reveal()))
+	return hex.EncodeToString(sum[:8])
 }
 
 // readKey reads the file of a key; nil when there is none.

@@ -58,10 +58,13 @@ type processRow struct {
 	Address   string    `db:"address"`
 	StartedAt time.Time `db:"started_at"`
 	SeenAt    time.Time `db:"seen_at"`
+	// KeyID is the cluster key in the process's data folder.
+	KeyID string `db:"key_id"`
 }
 
-func (p *Process) row(now time.Time) processRow {
-	return processRow{p.ID, p.Host, p.Version, p.Roles, strings.Join(p.Services, ","), p.Bus, p.Address, p.StartedAt, now}
+// row is what a process says of itself now.
+func (c *Cluster) row(p *Process) processRow {
+	return processRow{p.ID, p.Host, p.Version, p.Roles, strings.Join(p.Services, ","), p.Bus, p.Address, p.StartedAt, c.cfg.Clock.Now(), c.held.inFolder()}
 }
 
 func (r *processRow) process() Process {
@@ -77,7 +80,7 @@ func (c *Cluster) Announce(ctx context.Context, p Process) error {
 			return err
 		}
 		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicProcesses) })
-		return upsertProcess(tx, p.row(now))
+		return upsertProcess(tx, c.row(&p))
 	})
 	if err != nil {
 		return fmt.Errorf("announce process %s: %w", p.ID, err)
@@ -96,7 +99,7 @@ func (c *Cluster) Beat(ctx context.Context, p Process) error {
 		case <-timer.C:
 		}
 		timer.Reset(beatEvery)
-		err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return upsertProcess(tx, p.row(c.cfg.Clock.Now())) })
+		err := c.cfg.DB.Write(ctx, func(tx *db.Tx) error { return upsertProcess(tx, c.row(&p)) })
 		if err != nil && ctx.Err() == nil {
 			timer.Reset(againAfter)
 			c.cfg.Log.WarnContext(ctx, "say that this process lives", "error", err)

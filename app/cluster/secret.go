@@ -35,24 +35,26 @@ func (c *Cluster) Secret(ctx context.Context, name string, mint func() ([]byte, 
 // ChangeSecret replaces a secret by what change makes of it (of nil, when there is none).
 // change may be called again when the transaction lost a race.
 func (c *Cluster) ChangeSecret(ctx context.Context, name string, change func(old []byte) ([]byte, error)) error {
-	err := Settle(ctx, c.cfg.DB, func(tx *db.Tx) error {
-		row, err := findSecret(tx, name)
-		if err != nil {
-			return err
-		}
-		var old []byte
-		if row.Version > 0 {
-			if old, err = c.key.Open(row.Sealed, c.about(name)); err != nil {
+	err := c.withKey(ctx, func(k *key, check string) error {
+		return Settle(ctx, c.cfg.DB, func(tx *db.Tx) error {
+			row, err := findSecretOf(tx, name, check)
+			if err != nil {
 				return err
 			}
-		}
-		text, err := change(old)
-		if err != nil || string(text) == string(old) && old != nil {
-			return err
-		}
-		row.Sealed = c.key.Seal(text, c.about(name))
-		tx.AfterCommit(func() { c.cfg.Bus.Ring(topicSecrets) })
-		return saveSecret(tx, row)
+			var old []byte
+			if row.Version > 0 {
+				if old, err = k.Open(row.Sealed, c.about(name)); err != nil {
+					return err
+				}
+			}
+			text, err := change(old)
+			if err != nil || string(text) == string(old) && old != nil {
+				return err
+			}
+			row.Sealed = k.Seal(text, c.about(name))
+			tx.AfterCommit(func() { c.cfg.Bus.Ring(topicSecrets) })
+			return saveSecret(tx, row)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("change secret %s: %w", name, err)
@@ -69,17 +71,20 @@ func (c *Cluster) version(ctx context.Context, name string) (version int64, err 
 }
 
 // secret returns a secret and its version; nil and 0 when there is none.
-func (c *Cluster) secret(ctx context.Context, name string) ([]byte, int64, error) {
-	var row secretRow
-	err := c.cfg.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		row, err = findSecret(tx, name)
+func (c *Cluster) secret(ctx context.Context, name string) (text []byte, version int64, err error) {
+	err = c.withKey(ctx, func(k *key, check string) error {
+		var row secretRow
+		err := c.cfg.DB.Read(ctx, func(tx *db.Tx) (err error) {
+			row, err = findSecretOf(tx, name, check)
+			return err
+		})
+		if text, version = nil, row.Version; err != nil || version == 0 {
+			return err
+		}
+		text, err = k.Open(row.Sealed, c.about(name))
 		return err
 	})
-	if err != nil || row.Version == 0 {
-		return nil, 0, err
-	}
-	text, err := c.key.Open(row.Sealed, c.about(name))
-	return text, row.Version, err
+	return text, version, err
 }
 
 // about is what a secret is bound to.

@@ -269,15 +269,21 @@ func (p *process) token(role string) string {
 // run runs a command beside the processes.
 func (f *fleet) run(args ...string) string {
 	f.t.Helper()
+	out, err := f.try(args...)
+	if err != nil {
+		f.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// try runs a command that may fail.
+func (f *fleet) try(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, f.binary, args...)
 	command.Env = append(os.Environ(), "VIRGA_DATABASE="+f.database, "VIRGA_BUS="+f.bus)
 	out, err := command.CombinedOutput()
-	if err != nil {
-		f.t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 func await(t *testing.T, within time.Duration, what string, is func() bool) {
