@@ -44,6 +44,10 @@ func (s *Service) dataDownload(ctx context.Context, r *api.Request) (any, error)
 		if _, loadErr := s.visibleImage(ctx, r, img.ID); loadErr != nil {
 			return nil, loadErr
 		}
+		if len(s.places(img)) == 1 { // its only store says for sure that the data is lost; Glance answers so, too
+			s.deps.Log.WarnContext(ctx, "an image's data is lost", "image", img.ID, "error", err)
+			return nil, nil
+		}
 	}
 	if err != nil {
 		return nil, err

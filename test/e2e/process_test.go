@@ -39,6 +39,12 @@ const (
 // startCloud starts the binary on a fresh data folder and waits until it is ready. The log is shown when the test fails.
 func startCloud(t *testing.T) *process {
 	t.Helper()
+	return startCloudOn(t, func(*process) {})
+}
+
+// startCloudOn is startCloud with a chance to change the process, or to furnish its data folder, before.
+func startCloudOn(t *testing.T, furnish func(p *process)) *process {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +52,7 @@ func startCloud(t *testing.T) *process {
 	dir := t.TempDir()
 	p := &process{dir: filepath.Join(dir, "data"), address: listener.Addr().String(), log: filepath.Join(dir, "virga.log")}
 	listener.Close()
+	furnish(p)
 	t.Cleanup(func() {
 		p.checkLog(t)
 		if t.Failed() {
@@ -68,7 +75,7 @@ func (p *process) start(t *testing.T) {
 	defer log.Close()
 	arguments := p.arguments
 	if arguments == nil {
-		arguments = []string{"up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt", "--image-cache-age", "0"} // what is left over is looked for
+		arguments = p.wholeCloud()
 	}
 	p.command = exec.Command(os.Getenv(binaryVariable), arguments...)
 	p.command.Stdout, p.command.Stderr = log, log
@@ -83,6 +90,11 @@ func (p *process) start(t *testing.T) {
 	p.ended = ended
 	go func() { ended <- command.Wait() }()
 	p.awaitReady(t)
+}
+
+// wholeCloud are the arguments of a process that is all of a cloud.
+func (p *process) wholeCloud() []string {
+	return []string{"up", "--data-dir", p.dir, "--listen", p.address, "--virt", "libvirt", "--image-cache-age", "0"} // what is left over is looked for
 }
 
 func (p *process) awaitReady(t *testing.T) {

@@ -214,7 +214,7 @@ func lookAtGuests(ctx context.Context, w world) error {
 	return nil
 }
 
-// lookAtFiles lists the data folder without what is alive in it: databases with their journals.
+// lookAtFiles lists the data folder without what is alive in it: databases with their journals, and space that is kept for a full disk.
 func (p *process) lookAtFiles(_ context.Context, w world) error {
 	return filepath.WalkDir(p.dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -222,7 +222,7 @@ func (p *process) lookAtFiles(_ context.Context, w world) error {
 			return nil
 		case err != nil:
 			return err
-		case strings.HasSuffix(path, "-wal"), strings.HasSuffix(path, "-shm"), strings.HasSuffix(path, "-journal"):
+		case strings.HasSuffix(path, "-wal"), strings.HasSuffix(path, "-shm"), strings.HasSuffix(path, "-journal"), strings.HasSuffix(path, "/guests/spare"):
 			return nil
 		}
 		w.add("file", strings.TrimPrefix(path, p.dir))
