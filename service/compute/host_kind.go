@@ -29,6 +29,9 @@ func newHostKind(f *orders.Host) *hostKind {
 		"cpu_info:topology:cells": strconv.Itoa(t.Cells), "cpu_info:topology:sockets": strconv.Itoa(t.Sockets),
 		"cpu_info:topology:cores": strconv.Itoa(t.Cores), "cpu_info:topology:threads": strconv.Itoa(t.Threads),
 	}}
+	if width := f.CPU.MaxPhysAddr; width != nil {
+		k.capabilities["cpu_info:maxphysaddr:mode"], k.capabilities["cpu_info:maxphysaddr:bits"] = width.Mode, strconv.Itoa(width.Bits)
+	}
 	for _, g := range f.Supported {
 		k.supported = append(k.supported, orders.Guest{Arch: canonicalArch(g.Arch), Type: canonicalHypervisor(g.Type), Mode: canonicalMode(g.Mode)})
 	}
@@ -37,7 +40,15 @@ func newHostKind(f *orders.Host) *hostKind {
 
 // digest is equal for hosts of one kind.
 func digestOfKind(f *orders.Host) string {
-	return fmt.Sprint(f.HypervisorType, f.HypervisorVersion, f.CPU.Arch, f.CPU.Model, f.CPU.Vendor, f.CPU.Features, f.CPU.Topology, f.Supported)
+	return fmt.Sprint(f.HypervisorType, f.HypervisorVersion, f.CPU.Arch, f.CPU.Model, f.CPU.Vendor, f.CPU.Features, f.CPU.Topology, bitsOf(f), f.Supported)
+}
+
+// bitsOf is the width of a host's physical addresses; 0: it is not known.
+func bitsOf(f *orders.Host) int {
+	if f.CPU.MaxPhysAddr == nil {
+		return 0
+	}
+	return f.CPU.MaxPhysAddr.Bits
 }
 
 // dottedVersion is a version of three parts below 1,000 as one number, 7002015, in its usual form, 7.2.15.

@@ -89,6 +89,13 @@ func nodeOf(dedicated ...int) func(*candidate) {
 	}
 }
 
+// wide gives a host addresses of so many bits.
+func wide(bits int) func(*candidate) {
+	return func(c *candidate) {
+		c.kind = newHostKind(&orders.Host{CPU: orders.CPU{MaxPhysAddr: &cpus.Address{Mode: "emulate", Bits: bits}}})
+	}
+}
+
 func filterCases() map[string]filterCase {
 	aggregate := func(pairs ...string) func(*candidate) {
 		return func(c *candidate) {
@@ -159,6 +166,8 @@ func filterCases() map[string]filterCase {
 		"capability, unscoped":        {filter: "ComputeCapabilitiesFilter", wish: specs("num_instances", "<= 4"), want: "its num_instances is 5, which is not what the flavor wants"},
 		"capability of nobody":        {filter: "ComputeCapabilitiesFilter", wish: specs("capabilities:colour", "red"), want: "it tells nothing of what the flavor wants: colour"},
 		"unscoped of nobody":          {filter: "ComputeCapabilitiesFilter", wish: specs("colour", "red", "trait:X", "required")},
+		"address bits of a host":      {filter: "ComputeCapabilitiesFilter", host: wide(46), wish: specs("hw:maxphysaddr_bits", "42")},
+		"too few address bits":        {filter: "ComputeCapabilitiesFilter", host: wide(39), wish: specs("hw:maxphysaddr_bits", "42"), want: "its cpu_info:maxphysaddr:bits is 39, which is not what the flavor wants"},
 		"address bits":                {filter: "ComputeCapabilitiesFilter", wish: specs("hw:maxphysaddr_bits", "42"), want: "it tells nothing of what the flavor wants: cpu_info:maxphysaddr:bits"},
 
 		"devices":             {filter: "PciPassthroughFilter", wish: specs("pci_passthrough:alias", "gpu:1"), want: "it hands no PCI devices on to guests, the flavor asks for gpu:1"},

@@ -179,7 +179,7 @@ func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 		VCPUs: facts.VCPUs, MemoryMiB: facts.MemoryMiB, LocalGiB: facts.LocalDiskGiB, LocalFreeGiB: facts.LocalDiskFreeGiB,
 		HostIP: a.cfg.HostIP, Virt: orders.Virt{Kind: facts.DomainType, Reason: facts.DomainTypeReason}, AgentVersion: a.cfg.Version,
 		CPU: orders.CPU{Arch: facts.CPU.Arch, Model: facts.CPU.Model, Vendor: facts.CPU.Vendor, Features: facts.CPU.Features,
-			Topology: orders.CPUTopology(facts.CPU.Topology)},
+			Topology: orders.CPUTopology(facts.CPU.Topology), MaxPhysAddr: facts.CPU.MaxPhysAddr},
 		CPUs: facts.CPUs,
 	}
 	host.TransferURL, host.Shares = a.cfg.TransferURL, a.cfg.Shares

@@ -313,6 +313,8 @@ type CPUInfo struct {
 	Vendor   string      `json:"vendor"`
 	Features []string    `json:"features"`
 	Topology CPUTopology `json:"topology"`
+	// MaxPhysAddr is the width of its physical addresses; nil: it is not known.
+	MaxPhysAddr *cpus.Address `json:"maxphysaddr,omitempty"`
 }
 
 // CPUTopology counts the host's cells (NUMA nodes), sockets per cell, cores per socket and threads per core.

@@ -72,6 +72,8 @@ type CPU struct {
 	Vendor   string      `json:"vendor"`
 	Features []string    `json:"features"`
 	Topology CPUTopology `json:"topology"`
+	// MaxPhysAddr is the width of its physical addresses; nil: it is not known.
+	MaxPhysAddr *cpus.Address `json:"maxphysaddr,omitempty"`
 }
 
 // CPUTopology counts cells, sockets per cell, cores per socket and threads per core.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"libvirt.org/go/libvirtxml"
 
+	"virga/service/compute/cpus"
 	"virga/service/compute/hypervisor"
 )
 
@@ -118,6 +119,9 @@ func cpuInfo(answers hostAnswers) hypervisor.CPUInfo {
 		return info
 	}
 	info.Arch, info.Model, info.Vendor = cpu.Arch, cpu.Model, cpu.Vendor
+	if cpu.MaxPhysAddr != nil {
+		info.MaxPhysAddr = &cpus.Address{Mode: cpu.MaxPhysAddr.Mode, Bits: int(cpu.MaxPhysAddr.Bits)}
+	}
 	for _, feature := range cpu.FeatureFlags {
 		info.Features = append(info.Features, feature.Name)
 	}

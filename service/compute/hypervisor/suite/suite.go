@@ -69,6 +69,8 @@ func Run(t *testing.T, newHost func(t *testing.T) Host) {
 		{"SeveralDisksAreKept", severalDisksAreKept},
 		{"GuestBootsFromCD", guestBootsFromCD},
 		{"KernelsAreCached", kernelsAreCached},
+		{"NodesHaveAPlace", nodesHaveAPlace},
+		{"NodesNeedRoom", nodesNeedRoom},
 		{"InvalidOrdersHaveNoEffect", invalidOrdersHaveNoEffect},
 		{"DisksMoveToAnotherGuest", disksMoveToAnotherGuest},
 		{"AdoptionIsWholeOrNothing", adoptionIsWholeOrNothing},
