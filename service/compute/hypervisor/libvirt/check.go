@@ -42,12 +42,23 @@ func Check(ctx context.Context, config Config) []Finding {
 	findings = append(findings,
 		checkProgram(ctx, "qemu-img", config.QEMUImg, "apt-get install qemu-utils"),
 		checkProgram(ctx, "prlimit", "prlimit", "apt-get install util-linux"),
+		checkMaker("mke2fs", Warn, "apt-get install e2fsprogs"), checkMaker("mkfs.vfat", Warn, "apt-get install dosfstools"),
 		checkSocket("virtlogd", filepath.Join(filepath.Dir(config.Socket), "virtlogd-sock"),
 			"start virtlogd (systemctl start virtlogd.socket, or virtlogd -d); it keeps the guests' console logs"))
 	if config.Dir != "" {
 		findings = append(findings, checkReach(config.Dir))
 	}
 	return findings
+}
+
+// checkMaker looks for a program that makes the file systems of ephemeral disks.
+func checkMaker(program string, lacking Level, mend string) Finding {
+	for _, folder := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} { // where tools are looked for, whatever PATH says
+		if path, err := exec.LookPath(filepath.Join(folder, program)); err == nil {
+			return Finding{Name: program, Level: OK, Detail: path + " makes ephemeral disks"}
+		}
+	}
+	return Finding{Name: program, Level: lacking, Detail: program + " is not installed; ephemeral disks of its format cannot be made", Mend: mend}
 }
 
 func checkLibvirt(ctx context.Context, config Config) Finding {
