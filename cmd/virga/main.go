@@ -30,6 +30,7 @@ type commands struct {
 	Doctor  doctor       `cmd:"" help:"Tell what this machine can and cannot do, and how to mend it."`
 	Sim     sim          `cmd:"" help:"Simulate a cloud of many hosts and measure it."`
 	Host    host         `cmd:"" help:"Empty compute hosts of a running cloud."`
+	Explain explain      `cmd:"" help:"Tell why a server is where it is or nowhere, and what would change that; or where one would go."`
 	Op      op           `cmd:"" help:"See and steer the durable operations of a running cloud."`
 	Image   imageAdmin   `cmd:"" help:"See, restore and scrub deleted images whose data is kept."`
 	Events  eventList    `cmd:"" help:"See what was changed in a running cloud, by whom, from what to what."`

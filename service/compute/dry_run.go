@@ -64,7 +64,7 @@ func (s *Service) placementDryRun(ctx context.Context, r *api.Request) (any, err
 	if err != nil {
 		return nil, unavailable("placement", err)
 	}
-	view, more := s.pretend(hosts, w, max(body.DryRun.Count, 1), page)
+	view, more := s.pretend(ctx, hosts, w, max(body.DryRun.Count, 1), page)
 	document := map[string]any{"dry_run": view}
 	if more {
 		document["dry_run_links"] = nextLinks(r, true, view.Hosts[len(view.Hosts)-1].Host)
@@ -166,13 +166,13 @@ func (s *Service) copyOfHosts(ctx context.Context, w *wish) ([]candidate, error)
 }
 
 // pretend places servers one after the other on a copy of the hosts, until one fits nowhere, and says of each host of a page why.
-func (s *Service) pretend(hosts []candidate, w *wish, count int, page api.Page) (view *dryRunView, more bool) {
+func (s *Service) pretend(ctx context.Context, hosts []candidate, w *wish, count int, page api.Page) (view *dryRunView, more bool) {
 	now := s.clock.Now()
 	view = &dryRunView{Wanted: wantedOf(w), Asked: count, Placed: []string{}, Hosts: []verdict{}}
 	var d decision
 	for {
 		w.Seed = fmt.Sprint("dry run ", len(view.Placed))
-		if d = s.scheduler.decide(hosts, w, now); d.Chosen == "" || len(view.Placed) == count {
+		if d = s.decideWithChecks(ctx, hosts, w, now); d.Chosen == "" || len(view.Placed) == count {
 			break
 		}
 		view.Placed = append(view.Placed, d.Chosen)
@@ -196,6 +196,17 @@ func (s *Service) pretend(hosts []candidate, w *wish, count int, page api.Page) 
 		view.Hosts = append(view.Hosts, s.verdictOf(&d, &hosts[i], w, now))
 	}
 	return view, to < len(hosts)
+}
+
+// decideWithChecks decides, and asks external checks about the best hosts as a decision that counts does.
+func (s *Service) decideWithChecks(ctx context.Context, hosts []candidate, w *wish, now time.Time) decision {
+	for round := 1; ; round++ {
+		d := s.scheduler.decide(hosts, w, now)
+		if len(d.unchecked) == 0 || ctx.Err() != nil {
+			return d
+		}
+		s.check(ctx, "", w, d.unchecked, round)
+	}
 }
 
 // verdictOf is what is found of one host. Weights are told of those hosts that a decision lists: they mean something among hosts that

@@ -46,6 +46,7 @@ const (
 	changeFree          = "free"               // Amount of Class on Host
 	changeFlavor        = "flavor"             // one with To of Class instead of From
 	changeRatio         = "allocation_ratio"   // of Class on Host, From, To
+	changeEnable        = "enable_service"     // of Host
 	changeAddTrait      = "add_trait"          // Name to Host
 	changeRemoveTrait   = "remove_trait"       // Name from Host
 	changeDropTrait     = "drop_trait"         // Name from flavor and image
@@ -53,6 +54,8 @@ const (
 	changeAggregate     = "aggregate_metadata" // Name to have Value in an aggregate of Host
 	changeDropSpec      = "drop_extra_spec"    // Name from the flavor
 	changeDropProperty  = "drop_image_property"
+	changeStart         = "start_service"       // of Host
+	changeNotForcedDown = "unset_forced_down"   // of Host
 	changeGroupSize     = "max_server_per_host" // of the group, From, To
 	changeMembersAway   = "move_members_away"   // Amount members of the group from Host
 	changeMembersHere   = "move_members_here"   // Amount members of the group to Host
@@ -62,16 +65,13 @@ const (
 	changeZoneOfHost    = "add_host_to_zone"   // Host, Value
 	changeZone          = "availability_zone"  // Value, to be asked for
 	changeHost          = "requested_host"     // Host, to be asked for
-	changeEnable        = "enable_service"     // of Host
-	changeStart         = "start_service"      // of Host
-	changeNotForcedDown = "unset_forced_down"  // of Host
 )
 
 // changeOrder are the kinds in their order.
 func changeOrder() []string {
-	return []string{changeFree, changeFlavor, changeRatio, changeAddTrait, changeRemoveTrait, changeDropTrait, changeDropHint, changeAggregate,
-		changeDropSpec, changeDropProperty, changeGroupSize, changeMembersAway, changeMembersHere, changeDropGroup, changeArchitecture, changeRetry, changeZoneOfHost,
-		changeZone, changeHost, changeEnable, changeStart, changeNotForcedDown}
+	return []string{changeFree, changeFlavor, changeRatio, changeEnable, changeAddTrait, changeRemoveTrait, changeDropTrait, changeDropHint, changeAggregate,
+		changeDropSpec, changeDropProperty, changeStart, changeNotForcedDown, changeGroupSize, changeMembersAway, changeMembersHere, changeDropGroup, changeArchitecture,
+		changeRetry, changeZoneOfHost, changeZone, changeHost}
 }
 
 // maxChanges is how many changes a remedy has at most.

@@ -71,6 +71,46 @@ func tourOf(t *testing.T, file string) []string {
 	return commands
 }
 
+// explained is what the README's commands of virga explain print for a server web.
+var explained = map[string]string{
+	`virga explain web`:                        `(?s)web, active, on host-of-tests.*attempt 1 of the action create.*chosen +host-of-tests, one of 1 that fitted among 1 hosts.*host-of-tests +yes`,
+	`virga explain web --all-attempts -o json`: `(?s)"chosen": "host-of-tests".*"placements"|"placements".*"chosen": "host-of-tests"`,
+	`virga explain --dry-run --flavor m1.large --image virga-guest --count 3`: `fits +all 3 servers: 3 on host-of-tests`,
+	`virga explain --dry-run web --flavor m1.small`:                           `(?s)wanted +m1\.small: .*2048 MB of memory.*fits +on host-of-tests`,
+}
+
+// TestWhyAServerIsWhereItIs types the README's commands of virga explain.
+func TestWhyAServerIsWhereItIs(t *testing.T) {
+	t.Parallel()
+	u := newVisitor(t)
+	folder := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "virga"), "virga/cmd/virga").CombinedOutput(); err != nil {
+		t.Fatalf("build virga: %v\n%s", err, out)
+	}
+	u.environment = append(u.environment, "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	u.expect(t, `openstack server create web --image virga-guest --flavor m1.nano --network private --wait`, `status +\| ACTIVE`)
+	_, text, _ := strings.Cut(string(need(os.ReadFile("../../README.md"))(t)), "## Why a server is where it is\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	typed := 0
+	for line := range strings.Lines(text) {
+		command, _, _ := strings.Cut(line, "#")
+		if command = strings.TrimSpace(command); !strings.HasPrefix(command, "virga ") {
+			continue
+		}
+		if explained[command] == "" {
+			t.Errorf("the table does not know %s", command)
+			continue
+		}
+		u.expect(t, command, explained[command])
+		typed++
+	}
+	if typed != len(explained) {
+		t.Errorf("the README has %d commands, the table %d", typed, len(explained))
+	}
+	u.expect(t, `virga explain nobody`, `!there is no server nobody`)
+	u.expect(t, `virga explain`, `!which server`)
+}
+
 // step is a command with what it has to print.
 type step struct{ command, want string }
 
