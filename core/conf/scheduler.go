@@ -3,7 +3,10 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // Scheduler are the settings of how servers get their hosts, by the names that nova has for them.
@@ -51,8 +54,17 @@ func (s *Scheduler) Multipliers() map[string]float64 {
 		"soft_affinity": s.SoftAffinityWeight, "soft_anti_affinity": s.SoftAntiAffinityWeight}
 }
 
-// complete refuses numbers that nova refuses.
+// complete refuses numbers that nova refuses. Settings that nobody has read are the defaults.
 func (s *Scheduler) complete() error {
+	if reflect.ValueOf(*s).IsZero() {
+		parser, err := kong.New(s)
+		if err == nil {
+			_, err = parser.Parse(nil)
+		}
+		if err != nil {
+			return fmt.Errorf("take the scheduler's defaults: %w", err)
+		}
+	}
 	if s.PCIWeight < 0 || s.SoftAffinityWeight < 0 || s.SoftAntiAffinityWeight < 0 {
 		return errors.New("pci-weight-multiplier, soft-affinity-weight-multiplier, soft-anti-affinity-weight-multiplier: they are not negative")
 	}
