@@ -13,7 +13,26 @@ import (
 // names and suffixes, whose alphabets need no escapes.
 type candidatesView struct{ text bytes.Buffer }
 
+// The sizes by which room for an answer is made beforehand: of a candidate, and of a provider without its traits.
+const (
+	candidateBytes = 320
+	summaryBytes   = 400
+)
+
+// makeRoom has room for about as much as the answer will have, so that it need not be copied while it grows.
+func (v *candidatesView) makeRoom(found []candidate) {
+	size := 0
+	for _, c := range found {
+		size += candidateBytes
+		if len(c.parts) > 0 {
+			size += summaryBytes + len(c.parts[0].node.traits.json)
+		}
+	}
+	v.text.Grow(size)
+}
+
 func (v *candidatesView) write(r *api.Request, q *candidateQuery, found []candidate) {
+	v.makeRoom(found)
 	v.text.WriteString(`{"allocation_requests":[`)
 	for i, c := range found {
 		v.comma(i)

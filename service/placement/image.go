@@ -71,6 +71,9 @@ func (im *image) update(ctx context.Context) error {
 	var apply []func(*forest)
 	var changes []changeRow
 	lost := false
+	if nothing, err := im.nothingNew(ctx); err != nil || nothing {
+		return err
+	}
 	err := im.db.Read(ctx, func(tx *db.Tx) error {
 		var err error
 		if changes, err = changesFrom(tx, im.seen, slices.Collect(maps.Keys(im.gaps))); err != nil {
@@ -97,6 +100,19 @@ func (im *image) update(ctx context.Context) error {
 	}
 	im.advance(changes)
 	return nil
+}
+
+// nothingNew tells by one query, which needs no transaction, that the forest is as the database is. That is so for most questions.
+func (im *image) nothingNew(ctx context.Context) (bool, error) {
+	if im.seen == 0 || len(im.gaps) > 0 {
+		return false, nil
+	}
+	var changes []changeRow
+	err := im.db.ReadOne(ctx, func(tx *db.Tx) (err error) {
+		changes, err = changesFrom(tx, im.seen, nil)
+		return err
+	})
+	return err == nil && len(changes) == 1 && changes[0].Seq == im.seen, err
 }
 
 // missed tells whether the log was shortened beyond what the forest has: then its last
