@@ -106,7 +106,7 @@ func TestAnswers(t *testing.T) {
 		{"DELETE", "/doors/7", "", "", 204, ``},
 		{"HEAD", "/doors/7", "", "", 200, ``},
 		{"POST", "/doors", "", `{"door":{"name":"x"}}`, 201, ``},
-		{"POST", "/doors", "", `{"door":{"name":"toolong"}}`, 400, `Invalid input for field/attribute door.name. Value: \"toolong\". `},
+		{"POST", "/doors", "", `{"door":{"name":"toolong"}}`, 400, `Invalid input for field/attribute door.name. Value: toolong. 'toolong' is too long`},
 		{"POST", "/doors", "", `{"door":{"name":"x","lock":1}}`, 400, `lock`},
 		{"POST", "/doors", "", `{"door":{"colours":["red",3]}}`, 400, `door.colours.1. Value: 3. `},
 		{"POST", "/doors", "", `{"door":{"name":"` + strings.Repeat("x", 2<<20) + `"}}`, 413, `too large`},

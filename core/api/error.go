@@ -19,6 +19,8 @@ type Error struct {
 	// Header is added to the answer.
 	Header http.Header
 	cause  error
+	// Mistake says what is wrong with a body that does not fit its schema.
+	Mistake *Mistake
 }
 
 // Error implements error.

@@ -13,8 +13,7 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // maxDepth bounds the nesting of a JSON body.
@@ -113,7 +112,7 @@ func (s *schemas) readBody(r io.Reader, limit int64, name string, relaxed bool) 
 	if err != nil {
 		var invalid *jsonschema.ValidationError
 		if errors.As(err, &invalid) {
-			return nil, BadRequest("%s", describe(invalid, value))
+			return nil, refuse(invalid, value)
 		}
 		return nil, err
 	}
@@ -141,9 +140,12 @@ func tooDeep(body []byte) bool {
 	return false
 }
 
-// describe says of the deepest first mistake where it is and what is wrong there.
-func describe(invalid *jsonschema.ValidationError, value any) string {
+// refuse says of the deepest first mistake where it is and what is wrong there.
+func refuse(invalid *jsonschema.ValidationError, value any) *Error {
 	for len(invalid.Causes) > 0 {
+		if _, names := invalid.ErrorKind.(*kind.PropertyNames); names {
+			break
+		}
 		deepest := invalid.Causes[0]
 		for _, cause := range invalid.Causes[1:] {
 			if len(cause.InstanceLocation) > len(deepest.InstanceLocation) {
@@ -151,10 +153,6 @@ func describe(invalid *jsonschema.ValidationError, value any) string {
 			}
 		}
 		invalid = deepest
-	}
-	why := invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))
-	if len(invalid.InstanceLocation) == 0 {
-		return fmt.Sprintf("Invalid input for the request body: %s.", why)
 	}
 	at := value
 	for _, key := range invalid.InstanceLocation {
@@ -168,11 +166,15 @@ func describe(invalid *jsonschema.ValidationError, value any) string {
 			}
 		}
 	}
-	text, err := json.Marshal(at)
-	if err != nil || len(text) > 100 {
-		text = append(text[:min(len(text), 97)], "..."...)
+	mistake := mistakeOf(invalid, at)
+	refusal := BadRequest("%s", mistake.Reason)
+	if path := invalid.InstanceLocation; len(path) > 0 {
+		shown := asPython(at)
+		if text, ok := at.(string); ok && len(shown) < maxShown {
+			shown = text
+		}
+		refusal = BadRequest("Invalid input for field/attribute %s. Value: %s. %s", strings.Join(path[max(0, len(path)-3):], "."), shown, mistake.Reason)
 	}
-	path := invalid.InstanceLocation
-	return fmt.Sprintf("Invalid input for field/attribute %s. Value: %s. %s.", strings.Join(path[max(0, len(path)-3):], "."),
-		strings.ToValidUTF8(string(text), "?"), why)
+	refusal.Mistake = &mistake
+	return refusal
 }

@@ -27,6 +27,14 @@ func checked(rows []api.Route) []api.Route {
 	return rows
 }
 
+// admitBody refuses a body by what its header says of it, before anybody reads it.
+func admitBody(r *http.Request) error {
+	if r.ContentLength <= 0 || r.Method != http.MethodPost && r.Method != http.MethodPut {
+		return nil
+	}
+	return checkMediaTypes(r, true)
+}
+
 func checkMediaTypes(r *http.Request, hasBody bool) error {
 	contentType := r.Header.Get("Content-Type")
 	if contentType == "" && (hasBody || r.ContentLength > 0) {

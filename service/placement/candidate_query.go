@@ -109,7 +109,7 @@ func (q *candidateQuery) readWide(r *api.Request) error {
 		text := r.Query["limit"][0]
 		n, err := strconv.ParseUint(text, 10, 64)
 		if (err != nil && !strings.Contains(err.Error(), "range")) || n == 0 || text[0] == '0' || text[0] == '+' {
-			return badQuery("'%s' does not match '^[1-9][0-9]*$'", printable(text))
+			return badQuery("'%s' does not match '^[1-9][0-9]*$'%s", printable(text), failedValidating("pattern"))
 		}
 		q.limit = int(min(n, maxCandidates))
 	}

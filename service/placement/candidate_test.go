@@ -164,9 +164,9 @@ func TestCandidateRefusals(t *testing.T) {
 		{"1.35", "resources=VCPU:1&required1=HW_CPU_X86_VMX", "placement.undefined_code", "orphaned traits keys: required1"},
 		{"1.39", "resources=VCPU:1&same_subtree=_X", "placement.query.bad_value", "['_X'] not found in ['']"},
 		{"1.39", "resources=VCPU:1&root_required=HW_CPU_X86_VMX&root_required=HW_CPU_X86_SSE", "placement.query.duplicate_key", "only once"},
-		{"1.34", "resources=VCPU:1&root_required=HW_CPU_X86_VMX", "placement.undefined_code", "'root_required' was unexpected"},
-		{"1.32", "resources_X=VCPU:1", "placement.undefined_code", "'resources_X' was unexpected"},
-		{"1.39", "resources=VCPU:1&bogus=1", "placement.undefined_code", "'bogus' was unexpected"},
+		{"1.34", "resources=VCPU:1&root_required=HW_CPU_X86_VMX", "placement.undefined_code", "'root_required' does not match any of the regexes"},
+		{"1.32", "resources_X=VCPU:1", "placement.undefined_code", "'resources_X' does not match any of the regexes"},
+		{"1.39", "resources=VCPU:1&bogus=1", "placement.undefined_code", "'bogus' does not match any of the regexes"},
 		{"1.39", "resources=%ff:1", "placement.undefined_code", "not valid UTF-8"},
 	} {
 		if !strings.Contains(test.version, "1.24") && !strings.Contains(test.version, "1.3") {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"virga/core/api"
@@ -55,7 +56,7 @@ type errorsView struct {
 // errorStyle renders errors as the API-WG's guideline on errors has them, with the
 // sentence for the status before the detail as clients of placement know it.
 func errorStyle(e *api.Error, r *api.Request) (string, []byte) {
-	view := errorView{Status: e.Status, Title: http.StatusText(e.Status), Detail: knownWords(e.Message), RequestID: r.ID}
+	view := errorView{Status: e.Status, Title: http.StatusText(e.Status), Detail: knownWords(e), RequestID: r.ID}
 	if sentence := statusSentence(e.Status); sentence != "" {
 		view.Detail = sentence + "\n\n " + view.Detail + "  "
 	}
@@ -77,16 +78,40 @@ func errorStyle(e *api.Error, r *api.Request) (string, []byte) {
 	return "application/json", body.Bytes()
 }
 
+// uuidPattern is how the schemas of bodies write that a text is a UUID, with or without hyphens.
+const uuidPattern = `^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$`
+
+// What the kit says of versions.
+var (
+	versionOutside = regexp.MustCompile(`^Version (\S+) is not supported by the API\.`)
+	versionGarbled = regexp.MustCompile(`^API Version String (.+) is of invalid format\.`)
+)
+
+// failedValidating is how Python's jsonschema goes on after it said what is wrong.
+func failedValidating(keyword string) string {
+	return "\n\nFailed validating '" + keyword + "' in schema"
+}
+
 // knownWords begins what the kit says of a body with the words of placement, which
 // clients look for.
-func knownWords(message string) string {
+func knownWords(e *api.Error) string {
 	switch {
-	case strings.HasPrefix(message, "Invalid input for "):
-		return "JSON does not validate: " + message
-	case strings.HasPrefix(message, "Malformed request body"):
-		return "Malformed JSON: " + message
+	case e.Mistake != nil:
+		reason, keyword := e.Mistake.Reason, e.Mistake.Keyword
+		if text, found := strings.CutSuffix(reason, " does not match '"+uuidPattern+"'"); found { // the pattern stands for a format
+			reason, keyword = text+" is not a 'uuid'", "format"
+		}
+		return "JSON does not validate: " + reason + failedValidating(keyword) + e.Mistake.Place
+	case strings.HasPrefix(e.Message, "Malformed request body"):
+		return "Malformed JSON: " + e.Message
 	}
-	return message
+	if m := versionOutside.FindStringSubmatch(e.Message); m != nil {
+		return "Unacceptable version header: " + m[1]
+	}
+	if m := versionGarbled.FindStringSubmatch(e.Message); m != nil {
+		return "invalid version string: " + m[1]
+	}
+	return e.Message
 }
 
 // statusSentence is what precedes the detail of an error.

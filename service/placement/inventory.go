@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,6 +191,19 @@ func (s *Service) replaceInventories(tx *db.Tx, provider string, rows []inventor
 	return deleteInventories(tx, provider, slices.Collect(maps.Values(had)))
 }
 
+// inOrderOfClasses compares classes as placement numbers them: standard ones first, in their order, then custom ones.
+func inOrderOfClasses(a, b string) int {
+	standard := standardClasses()
+	x, y := slices.Index(standard, a), slices.Index(standard, b)
+	if x < 0 {
+		x = len(standard)
+	}
+	if y < 0 {
+		y = len(standard)
+	}
+	return cmp.Or(cmp.Compare(x, y), strings.Compare(a, b))
+}
+
 func deleteInventories(tx *db.Tx, provider string, rows []inventoryRow) error {
 	var used []string
 	for _, row := range rows {
@@ -198,7 +212,7 @@ func deleteInventories(tx *db.Tx, provider string, rows []inventoryRow) error {
 		}
 	}
 	if len(used) > 0 {
-		slices.Sort(used)
+		slices.SortFunc(used, inOrderOfClasses)
 		return &refusal{inUse, fmt.Sprintf("Inventory for '%s' on resource provider '%s' in use.", strings.Join(used, ", "), provider)}
 	}
 	for _, row := range rows {

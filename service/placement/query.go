@@ -22,6 +22,19 @@ func badQuery(format string, args ...any) *api.Error {
 	return api.BadRequest("Invalid query string parameters: "+format, args...)
 }
 
+// unexpected says that a parameter is not known; where names may have suffixes, it fits none of their patterns.
+func unexpected(r *api.Request, key string) string {
+	if strings.HasSuffix(r.HTTP.URL.Path, "/allocation_candidates") && since(r, granularGroups) {
+		suffix := `([1-9][0-9]*)?$`
+		if since(r, namedGroups) {
+			suffix = `([a-zA-Z0-9_-]{1,64})?$`
+		}
+		return fmt.Sprintf("'%s' does not match any of the regexes: '^member_of%s', '^required%s', '^resources%s'", printable(key), suffix, suffix, suffix) +
+			failedValidating("additionalProperties")
+	}
+	return fmt.Sprintf("Additional properties are not allowed ('%s' was unexpected)", printable(key)) + failedValidating("additionalProperties")
+}
+
 // checkQueryKeys refuses parameters that are not allowed and text that is none.
 func checkQueryKeys(r *api.Request, allowed func(key string) bool) error {
 	for _, key := range slices.Sorted(maps.Keys(r.Query)) {
@@ -31,7 +44,7 @@ func checkQueryKeys(r *api.Request, allowed func(key string) bool) error {
 			}
 		}
 		if !allowed(key) {
-			return badQuery("Additional properties are not allowed ('%s' was unexpected)", printable(key))
+			return badQuery("%s", unexpected(r, key))
 		}
 	}
 	return nil

@@ -139,7 +139,11 @@ func (s *Service) resourceClassRename(ctx context.Context, r *api.Request) (any,
 func (s *Service) resourceClassEnsure(ctx context.Context, r *api.Request) (any, error) {
 	name := namePath(r)
 	if !isCustomName(name) {
-		return nil, api.BadRequest("JSON does not validate: '%s' does not match '^CUSTOM_[A-Z0-9_]+$'", name)
+		why, keyword := "does not match '^CUSTOM_[A-Z0-9_]+$'", "pattern"
+		if len(name) > maxName {
+			why, keyword = "is too long", "maxLength"
+		}
+		return nil, api.BadRequest("JSON does not validate: '%s' %s%s", name, why, failedValidating(keyword))
 	}
 	created, err := s.ensureClass(ctx, r, name)
 	if err != nil {

@@ -97,6 +97,7 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		Service: "placement", Type: "placement", Endpoint: deps.Endpoint, Routes: s.routes(), Versions: versions(),
 		Errors: errorStyle, Schemas: folder(schemaFiles, "schema"), Compiled: deps.Compiled, Policy: policy, Auth: deps.Auth,
 		AuthenticateURI: deps.AuthenticateURI, Log: deps.Log, Metrics: deps.Metrics,
+		Admit: func(_ context.Context, r *api.Request) error { return admitBody(r.HTTP) },
 	}
 	if s.handler, err = api.NewHandler(s.table); err != nil {
 		return nil, err

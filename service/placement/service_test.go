@@ -48,8 +48,13 @@ func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 func serviceOn(t testing.TB, d *db.DB) *placement.Service {
 	t.Helper()
+	return serviceAt(t, d, "http://cloud/placement")
+}
+
+func serviceAt(t testing.TB, d *db.DB, endpoint string) *placement.Service {
+	t.Helper()
 	s, err := placement.New(context.Background(), placement.Deps{
-		DB: d, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Auth: nobody{}, Endpoint: "http://cloud/placement",
+		DB: d, Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Auth: nobody{}, Endpoint: endpoint,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -70,7 +70,11 @@ func readUsageQuery(r *api.Request) (usageQuery, error) {
 	}
 	for key := range r.Query {
 		if value := lastValue(r, key); value == "" || len(value) > maxName {
-			return usageQuery{}, badQuery("'%s' is not between 1 and %d characters long", key, maxName)
+			why, keyword := "short", "minLength"
+			if value != "" {
+				why, keyword = "long", "maxLength"
+			}
+			return usageQuery{}, badQuery("'%s' is too %s%s in '%s'", printable(value), why, failedValidating(keyword), key)
 		}
 	}
 	q := usageQuery{lastValue(r, "project_id"), lastValue(r, "user_id"), lastValue(r, "consumer_type")}
