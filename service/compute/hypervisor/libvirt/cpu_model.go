@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,8 +127,13 @@ func (d *Driver) featuresOf(ctx context.Context, kind, model string) ([]string, 
 	features, err := call(ctx, d.conn, "ask for the features of processors", func(l *rpc.Libvirt) ([]string, error) {
 		return askFeatures(l, kind, model)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, hypervisor.ErrUnavailable), errors.Is(err, hypervisor.ErrClosed), ctx.Err() != nil:
 		return nil, err
+	default: // it cannot on every architecture, and a host is of use without
+		d.config.Log.Warn("libvirt does not tell the features of processors", "model", cmp.Or(model, "host-model"), "error", err)
+		features = []string{}
 	}
 	d.facts.Lock()
 	defer d.facts.Unlock()
