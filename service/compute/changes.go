@@ -120,9 +120,15 @@ func (s *Service) alterServer(tx *db.Tx, c feed.Change, change func(*server)) er
 	if err != nil {
 		return fmt.Errorf("record a change of server %s: %w", c.ID, err)
 	}
+	from := row.Host
 	change(row)
 	if err := updateServer(tx, row); err != nil {
 		return err
+	}
+	if from != row.Host {
+		if err := notePlaces(tx, s.clock.Now(), from, row.Host); err != nil {
+			return err
+		}
 	}
 	after, err := frozen(row, nil)
 	if err != nil {

@@ -153,6 +153,7 @@ func (s *Service) copyOfHosts(ctx context.Context, w *wish) ([]candidate, error)
 		return nil, fmt.Errorf("wait for the scheduler: %w", err)
 	}
 	defer r.turn.Release(1)
+	r.loadsDue.Store(true)
 	if err := r.refresh(ctx, s); err != nil {
 		return nil, err
 	}

@@ -94,6 +94,9 @@ func (s *Service) createSchedule(ctx context.Context, run *createRun) error {
 	}
 	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
+		if err := s.keepCount(tx, d); err != nil {
+			return err
+		}
 		if w.Group != nil {
 			if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
 				return err
@@ -219,6 +222,9 @@ func (s *Service) createSettle(ctx context.Context, run *createRun) error {
 	switch {
 	case order.settled():
 		run.InCommit(func(tx *db.Tx) error {
+			if err := forgetFailures(tx, run.Frame.Host); err != nil {
+				return err
+			}
 			return s.alterServer(tx, s.ofOperation(run.Operation, "create"), func(row *server) {
 				row.VMState, row.PowerState, row.Detail.Fault = vmActive, order.ReportedPower, nil
 				if order.ReportedState == orders.StateStopped { // it ran, and went down by itself since
@@ -231,6 +237,9 @@ func (s *Service) createSettle(ctx context.Context, run *createRun) error {
 	case order.failed() && order.ErrorClass == orders.Fail:
 		return work.Fail(errors.New(order.ErrorMessage))
 	case order.failed() && order.ErrorClass == orders.Elsewhere:
+		if err := s.db.Write(ctx, func(tx *db.Tx) error { return noteFailure(tx, run.Frame.Host) }); err != nil {
+			return err
+		}
 		return s.elsewhere(run, errors.New(order.ErrorMessage))
 	case !up:
 		return s.elsewhere(run, errors.New("the host stopped reporting"))

@@ -119,6 +119,9 @@ func (s *Service) unshelveSchedule(ctx context.Context, run *unshelveRun) error 
 	}
 	run.Frame.Host, run.Frame.ProviderID = d.Chosen, d.providerID
 	run.InCommit(func(tx *db.Tx) error {
+		if err := s.keepCount(tx, d); err != nil {
+			return err
+		}
 		if w.Group != nil {
 			if err := keepGroup(tx, row.ID, d.Chosen); err != nil {
 				return err

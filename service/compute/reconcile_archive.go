@@ -12,7 +12,7 @@ import (
 const keepDeleted = 90 * 24 * time.Hour
 
 // reconcileArchive forgets servers that were deleted long ago and migrations that ended
-// then, decisions that belong to no operation, and what means nothing any more of rate limits, in small transactions.
+// then, decisions that belong to no operation, and what means nothing any more of rate limits and of hosts that got servers, in small transactions.
 func (s *Service) reconcileArchive(ctx context.Context) error {
 	if err := s.forgetStrayPasswords(ctx); err != nil {
 		return err
@@ -34,7 +34,11 @@ func (s *Service) reconcileArchive(ctx context.Context) error {
 				return err
 			}
 			decisions, err := purgeDecisions(tx, before, batch)
-			gone = max(gone, moves, rates, decisions)
+			if err != nil {
+				return err
+			}
+			places, err := purgePlaces(tx, s.clock.Now().Add(-placesKept), batch)
+			gone = max(gone, moves, rates, decisions, places)
 			return err
 		})
 		if err != nil || gone < batch {

@@ -49,6 +49,14 @@ type roster struct {
 	known          hostsAt
 	seen, seenRead time.Time
 
+	// named is the place of a host in hosts, by its name. Loads were read, and all servers counted, at these times.
+	named              map[string]int
+	loadsRead, counted time.Time
+	// loadsDue has loads be read at the next look, whenever they were read.
+	loadsDue atomic.Bool
+	// arriving are servers that got a host and may not be counted there yet, by server.
+	arriving map[string]arrival
+
 	// promised are servers that got a host and have not claimed it yet, by server.
 	promised map[string]promise
 	traits   map[string][]string
@@ -76,7 +84,7 @@ type promise struct {
 
 func newRoster() *roster {
 	return &roster{turn: semaphore.NewWeighted(1), at: map[string]int{}, providers: map[string]provided{}, promised: map[string]promise{}, traits: map[string][]string{},
-		kinds: map[string]*hostKind{}}
+		kinds: map[string]*hostKind{}, named: map[string]int{}, arriving: map[string]arrival{}}
 }
 
 // chooseHost decides where a server is to go and keeps the room for it until claimed or
@@ -116,9 +124,14 @@ func (s *Service) decide(ctx context.Context, serverID string, w *wish) (*decisi
 	}
 	now := s.clock.Now()
 	r.drop(func(server string, p promise) bool { return server == serverID || !now.Before(p.until) })
-	w.aggregateKeys = r.keys
-	d := s.scheduler.decide(r.hosts, w, now)
-	d.wish = w
+	d := r.decide(s, w, now)
+	if d.Chosen == "" && s.scheduler.countsLoads() && r.loadsRead.Before(now) { // a server may just have left a host
+		r.loadsDue.Store(true)
+		if err := r.refresh(ctx, s); err != nil {
+			return nil, err
+		}
+		d = r.decide(s, w, now)
+	}
 	if d.Chosen == "" && !d.hopeful {
 		s.scheduler.advise(&d, r.hosts, now)
 	}
@@ -126,8 +139,17 @@ func (s *Service) decide(ctx context.Context, serverID string, w *wish) (*decisi
 	if d.Chosen != "" && len(d.unchecked) == 0 {
 		r.promised[serverID] = promise{providerID: d.providerID, resources: w.Resources, until: now.Add(claimWithin)}
 		r.hold(d.providerID, w.Resources, 1)
+		r.arrive(serverID, d.Chosen, d.providerID)
 	}
 	return &d, nil
+}
+
+// decide is a decision over the hosts as they are known.
+func (r *roster) decide(s *Service, w *wish, now time.Time) decision {
+	w.aggregateKeys = r.keys
+	d := s.scheduler.decide(r.hosts, w, now)
+	d.wish = w
+	return d
 }
 
 // lock waits for the turn of who has nothing to wait with.
@@ -157,6 +179,9 @@ func (r *roster) drop(over func(server string, p promise) bool) {
 		if over(server, p) {
 			delete(r.promised, server)
 			r.hold(p.providerID, p.resources, -1)
+			if !p.claimed { // one that is claimed is on its way until it is read that it is there
+				r.arrived(server)
+			}
 		}
 	}
 }
@@ -254,6 +279,7 @@ type hostNews struct {
 	signs []hostSign
 	// aggregates are all that there are, when some of them changed.
 	aggregates []aggregate
+	loads      loadNews
 }
 
 // regrouped tells whether aggregates changed.
@@ -279,6 +305,9 @@ func (r *roster) readNews(tx *db.Tx, now time.Time) (n hostNews, err error) {
 	if err == nil && !n.whole && now.Sub(r.seenRead) >= seenEvery {
 		n.signs, err = signsSince(tx, r.seen.Add(-seenOverlap))
 	}
+	if err == nil {
+		n.loads, err = r.readLoads(tx, n.whole, now)
+	}
 	return n, err
 }
 
@@ -294,7 +323,7 @@ func (r *roster) readHosts(ctx context.Context, s *Service) error {
 		return fmt.Errorf("read hosts: %w", err)
 	}
 	if news.whole {
-		r.hosts, r.at = make([]candidate, 0, len(news.rows)), make(map[string]int, len(news.rows))
+		r.hosts, r.at, r.named = make([]candidate, 0, len(news.rows)), make(map[string]int, len(news.rows)), make(map[string]int, len(news.rows))
 	}
 	if news.regrouped(r.known) {
 		r.terms, r.keys = termsOf(news.aggregates), keysOf(news.aggregates)
@@ -305,6 +334,10 @@ func (r *roster) readHosts(ctx context.Context, s *Service) error {
 	for i := range news.rows {
 		r.put(&news.rows[i])
 	}
+	if news.whole {
+		r.recount()
+	}
+	r.takeLoads(&news.loads, now)
 	for i := range news.signs {
 		sign := &news.signs[i]
 		if at, there := r.at[sign.HypervisorID]; there {
@@ -332,9 +365,9 @@ func (r *roster) put(row *host) {
 	if !there {
 		i = len(r.hosts)
 		r.hosts = append(r.hosts, candidate{})
-		r.at[row.HypervisorID] = i
+		r.at[row.HypervisorID], r.named[row.Name] = i, i
 	}
-	r.hosts[i] = candidate{name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
+	r.hosts[i] = candidate{load: r.hosts[i].load, name: row.Name, zone: row.Zone, providerID: row.HypervisorID, forcedDown: row.ForcedDown, disabled: row.Disabled,
 		hostName: row.Facts.HostName, terms: r.terms[row.Name], seen: row.LastSeen, downAt: row.DownAt, archs: r.intern(archsOf(&row.Facts)), kind: r.kindOf(&row.Facts), hash: hashOf(row.Name), nodes: nodesOf(&row.Facts)}
 	r.hosts[i].ip, _ = netip.ParseAddr(row.Facts.HostIP) // one that cannot be read is near nothing
 	r.note(row.LastSeen)

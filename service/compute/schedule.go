@@ -159,6 +159,8 @@ type decision struct {
 	providerID string
 	// unchecked are the best hosts when the chosen one has yet to be asked about.
 	unchecked []checkedHost
+	// mostServers is how many servers the chosen host may have; nil: any number.
+	mostServers *int64
 	// wish is what was asked for.
 	wish *wish
 	// hopeful is true when a host that was there a short while ago may come back.
@@ -194,6 +196,9 @@ func (sc *scheduler) decide(hosts []candidate, w *wish, now time.Time) decision 
 	p.best = sc.rank(q, b)
 	d := p.decision(scales)
 	d.unchecked = sc.toCheck(w, p.best)
+	if len(p.best) > 0 {
+		d.mostServers = sc.mostServers(p.best[0].host)
+	}
 	return d
 }
 

@@ -335,12 +335,17 @@ func userDataOf(tx *db.Tx, ids []string) (map[string]string, error) {
 
 // markServerDeleted turns the row into the memory of a deleted server.
 func markServerDeleted(tx *db.Tx, id string, now time.Time) error {
+	from := ""
 	err := changeServer(tx, id, func(row *server) {
+		from = row.Host
 		row.VMState, row.DeletedAt, row.UpdatedAt, row.PowerState = vmDeleted, now, now, powerNone
 		row.NICs, row.Detail.Seed, row.Detail.Files, row.Detail.PlainPass, row.Detail.Rescue = nil, nil, nil, "", nil
 		row.Detail.PlainNewPass, row.Detail.Password = "", ""
 	})
 	if err != nil {
+		return err
+	}
+	if err := notePlaces(tx, now, from); err != nil {
 		return err
 	}
 	for _, text := range []string{

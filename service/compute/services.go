@@ -205,6 +205,9 @@ func (s *Service) serviceDelete(ctx context.Context, r *api.Request) (any, error
 		if err := leaveAggregates(tx, gone.Name); err != nil {
 			return err
 		}
+		if err := forgetFailures(tx, gone.Name); err != nil {
+			return err
+		}
 		if err := abandonProvider(tx, &gone); err != nil {
 			return err
 		}
