@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"virga/core/api"
 	"virga/core/pki"
@@ -42,7 +43,8 @@ func (cl *cloud) openDrivers() (drivers, error) {
 	if err != nil {
 		return drivers{}, err
 	}
-	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket, CPUs: processors})
+	virt, err := libvirt.New(libvirt.Config{Dir: guests, Clock: cl.clock, Log: cl.log, Socket: cl.conf.LibvirtSocket, CPUs: processors,
+		MemoryPeriod: max(cl.conf.MemoryStatsPeriod, time.Nanosecond)}) // 0 says never here, and nothing to the driver
 	if err != nil {
 		return drivers{}, err
 	}

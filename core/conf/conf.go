@@ -72,6 +72,8 @@ type Config struct {
 
 	// ResumeGuests is nova's resume_guests_state_on_host_boot.
 	ResumeGuests bool `name:"resume-guests-state-on-host-boot" env:"VIRGA_RESUME_GUESTS_STATE_ON_HOST_BOOT" help:"Start guests of this node again that ran when the machine, or this program, went down; default: they are left off."`
+	// MemoryStatsPeriod is nova's mem_stats_period_seconds.
+	MemoryStatsPeriod time.Duration `name:"memory-stats-period" env:"VIRGA_MEMORY_STATS_PERIOD" default:"10s" help:"How often guests of this node tell how much memory they use, in whole seconds; 0s: they have no memory balloon."`
 
 	ExternalCIDR string `name:"external-cidr" env:"VIRGA_EXTERNAL_CIDR" default:"172.24.4.0/24" help:"Addresses of the external network 'public' that a fresh cloud gets."`
 	PrivateCIDR  string `name:"private-cidr" env:"VIRGA_PRIVATE_CIDR" default:"10.0.0.0/24" help:"Addresses of the network 'private' that a fresh cloud gets."`

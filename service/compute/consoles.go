@@ -88,6 +88,9 @@ func (s *Service) newConsole(ctx context.Context, r *api.Request, row *server, p
 	if !known {
 		return "", api.BadRequest("Invalid console type %s", name)
 	}
+	if kind == console.Display && row.Detail.Image.Properties["hw_video_model"] == "none" {
+		return "", api.BadRequest("Unavailable console type %s.", name)
+	}
 	token := s.clock.ID()
 	err := s.db.Write(ctx, func(tx *db.Tx) error {
 		now, err := findServer(tx, row.ID)

@@ -17,7 +17,7 @@ type asked struct {
 // two do not contradict each other. It is asked wherever one of them is chosen, and is a 400 in nova's words.
 func checkGuest(flavor *flavorSnapshot, image *imageSnapshot) error {
 	a := asked{flavor, image}
-	for _, check := range []func(asked) error{checkImageProperties, checkDisks, checkCPUs} {
+	for _, check := range []func(asked) error{checkImageProperties, checkDevices, checkSecrets, checkDisks, checkCPUs} {
 		if err := check(a); err != nil {
 			return err
 		}

@@ -184,12 +184,15 @@ func operationTopic(id string) string { return "compute.operation." + id }
 // guestBody describes a server's guest to its host.
 func guestBody(row *server) orders.GuestOrder {
 	flavor, image := row.Detail.Flavor, row.Detail.Image
+	shape := asked{&flavor, &image}
+	devices, _ := devicesOf(shape) // what is wrong was refused when flavor and image were chosen
 	body := orders.GuestOrder{
 		Name: row.Name, HostName: row.HostName, NICs: []orders.NIC{},
 		Flavor: orders.Flavor{Name: flavor.Name, VCPUs: flavor.VCPUs, MemoryMiB: flavor.MemoryMiB, RootGiB: guestRootGiB(row),
 			EphemeralGiB: flavor.Ephemeral, SwapMiB: guestSwapMiB(row)},
 		Hints: orders.Hints{Machine: image.Properties["hw_machine_type"], CPUModel: image.Properties["hw_cpu_model"],
 			DiskBus: image.Properties["hw_disk_bus"], Agent: hasGuestAgent(image.Properties)},
+		Devices: devices,
 		Metadata: orders.Metadata{FlavorName: flavor.Name, ImageID: row.ImageID, ProjectID: row.ProjectID, ProjectName: row.Detail.ProjectName,
 			UserID: row.UserID, UserName: row.Detail.UserName, CreatedAt: row.CreatedAt},
 	}
@@ -207,10 +210,10 @@ func guestBody(row *server) orders.GuestOrder {
 		body.Rescue = &orders.Rescue{Image: orderedImage(rescue.ImageID, &rescue.Image), Device: rescue.Image.Properties["hw_rescue_device"],
 			Bus: rescue.Image.Properties["hw_rescue_bus"], Kernel: kernelOf(&rescue.Image)}
 	}
-	inbound, outbound, _ := asked{&flavor, &image}.bandwidths() // they were checked when the flavor was chosen
+	inbound, outbound, _ := shape.bandwidths() // they were checked when the flavor was chosen
 	for _, n := range row.NICs {
 		body.NICs = append(body.NICs, orders.NIC{PortID: n.PortID, NetworkID: n.NetworkID, MAC: n.MAC, Tap: tapName(n.PortID),
-			MTU: n.MTU, Model: image.Properties["hw_vif_model"], Inbound: inbound, Outbound: outbound})
+			MTU: n.MTU, Model: shape.vifModel(), Inbound: inbound, Outbound: outbound})
 	}
 	return body
 }

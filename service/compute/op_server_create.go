@@ -123,6 +123,7 @@ func wishOf(row *server) *wish {
 		}
 	}
 	w.addCPUTraits()
+	w.Required = append(w.Required, traitsFor(asked{&row.Detail.Flavor, &row.Detail.Image})...)
 	slices.Sort(w.Required)
 	slices.Sort(w.Forbidden)
 	return w

@@ -124,16 +124,25 @@ func reservedMemoryOf(f orders.Host) int64 {
 	return min(reservedMemory, f.MemoryMiB/8)
 }
 
-// traitsOf are the standard traits (os_traits) that a host's facts tell of.
+// traitsOfBefore are those of hosts with agents that state none: what these can give guests.
+const traitsOfBefore = `COMPUTE_STORAGE_BUS_IDE COMPUTE_STORAGE_BUS_SATA COMPUTE_STORAGE_BUS_VIRTIO COMPUTE_NET_VIF_MODEL_E1000 COMPUTE_NET_VIF_MODEL_E1000E
+	COMPUTE_NET_VIF_MODEL_RTL8139 COMPUTE_NET_VIF_MODEL_VIRTIO`
+
+// traitsOf are the standard traits (os_traits) that a host's facts tell of, and those that it states.
 func traitsOf(f orders.Host) []string {
-	traits := []string{"COMPUTE_NODE", "COMPUTE_DEVICE_TAGGING", "COMPUTE_NET_ATTACH_INTERFACE"}
+	traits := append([]string{"COMPUTE_NODE", "COMPUTE_DEVICE_TAGGING", "COMPUTE_NET_ATTACH_INTERFACE"}, f.Traits...)
+	if len(f.Traits) == 0 {
+		traits = append(traits, strings.Fields(traitsOfBefore)...)
+	}
 	arch := map[string]string{"x86_64": "HW_ARCH_X86_64", "aarch64": "HW_ARCH_AARCH64", "i686": "HW_ARCH_I686", "ppc64le": "HW_ARCH_PPC64LE",
 		"s390x": "HW_ARCH_S390X", "riscv64": "HW_ARCH_RISCV64"}
 	if trait := arch[canonicalArch(f.CPU.Arch)]; trait != "" {
 		traits = append(traits, trait)
 	}
 	traits = append(traits, "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_QCOW2")
-	return append(traits, cpuTraits(f.CPUs)...)
+	traits = append(traits, cpuTraits(f.CPUs)...)
+	slices.Sort(traits)
+	return slices.Compact(traits)
 }
 
 // ReportedTrait tells whether a trait is of the families that hosts report; others are for operators to set.

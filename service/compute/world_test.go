@@ -37,6 +37,7 @@ type provider struct {
 	name       string
 	inventory  map[string]compute.Inventory
 	aggregates []string
+	traits     []string
 }
 
 func newWorld() *world {
@@ -266,14 +267,14 @@ func (w networks) SecurityGroups(ctx context.Context, project string) ([]compute
 
 type placement struct{ *world }
 
-func (w placement) EnsureProvider(ctx context.Context, id, name string, inventory map[string]compute.Inventory, _ []string) error {
+func (w placement) EnsureProvider(ctx context.Context, id, name string, inventory map[string]compute.Inventory, traits []string) error {
 	leave, err := w.enter(ctx, "provider")
 	defer leave()
 	if err == nil {
 		if w.providers[id] == nil {
 			w.providers[id] = &provider{}
 		}
-		w.providers[id].name, w.providers[id].inventory = name, inventory
+		w.providers[id].name, w.providers[id].inventory, w.providers[id].traits = name, inventory, traits
 	}
 	return err
 }
@@ -324,7 +325,7 @@ func (w placement) Changes(ctx context.Context, _ string) (compute.ProviderChang
 	}
 	changes := compute.ProviderChanges{Whole: true}
 	for id := range w.providers {
-		changes.Providers = append(changes.Providers, compute.Provider{ID: id, Resources: w.resources(id, "")})
+		changes.Providers = append(changes.Providers, compute.Provider{ID: id, Traits: w.providers[id].traits, Resources: w.resources(id, "")})
 	}
 	return changes, nil
 }

@@ -72,7 +72,8 @@ func (a *Agent) mayBring(serverID, host, secret string) (*guest, int64) {
 func (a *Agent) refuse(w http.ResponseWriter, g *guest, what string, err error) {
 	a.cfg.Log.Warn(what, "host", a.cfg.Host, "server", g.id, "error", err)
 	status, text := http.StatusServiceUnavailable, "not now"
-	for sentinel, answer := range map[error]int{hypervisor.ErrUnfit: http.StatusUnprocessableEntity, hypervisor.ErrInvalid: http.StatusBadRequest,
+	for sentinel, answer := range map[error]int{hypervisor.ErrUnfit: http.StatusUnprocessableEntity, hypervisor.ErrUnsupported: http.StatusUnprocessableEntity,
+		hypervisor.ErrInvalid:  http.StatusBadRequest,
 		hypervisor.ErrNotFound: http.StatusNotFound} {
 		if errors.Is(err, sentinel) {
 			status, text = answer, sentinel.Error()

@@ -287,7 +287,7 @@ func (g *guest) ensure(ctx context.Context, order orders.GuestOrder) error {
 		VCPUs: order.Flavor.VCPUs, MemoryMiB: order.Flavor.MemoryMiB, RootGiB: order.Flavor.RootGiB,
 		EphemeralGiB: order.Flavor.EphemeralGiB, SwapMiB: order.Flavor.SwapMiB,
 		Edition: order.Edition, KeepEdition: order.KeepEdition, PreserveEphemeral: order.PreserveEphemeral,
-		Hints: hypervisor.Hints(order.Hints), CPUs: order.CPUs, StopGrace: time.Duration(order.StopGraceSeconds) * time.Second,
+		Hints: hypervisor.Hints(order.Hints), Devices: hypervisor.Devices(order.Devices), CPUs: order.CPUs, StopGrace: time.Duration(order.StopGraceSeconds) * time.Second,
 		Metadata: hypervisor.Metadata{
 			FlavorName: order.Metadata.FlavorName, ProjectID: order.Metadata.ProjectID, ProjectName: order.Metadata.ProjectName,
 			UserID: order.Metadata.UserID, UserName: order.Metadata.UserName, CreatedAt: order.Metadata.CreatedAt,

@@ -182,7 +182,7 @@ func (a *Agent) describeHost(ctx context.Context) (orders.Host, error) {
 			Topology: orders.CPUTopology(facts.CPU.Topology), MaxPhysAddr: facts.CPU.MaxPhysAddr},
 		CPUs: facts.CPUs,
 	}
-	host.TransferURL, host.Shares = a.cfg.TransferURL, a.cfg.Shares
+	host.TransferURL, host.Shares, host.Traits = a.cfg.TransferURL, a.cfg.Shares, facts.Traits
 	for _, kind := range facts.Supported {
 		host.Supported = append(host.Supported, orders.Guest(kind))
 	}
@@ -225,8 +225,10 @@ func explain(err error) *orders.Error {
 		return &orders.Error{Class: orders.Fail, Message: "The image of the server is not there any more."}
 	case errors.Is(err, hypervisor.ErrImageCorrupt):
 		return &orders.Error{Class: orders.Fail, Message: "The image's data does not match its checksum."}
+	case errors.Is(err, hypervisor.ErrUnsupported):
+		return &orders.Error{Class: orders.Elsewhere, Message: "The host cannot run this server: " + cause(err, hypervisor.ErrUnsupported) + "."}
 	case errors.Is(err, hypervisor.ErrInvalid):
-		return &orders.Error{Class: orders.Fail, Message: "The hypervisor cannot run this server: " + cause(err) + "."}
+		return &orders.Error{Class: orders.Fail, Message: "The hypervisor cannot run this server: " + cause(err, hypervisor.ErrInvalid) + "."}
 	case errors.As(err, &short):
 		return &orders.Error{Class: orders.Elsewhere, Message: "The host has no room for the server's processors and memory: " + short.Error() + "."}
 	case errors.Is(err, hypervisor.ErrNoRoom):
@@ -249,11 +251,11 @@ func explain(err error) *orders.Error {
 	return &orders.Error{Class: orders.Retry, Message: "The hypervisor did not carry out the order."}
 }
 
-// cause is the part of an ErrInvalid that names the mistake.
-func cause(err error) string {
+// cause is the part of an error that names the mistake: what follows on its kind.
+func cause(err, kind error) string {
 	text := err.Error()
-	if i := strings.LastIndex(text, hypervisor.ErrInvalid.Error()+": "); i >= 0 {
-		return text[i+len(hypervisor.ErrInvalid.Error())+2:]
+	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
+		return text[i+len(kind.Error())+2:]
 	}
 	return "the request is invalid"
 }

@@ -34,12 +34,15 @@ var errSourceLost = errors.New("the host that has the disks cannot be reached")
 // errSourceRefused says that a source will not send.
 var errSourceRefused = errors.New("the host that has the disks does not send them")
 
+// maxVariables is more than the variables of any firmware take, in bytes.
+const maxVariables = 64 << 20
+
 // adopt has the guest's disks fetched from the host that has them, unless they are here.
 func (g *guest) adopt(ctx context.Context, from *orders.Receive, want hypervisor.Guest) error {
 	if g.agent.cfg.Transfers == nil || from.URL == "" {
 		return fmt.Errorf("fetch disks of guest %s from %s: %w", g.id, from.FromHost, errSourceLost)
 	}
-	limits := map[hypervisor.Disk]int64{hypervisor.DiskRoot: maxFile(rootBytes(want))}
+	limits := map[hypervisor.Disk]int64{hypervisor.DiskRoot: maxFile(rootBytes(want)), hypervisor.DiskVariables: maxVariables}
 	for n, disk := range want.EphemeralDisks() {
 		limits[hypervisor.EphemeralDisk(n)] = maxFile(disk.GiB * hypervisor.GiB)
 	}

@@ -95,6 +95,9 @@ func (guest Guest) HasRoot() bool { return guest.Image != nil || guest.RootGiB >
 // OwnDisks names the disks that belong to the guest alone; the root disk is the last one.
 func (guest Guest) OwnDisks() []Disk {
 	var disks []Disk
+	if guest.Devices.Firmware == "uefi" && !guest.Devices.Stateless {
+		disks = append(disks, DiskVariables)
+	}
 	for n := range guest.EphemeralDisks() {
 		disks = append(disks, EphemeralDisk(n))
 	}

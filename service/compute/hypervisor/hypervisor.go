@@ -81,7 +81,7 @@ type Driver interface {
 	// otherwise. A dedicated processor of the host belongs to one guest at a time, over restarts of the driver, too.
 	//
 	// Errors: ErrStale when guest.Generation is older than seen, or not newer than that of its removal; ErrImageMissing;
-	// ErrDeviceMissing naming the tap; ErrInvalid; ErrNoSpace; ErrNoRoom; ErrUnavailable. After an error the guest may exist in part: a repeat
+	// ErrDeviceMissing naming the tap; ErrUnsupported naming what the host lacks; ErrInvalid; ErrNoSpace; ErrNoRoom; ErrUnavailable. After an error the guest may exist in part: a repeat
 	// completes it, RemoveGuest clears it away.
 	EnsureGuest(ctx context.Context, guest Guest) error
 
@@ -184,6 +184,7 @@ const (
 	DiskRoot      Disk = "root"
 	DiskEphemeral Disk = "ephemeral"
 	DiskSwap      Disk = "swap"
+	DiskVariables Disk = "variables" // of UEFI firmware
 	DiskBase      Disk = "base"
 )
 
@@ -222,6 +223,7 @@ type Guest struct {
 	ConfigDrive  []byte // an ISO 9660 image; nil: none. It may hold secrets
 	NICs         []NIC
 	Hints        Hints
+	Devices      Devices
 	Storage      Storage
 	Kernel       *Kernel // nil: the guest starts from what its disks hold
 	Metadata     Metadata
@@ -246,7 +248,7 @@ type NIC struct {
 	MAC    string
 	Tap    string // device name, at most 15 bytes
 	MTU    int    // bytes; 0: the device's default
-	Model  string // "" or "virtio", "e1000", "e1000e", "rtl8139"
+	Model  string // "": virtio; the words of the image property hw_vif_model
 	// Inbound is what the guest gets, Outbound what it sends. A change holds from the guest's next start.
 	Inbound, Outbound Bandwidth
 }
@@ -303,7 +305,8 @@ type Facts struct {
 	DomainTypeReason  string // the evidence in words
 	Supported         []SupportedGuest
 	// CPUs are the host's processors and memory by NUMA nodes, and what guests have of them.
-	CPUs *cpus.Host
+	CPUs   *cpus.Host
+	Traits []string // what guests can have here, in the names of os_traits, sorted
 }
 
 // CPUInfo describes the host's processor, as the hypervisors API shows it.

@@ -1,8 +1,10 @@
 package hypervisor
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -81,7 +83,7 @@ func (guest Guest) Check() error {
 	if err := guest.Hints.check(guest.ID); err != nil {
 		return err
 	}
-	if err := guest.checkStorage(); err != nil {
+	if err := errors.Join(guest.checkStorage(), guest.Devices.check(guest.ID)); err != nil {
 		return err
 	}
 	if err := guest.Rescue.check(guest.ID); err != nil {
@@ -160,8 +162,7 @@ func (nic NIC) check() error {
 			return err
 		}
 	}
-	switch nic.Model {
-	case "", "virtio", "e1000", "e1000e", "rtl8139":
+	if nic.Model == "" || slices.Contains(vifModels, nic.Model) {
 		return nil
 	}
 	return fmt.Errorf("%w: port %s has interface model %q", ErrInvalid, nic.PortID, nic.Model)

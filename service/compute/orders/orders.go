@@ -43,6 +43,8 @@ type Host struct {
 	Supported    []Guest `json:"supported_guests"`
 	// CPUs are its processors and memory by NUMA nodes, and what guests have of them; nil: the agent is too old to tell.
 	CPUs *cpus.Host `json:"cpus,omitempty"`
+	// Traits are what the host can do, in the names of os_traits.
+	Traits []string `json:"traits,omitempty"`
 	// AgentVersion is the version of the agent's program.
 	AgentVersion string `json:"agent_version"`
 	// TransferURL is where other hosts fetch the disks of guests from this one; empty: nowhere.
@@ -154,6 +156,7 @@ type GuestOrder struct {
 	// order is Settled.
 	ConfigDrive *ConfigDrive `json:"config_drive,omitempty"`
 	Hints       Hints        `json:"hints"`
+	Devices     Devices      `json:"devices,omitzero"`
 	Storage     Storage      `json:"storage,omitzero"`
 	// Kernel is there when the guest starts from a kernel outside of its disks.
 	Kernel *Kernel `json:"kernel,omitempty"`

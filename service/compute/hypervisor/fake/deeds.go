@@ -87,7 +87,10 @@ func (d *Driver) Diagnose(ctx context.Context, id string) (hypervisor.Diagnostic
 			meters.NICs = append(meters.NICs, hypervisor.NICMeter{Tap: nic.Tap, MAC: nic.MAC, RxOctets: 100 * seconds, RxPackets: seconds,
 				TxOctets: 80 * seconds, TxPackets: seconds})
 		}
-		for range r.Disks {
+		for disk := range r.Disks {
+			if disk == hypervisor.DiskVariables {
+				continue
+			}
 			meters.Disks = append(meters.Disks, hypervisor.DiskMeter{Name: "vd" + string(rune('a'+len(meters.Disks))), ReadBytes: 4096 * seconds,
 				ReadRequests: seconds, WriteBytes: 512 * seconds, WriteRequests: seconds})
 		}

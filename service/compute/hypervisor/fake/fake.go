@@ -180,6 +180,7 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 			DomainType: "fake", DomainTypeReason: "guests are simulated",
 			Supported: []hypervisor.SupportedGuest{{Arch: "x86_64", Type: "fake", Mode: "hvm"}},
 			CPUs:      d.usedCPUs(),
+			Traits:    traits(),
 		}
 		return nil
 	})

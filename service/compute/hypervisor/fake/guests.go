@@ -34,6 +34,11 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 }
 
 func (d *Driver) ensure(guest hypervisor.Guest) error {
+	if guest.Power != hypervisor.PowerPrepared { // disks need no devices
+		if err := fits(guest); err != nil {
+			return err
+		}
+	}
 	if guest.CPUs != nil || d.hasPlace(guest.ID) {
 		d.placing.Lock()
 		defer d.placing.Unlock()

@@ -74,6 +74,9 @@ func (v *viewers) close() {
 
 // OpenDisplay implements hypervisor.Driver.
 func (d *Driver) OpenDisplay(ctx context.Context, id string) (io.ReadWriteCloser, error) {
+	if r := d.lookup(id); r != nil && r.Guest.Devices.Video == "none" {
+		return nil, fmt.Errorf("open display: %w: simulated guest %s has none", hypervisor.ErrNotFound, id)
+	}
 	return d.openViewer(ctx, "OpenDisplay", id, false, func(r *record, conn net.Conn) {
 		screen{name: hostName(r) + " (simulated)"}.serve(conn)
 	})

@@ -325,6 +325,7 @@ func likeRunning(wanted, live *libvirtxml.Domain) error {
 	wanted.VCPU.Value, wanted.VCPU.Current = live.VCPU.Value, live.VCPU.Current // which of the host's they are on is this host's own
 	to, from := wanted.Devices, live.Devices
 	to.Controllers, to.Videos, to.MemBalloon, to.Watchdogs = from.Controllers, from.Videos, from.MemBalloon, from.Watchdogs
+	to.Sounds, to.IOMMUs = from.Sounds, from.IOMMUs
 	to.Inputs = nil
 	for _, input := range from.Inputs {
 		to.Inputs = append(to.Inputs, libvirtxml.DomainInput{Type: input.Type, Bus: input.Bus, Model: input.Model, Address: input.Address, Alias: input.Alias})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,6 +44,7 @@ func Check(ctx context.Context, config Config) []Finding {
 		checkProgram(ctx, "qemu-img", config.QEMUImg, "apt-get install qemu-utils"),
 		checkProgram(ctx, "prlimit", "prlimit", "apt-get install util-linux"),
 		checkMaker("mke2fs", Warn, "apt-get install e2fsprogs"), checkMaker("mkfs.vfat", Warn, "apt-get install dosfstools"),
+		checkFirmware(firmwareDirs()),
 		checkSocket("virtlogd", filepath.Join(filepath.Dir(config.Socket), "virtlogd-sock"),
 			"start virtlogd (systemctl start virtlogd.socket, or virtlogd -d); it keeps the guests' console logs"))
 	if config.Dir != "" {
@@ -109,6 +111,20 @@ func checkKVM(ctx context.Context, config Config) Finding {
 	}
 	return Finding{Name: "KVM", Level: Warn, Detail: kind.reason,
 		Mend: "guests work but are slow; enable virtualisation in the firmware, or nested virtualisation where this is itself a guest"}
+}
+
+// checkFirmware warns when there is none for guests that start from UEFI.
+func checkFirmware(dirs []string) Finding {
+	all, err := readDescriptors(dirs)
+	if err == nil {
+		for i := range all {
+			if slices.Contains(all[i].Interfaces, "uefi") {
+				return Finding{Name: "UEFI", Level: OK, Detail: all[i].Mapping.Executable.Filename}
+			}
+		}
+		err = fmt.Errorf("no descriptor in %s", strings.Join(dirs, ", "))
+	}
+	return Finding{Name: "UEFI", Level: Warn, Detail: err.Error(), Mend: "apt-get install ovmf; without it guests start from a BIOS alone"}
 }
 
 func checkSocket(name, path, mend string) Finding {

@@ -24,10 +24,12 @@ type definition struct {
 	hasRoot  bool
 	drive    bool // a config drive is attached
 
-	cpus      CPUConfig
-	model     string          // of the processor, where the configuration names models
-	confined  cpus.Set        // the host's processors for guests that share, if they are set apart
-	placement *cpus.Placement // of the guest's NUMA nodes; nil: it has none
+	cpus         CPUConfig
+	model        string          // of the processor, where the configuration names models
+	confined     cpus.Set        // the host's processors for guests that share, if they are set apart
+	placement    *cpus.Placement // of the guest's NUMA nodes; nil: it has none
+	firmware     *firmware       // nil: the board's own
+	memoryPeriod uint            // how often a guest tells how much memory it uses, in seconds; 0: never, and there is no balloon
 
 	rescueBase string // the cached image beneath the rescue disk, absolute; "": the guest is not rescued
 
@@ -71,6 +73,7 @@ func (def definition) domain() libvirtxml.Domain {
 		Devices: def.devices(),
 	}
 	def.bootKernel(domain.OS)
+	def.furnish(&domain)
 	return domain
 }
 
@@ -150,8 +153,6 @@ func (def definition) devices() *libvirtxml.DomainDeviceList {
 		Graphics: []libvirtxml.DomainGraphic{{VNC: &libvirtxml.DomainGraphicVNC{
 			Listeners: []libvirtxml.DomainGraphicListener{{Socket: &libvirtxml.DomainGraphicListenerSocket{}}},
 		}}},
-		Videos:     []libvirtxml.DomainVideo{{Model: libvirtxml.DomainVideoModel{Type: "vga"}}},
-		MemBalloon: &libvirtxml.DomainMemBalloon{Model: "virtio"},
 		RNGs: []libvirtxml.DomainRNG{{Model: "virtio", Backend: &libvirtxml.DomainRNGBackend{
 			Random: &libvirtxml.DomainRNGBackendRandom{Device: "/dev/urandom"}}}},
 	}
@@ -159,7 +160,7 @@ func (def definition) devices() *libvirtxml.DomainDeviceList {
 		devices.Channels = []libvirtxml.DomainChannel{agentChannel()}
 	}
 	for _, nic := range def.guest.NICs {
-		devices.Interfaces = append(devices.Interfaces, interfaceOf(nic))
+		devices.Interfaces = append(devices.Interfaces, interfaceFor(def.guest, def.kind, nic))
 	}
 	return devices
 }

@@ -43,7 +43,7 @@ func sampleGuest() hypervisor.Guest {
 
 func sampleDefinition() definition {
 	return definition{guest: sampleGuest(), kind: "qemu", arch: "x86_64", cache: "none", dir: "/srv/virga/guests/" + guestID,
-		base: "/srv/virga/" + imageFile(*sampleImage()), baseType: "qcow2", hasRoot: true, drive: true}
+		base: "/srv/virga/" + imageFile(*sampleImage()), baseType: "qcow2", hasRoot: true, drive: true, memoryPeriod: 10}
 }
 
 func TestDefinitionGolden(t *testing.T) {
@@ -73,6 +73,23 @@ func TestDefinitionGolden(t *testing.T) {
 			def.confined, def.guest.NICs = cpus.Of(0, 1, 2, 7), nil
 			def.cpus = CPUConfig{Mode: "none"}
 			def.guest.CPUs = &cpus.Wish{VCPUs: 2, Topology: cpus.Topology{Sockets: 1, Cores: 2, Threads: 1}}
+		},
+		"devices": func(def *definition) {
+			def.guest.Hints.Machine = "q35"
+			def.guest.Devices = hypervisor.Devices{BootMenu: true, Video: "virtio", VideoMiB: 32, RNGBytes: 1024, RNGPeriod: 500, Watchdog: "reset",
+				Pointer: "usb", Keyboard: "virtio", SerialPorts: 3, Sound: "ich9", USB: "nec-xhci", HPET: true, PackedRing: true,
+				IOMMU: "auto", Firmware: "uefi"}
+			def.firmware = &firmware{Code: "/usr/share/OVMF/CODE.fd", Variables: "/usr/share/OVMF/VARS.fd"}
+		},
+		"windows": func(def *definition) {
+			def.kind, def.guest.Hints.Machine, def.memoryPeriod = "kvm", "pc-q35-7.2", 0
+			def.guest.Devices = hypervisor.Devices{Windows: true, HideHypervisor: true, Video: "none", NoRNG: true, IOMMU: "intel", Firmware: "uefi",
+				SecureBoot: "required"}
+			def.firmware = &firmware{Code: "/usr/share/OVMF/CODE.secboot.fd", Variables: "/usr/share/OVMF/VARS.ms.fd", SMM: true, Secure: true}
+		},
+		"stateless": func(def *definition) {
+			def.guest.Devices = hypervisor.Devices{Firmware: "uefi", Stateless: true, Sound: "usb"}
+			def.firmware = &firmware{Code: "/usr/share/OVMF/CODE.fd"}
 		},
 	}
 	for name, change := range cases {

@@ -31,6 +31,10 @@ type Config struct {
 	URI       string        // default qemu:///system
 	StopGrace time.Duration // default for guests that name none: 60s, as nova's shutdown_timeout
 
+	// MemoryPeriod is how often guests tell how much memory they use, whole seconds; default: 10s, as nova's mem_stats_period_seconds. With
+	// less than a second they have no memory balloon.
+	MemoryPeriod time.Duration
+
 	// DomainType is "kvm" or "qemu"; default: found out by trial.
 	DomainType string
 	CPUs       CPUConfig
@@ -43,6 +47,7 @@ func (c *Config) setDefaults() {
 	c.Socket = cmp.Or(c.Socket, "/run/libvirt/libvirt-sock")
 	c.URI = cmp.Or(c.URI, "qemu:///system")
 	c.StopGrace = cmp.Or(c.StopGrace, time.Minute)
+	c.MemoryPeriod = cmp.Or(c.MemoryPeriod, 10*time.Second)
 	c.QEMU = cmp.Or(c.QEMU, "qemu-system-"+machineArch())
 	c.QEMUImg = cmp.Or(c.QEMUImg, "qemu-img")
 	if c.Log == nil {
@@ -71,6 +76,9 @@ type Driver struct {
 	// features are those of guests' processors, in libvirt's names, by their models; guarded by facts.
 	features map[string][]string
 	places   places
+
+	abilities    *abilities // as found out last; guarded by facts
+	firmwareDirs []string
 }
 
 var _ hypervisor.Driver = (*Driver)(nil)
@@ -88,7 +96,7 @@ func New(config Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open libvirt driver: %w", err)
 	}
-	d := &Driver{config: config, layout: layout, cache: layout.cacheMode()}
+	d := &Driver{config: config, layout: layout, cache: layout.cacheMode(), firmwareDirs: firmwareDirs()}
 	if err := d.recall(); err != nil {
 		layout.close()
 		return nil, fmt.Errorf("open libvirt driver: %w", err)

@@ -88,7 +88,7 @@ func (d *Driver) setAside(guest hypervisor.Guest, kept *manifest) (*manifest, er
 
 // editionFiles are the disks that belong to an edition; those that a guest has not are passed over.
 func editionFiles(preserveEphemeral bool) []string {
-	names := []string{rootDisk, swapDisk}
+	names := []string{rootDisk, swapDisk, variablesFile}
 	for n := 0; n < hypervisor.MaxEphemerals && !preserveEphemeral; n++ {
 		names = append(names, ephemeralFile(n))
 	}

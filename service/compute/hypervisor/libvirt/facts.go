@@ -59,14 +59,22 @@ func (d *Driver) Facts(ctx context.Context) (hypervisor.Facts, error) {
 	if err != nil {
 		return hypervisor.Facts{}, fmt.Errorf("share out the host's processors: %w", err)
 	}
+	can, err := d.findAbilities(ctx)
+	if err != nil {
+		return hypervisor.Facts{}, err
+	}
+	traits, err := d.traits(can)
+	if err != nil {
+		return hypervisor.Facts{}, err
+	}
 	return hypervisor.Facts{
 		HostName: answers.name, HypervisorType: answers.kind, HypervisorVersion: int(answers.version),
 		VCPUs: len(host.Shared) + len(host.Dedicated), MemoryMiB: memory >> 20,
 		LocalDiskGiB: size / hypervisor.GiB, LocalDiskFreeGiB: free / hypervisor.GiB,
 		CPU:        cpuInfo(answers),
 		DomainType: kind.name, DomainTypeReason: kind.reason,
-		Supported: supported(answers.caps, kind.name),
-		CPUs:      host,
+		Supported: supported(answers.caps, kind.name), Traits: traits,
+		CPUs: host,
 	}, nil
 }
 

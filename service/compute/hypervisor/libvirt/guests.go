@@ -62,7 +62,7 @@ func (d *Driver) EnsureGuest(ctx context.Context, guest hypervisor.Guest) error 
 	if err := d.ensureRescueDisk(ctx, guest, before); err != nil {
 		return err
 	}
-	domain, err := d.define(ctx, guest, kept, present)
+	domain, err := d.define(ctx, guest, kept, present, isActive(power))
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,18 @@ func isActive(power hypervisor.PowerState) bool {
 }
 
 // define gives libvirt the guest's definition, unless it has that one. For a running guest it holds from the next start.
-func (d *Driver) define(ctx context.Context, guest hypervisor.Guest, kept *manifest, present *rpc.Domain) (rpc.Domain, error) {
+func (d *Driver) define(ctx context.Context, guest hypervisor.Guest, kept *manifest, present *rpc.Domain, active bool) (rpc.Domain, error) {
 	def, err := d.definition(ctx, guest, kept)
+	if active && present != nil && errors.Is(err, hypervisor.ErrUnsupported) { // it holds from the next start, which will be refused
+		return *present, nil
+	}
 	if err != nil {
 		return rpc.Domain{}, err
+	}
+	if !active {
+		if err := d.renewVariables(guest, kept, def.firmware); err != nil {
+			return rpc.Domain{}, err
+		}
 	}
 	text, err := def.render()
 	if err != nil {
@@ -154,7 +162,8 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 		return definition{}, err
 	}
 	def := definition{guest: guest, kind: kind.name, arch: machineArch(), cache: d.cache, dir: d.layout.path(guestDir(guest.ID)),
-		hasRoot: kept.RootBytes > 0, drive: guest.ConfigDrive != nil, cpus: d.config.CPUs, confined: d.config.CPUs.Shared, placement: kept.Placement}
+		hasRoot: kept.RootBytes > 0, drive: guest.ConfigDrive != nil, memoryPeriod: uint(max(0, d.config.MemoryPeriod) / time.Second),
+		cpus: d.config.CPUs, confined: d.config.CPUs.Shared, placement: kept.Placement}
 	def.guest.CPUs = kept.Guest.CPUs // the one that goes with the place
 	if def.model, err = d.chooseModel(ctx, &guest, kind.name); err != nil {
 		return definition{}, err
@@ -172,7 +181,15 @@ func (d *Driver) definition(ctx context.Context, guest hypervisor.Guest, kept *m
 		*map[hypervisor.Disk]*string{hypervisor.DiskISO: &def.iso, hypervisor.DiskKernel: &def.kernel, hypervisor.DiskRamdisk: &def.ramdisk}[name] =
 			d.layout.path(imageFile(image))
 	}
-	return def, nil
+	can, err := d.able(ctx)
+	if err != nil {
+		return definition{}, err
+	}
+	if err := can.fits(def); err != nil {
+		return definition{}, err
+	}
+	def.firmware, err = d.chooseFirmware(def, can)
+	return def, err
 }
 
 // power brings a guest that is to run or be paused there, whatever state it is in.

@@ -18,6 +18,10 @@ func (d *Driver) ensureNICs(ctx context.Context, domain rpc.Domain, guest hyperv
 	if err != nil {
 		return err
 	}
+	kind, err := d.domainKind(ctx)
+	if err != nil {
+		return err
+	}
 	attach, detach := compareNICs(guest.NICs, live.Devices.Interfaces)
 	for _, alias := range detach {
 		d.detach(ctx, domain, alias)
@@ -29,7 +33,7 @@ func (d *Driver) ensureNICs(ctx context.Context, domain rpc.Domain, guest hyperv
 		return err
 	}
 	for _, nic := range attach {
-		described := interfaceOf(nic)
+		described := interfaceFor(guest, kind.name, nic)
 		text, err := described.Marshal()
 		if err != nil {
 			return fmt.Errorf("describe interface of port %s: %w", nic.PortID, err)

@@ -39,6 +39,7 @@ type manifest struct {
 	Guest     hypervisor.Guest // without the config drive's content
 	RootBytes int64            // size of the root disk as it is; 0: there is none yet
 	Defined   string           // digest of the definition that libvirt has; "": none
+	Variables string           `json:",omitempty"` // what the firmware's variables began as; "": there are none, or it is not known
 	// Leaving is set while another host may run the guest, which must not run here before that is known. It says what the guest was.
 	Leaving hypervisor.PowerState `json:",omitempty"`
 	// Aside are the guest's former disks.

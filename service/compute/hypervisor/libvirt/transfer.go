@@ -26,6 +26,8 @@ func fileOf(disk hypervisor.Disk) string {
 		return rootDisk
 	case hypervisor.DiskSwap:
 		return swapDisk
+	case hypervisor.DiskVariables:
+		return variablesFile
 	}
 	for n := range hypervisor.MaxEphemerals {
 		if disk == hypervisor.EphemeralDisk(n) {
