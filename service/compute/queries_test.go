@@ -22,7 +22,7 @@ func TestListsReadTheirQueriesAsNovaDoes(t *testing.T) {
 	group := r.do(me, latest, "POST", "/v2.1/os-server-groups", `{"server_group":{"name":"g1","policy":"affinity"}}`).str("server_group", "id")
 	r.do(me, latest, "POST", "/v2.1/os-server-groups", `{"server_group":{"name":"g2","policy":"affinity"}}`).want(200, "")
 	r.do(root, "2.1", "PUT", "/v2.1/os-services/disable", `{"host":"host2","binary":"nova-compute"}`).want(200, "")
-	actions, path := "/v2.1/servers/"+id+"/os-instance-actions", ""
+	actions := "/v2.1/servers/" + id + "/os-instance-actions"
 	for _, test := range []struct {
 		admin         bool
 		version, path string
@@ -100,7 +100,7 @@ func TestListsReadTheirQueriesAsNovaDoes(t *testing.T) {
 		if test.admin {
 			who = root
 		}
-		path = test.path
+		path := test.path
 		a := r.do(who, test.version, "GET", path, "")
 		if a.status != test.status || !strings.Contains(a.text, test.has) || test.lacks != "" && strings.Contains(a.text, test.lacks) {
 			t.Errorf("%s in %s: status %d, want %d with %q without %q: %s", path, test.version, a.status, test.status, test.has, test.lacks, a.text)
