@@ -88,6 +88,7 @@ lint-vet:
 	$(GO) vet -tags e2e ./...
 	$(GO) vet -tags crash ./test/crash
 	$(GO) vet -tags release ./test/schemas
+	$(GO) vet -tags gabbi ./service/placement
 
 lint-shell:
 	@if command -v shellcheck > /dev/null; then \
