@@ -14,12 +14,8 @@ const capabilityScope = "capabilities:"
 func askCapabilities(_ *scheduler, q *question) hostJudge {
 	var wanted []specOf
 	for key, want := range q.extraSpecs {
-		path, scoped := strings.CutPrefix(key, capabilityScope)
-		switch {
-		case key == "hw:maxphysaddr_bits":
-			wanted = append(wanted, newSpec("cpu_info:maxphysaddr:bits", ">= "+want))
-		case scoped, !strings.Contains(key, ":") && isCapability(key):
-			wanted = append(wanted, newSpec(path, want))
+		if spec, asked := capabilitySpec(key, want); asked {
+			wanted = append(wanted, spec)
 		}
 	}
 	if len(wanted) == 0 {
@@ -42,6 +38,18 @@ func askCapabilities(_ *scheduler, q *question) hostJudge {
 		}
 		return miss{}
 	}
+}
+
+// capabilitySpec is what an extra spec wants of what hosts tell of themselves; asked is false for specs that are about something else.
+func capabilitySpec(key, want string) (spec specOf, asked bool) {
+	path, scoped := strings.CutPrefix(key, capabilityScope)
+	switch {
+	case key == "hw:maxphysaddr_bits":
+		return newSpec("cpu_info:maxphysaddr:bits", ">= "+want), true
+	case scoped, !strings.Contains(key, ":") && isCapability(key):
+		return newSpec(path, want), true
+	}
+	return spec, false
 }
 
 // isCapability tells whether a name without a path is of something that hosts tell.

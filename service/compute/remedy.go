@@ -60,6 +60,8 @@ const (
 	changeMembersAway   = "move_members_away"   // Amount members of the group from Host
 	changeMembersHere   = "move_members_here"   // Amount members of the group to Host
 	changeDropGroup     = "drop_group"
+	changeServersAway   = "move_servers_away"  // Amount from Host
+	changeWorkDone      = "wait_for_work"      // Amount servers on Host
 	changeArchitecture  = "image_architecture" // Value
 	changeRetry         = "mend_and_retry"     // what failed on Host
 	changeZoneOfHost    = "add_host_to_zone"   // Host, Value
@@ -70,7 +72,7 @@ const (
 // changeOrder are the kinds in their order.
 func changeOrder() []string {
 	return []string{changeFree, changeFlavor, changeRatio, changeEnable, changeAddTrait, changeRemoveTrait, changeDropTrait, changeDropHint, changeAggregate,
-		changeDropSpec, changeDropProperty, changeStart, changeNotForcedDown, changeGroupSize, changeMembersAway, changeMembersHere, changeDropGroup, changeArchitecture,
+		changeDropSpec, changeDropProperty, changeStart, changeNotForcedDown, changeGroupSize, changeMembersAway, changeMembersHere, changeDropGroup, changeServersAway, changeWorkDone, changeArchitecture,
 		changeRetry, changeZoneOfHost, changeZone, changeHost}
 }
 

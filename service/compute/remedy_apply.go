@@ -33,6 +33,10 @@ func (t *trial) apply(ch *change) {
 		if u := c.unit(ch.Class); u != nil {
 			u.used -= ch.Amount
 		}
+	case changeServersAway:
+		c.load.servers -= ch.Amount
+	case changeWorkDone:
+		c.load.work -= ch.Amount
 	case changeRatio:
 		if u := c.unit(ch.Class); u != nil {
 			u.capacity = int64(u.base() * ch.To)
@@ -195,7 +199,7 @@ func (ch *change) placeWords() string {
 	case changeDropGroup:
 		return "ask without the server group"
 	}
-	return ch.Kind
+	return ch.loadWords()
 }
 
 // counted is a number of things.

@@ -43,8 +43,16 @@ func (t *trial) repair(filter string) (change, bool) {
 		return change{Kind: changeDropHint, Name: "build_near_host_ip"}, true
 	case "JsonFilter":
 		return change{Kind: changeDropHint, Name: "query"}, true
+	case "AggregateTypeAffinityFilter":
+		return change{Kind: changeAggregate, Host: c.name, Name: flavorsKey, Value: w.flavor}, true
+	case "ComputeCapabilitiesFilter":
+		return repairCapability(c, w)
+	case "PciPassthroughFilter":
+		return change{Kind: changeDropSpec, Name: devicesKey}, true
 	case "placement":
 		return t.repairPlacement()
+	default:
+		return t.repairLoad(filter)
 	}
 	return change{}, false
 }

@@ -83,7 +83,12 @@ func carryOut(t interface{ Fatalf(string, ...any) }, text []byte, c *candidate, 
 			}
 		}
 		c.terms = termsOf(rows)[c.name]
+	case "move_servers_away":
+		c.load.servers -= ch.Amount
+	case "wait_for_work":
+		c.load.work -= ch.Amount
 	case "drop_extra_spec":
+		w.extraSpecs = without(w.extraSpecs, ch.Name)
 		w.Specs = without(w.Specs, strings.TrimPrefix(ch.Name, "aggregate_instance_extra_specs:"))
 	case "drop_image_property":
 		w.Image = without(w.Image, ch.Name)
@@ -115,7 +120,7 @@ func carryOut(t interface{ Fatalf(string, ...any) }, text []byte, c *candidate, 
 }
 
 // mustDo carries out changes and looks whether the host fits then.
-func mustDo(t *rapid.T, changes []change, c candidate, w wish) {
+func mustDo(t interface{ Fatalf(string, ...any) }, sc *scheduler, changes []change, c candidate, w wish) {
 	c.units = slices.Clone(c.units)
 	for i := range changes {
 		text, err := json.Marshal(changes[i])
@@ -124,7 +129,7 @@ func mustDo(t *rapid.T, changes []change, c candidate, w wish) {
 		}
 		carryOut(t, text, &c, &w)
 	}
-	if d := decide([]candidate{c}, &w, noon); d.Chosen != c.name {
+	if d := sc.decide([]candidate{c}, &w, noon); d.Chosen != c.name {
 		t.Fatalf("after %+v it is still refused: %+v", changes, d.Hosts)
 	}
 }
@@ -229,12 +234,12 @@ func TestRemediesHold(t *testing.T) {
 				continue
 			}
 			fewest = min(fewest, len(m.Changes))
-			mustDo(t, m.Changes, hosts[i], *w)
+			mustDo(t, defaultScheduler(), m.Changes, hosts[i], *w)
 			for k := range m.Changes {
 				for _, other := range m.Changes[k].Or {
 					changes := slices.Clone(m.Changes)
 					changes[k] = other
-					mustDo(t, changes, hosts[i], *w)
+					mustDo(t, defaultScheduler(), changes, hosts[i], *w)
 				}
 			}
 		}
@@ -252,9 +257,10 @@ func TestRemediesHold(t *testing.T) {
 func TestRemediesInWords(t *testing.T) {
 	said := map[string]bool{}
 	for name, test := range map[string]struct {
-		host func(*candidate)
-		wish func(*wish)
-		want string
+		filters []string
+		host    func(*candidate)
+		wish    func(*wish)
+		want    string
 	}{
 		"room": {wish: func(w *wish) { w.Resources[classMemory] = 1536 },
 			want: "free 512 MB of memory on h, or use a flavor with at most 1024 MB of memory, or raise the allocation ratio of MEMORY_MB on h from 1 to 1.25"},
@@ -291,6 +297,19 @@ func TestRemediesInWords(t *testing.T) {
 			want: "set ssd=true in an aggregate of h, or use a flavor without the extra spec aggregate_instance_extra_specs:ssd; " +
 				"and use a flavor without the extra spec aggregate_instance_extra_specs:x; and set filter_tenant_id=mine in an aggregate of h; " +
 				"and set bus=scsi in an aggregate of h, or use an image without the property bus"},
+		"servers and work": {filters: []string{"NumInstancesFilter", "AggregateIoOpsFilter"}, host: func(c *candidate) {
+			inAggregate(map[string]string{"max_io_ops_per_host": "2"})(c)
+			c.load = hostLoad{servers: 51, promised: 1, work: 4}
+		}, want: "move 3 servers away from h; and wait until h has made, moved or copied 4 servers more"},
+		"the aggregate's number and the settings'": {filters: []string{"AggregateNumInstancesFilter", "IoOpsFilter"}, host: func(c *candidate) {
+			inAggregate(map[string]string{"max_instances_per_host": "1"})(c)
+			c.load = hostLoad{servers: 1, work: 8}
+		}, want: "move 1 server away from h; and wait until h has made, moved or copied 1 server more"},
+		"flavors of aggregates": {filters: []string{"AggregateTypeAffinityFilter"}, host: inAggregate(map[string]string{"instance_type": "other"}),
+			wish: func(w *wish) { w.flavor = "small" }, want: "set instance_type=small in an aggregate of h"},
+		"capabilities and devices": {wish: func(w *wish) {
+			w.extraSpecs = map[string]string{"capabilities:vcpus_total": ">= 1000", "pci_passthrough:alias": "gpu:1", "capabilities:host": "h"}
+		}, want: "use a flavor without the extra spec capabilities:vcpus_total; and use a flavor without the extra spec pci_passthrough:alias"},
 		"unplaced": {host: func(c *candidate) { c.placed = false }, want: "no change that is known here makes it fit: placement has no inventory of it"},
 		"left":     {wish: func(w *wish) { w.Barred = map[string]string{"h": leavesHost} }, want: "no change that is known here makes it fit: the server is to leave it"},
 	} {
@@ -302,9 +321,16 @@ func TestRemediesInWords(t *testing.T) {
 			if test.wish != nil {
 				test.wish(w)
 			}
-			m := defaultScheduler().remedyOf(&c, w, noon)
+			sc, err := newScheduler(SchedulerSettings{Filters: test.filters})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := sc.remedyOf(&c, w, noon)
 			if m == nil || m.Text != test.want {
 				t.Fatalf("remedy %+v", m)
+			}
+			if m.Impossible == "" {
+				mustDo(t, sc, m.Changes, c, *w)
 			}
 			for i := range m.Changes {
 				for _, ch := range append(m.Changes[i].Or, m.Changes[i]) {
