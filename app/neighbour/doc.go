@@ -12,7 +12,6 @@ package neighbour
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 )
 
 // refusal turns a neighbour's error answer into an *api.Error, and one that says that it
-// cannot serve now into bus.ErrUnavailable; other errors, and the neighbour's own trouble
+// cannot serve now into one that is bus.ErrUnavailable to errors.Is; other errors, and the neighbour's own trouble
 // (status 500 and above), stay as they are.
 func refusal(err error) error {
 	var status *api.StatusError
@@ -29,12 +28,21 @@ func refusal(err error) error {
 	case !errors.As(err, &status):
 		return err
 	case status.Status == http.StatusServiceUnavailable:
-		return fmt.Errorf("%w: %w", bus.ErrUnavailable, err)
+		return &unavailable{err}
 	case status.Status >= http.StatusInternalServerError:
 		return err
 	}
 	return api.Errorf(status.Status, "%s", Message(status.Body)).Because(err)
 }
+
+// unavailable is the answer of a neighbour that cannot serve now: to who asked as good as one who cannot be reached.
+type unavailable struct{ answer error }
+
+// Error implements error.
+func (u *unavailable) Error() string { return u.answer.Error() }
+
+// Unwrap gives the answer and what it amounts to to errors.Is and errors.As.
+func (u *unavailable) Unwrap() []error { return []error{u.answer, bus.ErrUnavailable} }
 
 // Message finds the sentence in an error answer of any of the APIs.
 func Message(body []byte) string {

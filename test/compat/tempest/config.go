@@ -31,6 +31,14 @@ func (g guests) workers() int {
 	return 4
 }
 
+// patience is for how many seconds a server may be made, or anything else may take that is waited for.
+func (g guests) patience() string {
+	if g == real {
+		return "180"
+	}
+	return "60"
+}
+
 // rules are the arguments of virga that make the hosts.
 func (g guests) rules() []string {
 	if g == real {
@@ -74,7 +82,7 @@ func configuration(base string, g guests, f facts) string {
 		{"identity-feature-enabled", features.identity},
 		{"service_available", [][2]string{{"nova", "true"}, {"neutron", "true"}, {"glance", "true"}, {"cinder", "false"}, {"swift", "false"}, {"horizon", "false"}}},
 		{"compute", [][2]string{{"image_ref", f.images[0]}, {"image_ref_alt", f.images[1]}, {"flavor_ref", f.flavors[0]}, {"flavor_ref_alt", f.flavors[1]},
-			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", g.hosts()}, {"build_timeout", "120"}, {"fixed_network_name", "private"}}},
+			{"min_microversion", "2.1"}, {"max_microversion", f.newest}, {"min_compute_nodes", g.hosts()}, {"build_timeout", g.patience()}, {"fixed_network_name", "private"}}},
 		{"compute-feature-enabled", features.compute},
 		{"placement", [][2]string{{"min_microversion", "1.0"}, {"max_microversion", f.placement}}},
 		{"image", [][2]string{{"disk_formats", strings.Join(unseen(f.diskFormats), ",")}, {"container_formats", strings.Join(f.containerFormats, ",")},
