@@ -95,7 +95,10 @@ func newRigOn(t *testing.T, d *db.DB, pivot string) *rig {
 // newEngine takes the place of a process that died.
 func (r *rig) newEngine(pivot string) {
 	kind := work.Kind[params, frame]{Name: "paint", Deadline: time.Hour,
-		Failed: func(_ *db.Tx, _ *work.Run[params, frame], reason string) error { r.failed <- reason; return nil }}
+		Failed: func(tx *db.Tx, _ *work.Run[params, frame], reason string) error {
+			tx.AfterCommit(func() { r.failed <- reason }) // the transaction is repeated when it loses a race
+			return nil
+		}}
 	for _, name := range []string{"a", "b", "c"} {
 		kind.Steps = append(kind.Steps, work.Step[params, frame]{
 			Name: name, Pivot: name == pivot, Tries: 2,
